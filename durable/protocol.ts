@@ -78,7 +78,12 @@ export type Refusal =
   /** The slot belongs to another shard; `topology` is newer than the caller's. */
   | { readonly status: "wrong_owner"; readonly topology: Topology }
   /** Not able to meet the level or to accept the write now (no quorum, still recovering, too stale). */
-  | { readonly status: "unavailable"; readonly reason: string; readonly leader?: number | undefined; readonly term: number }
+  | {
+      readonly status: "unavailable";
+      readonly reason: string;
+      readonly leader?: number | undefined;
+      readonly term: number;
+    }
   /** Shed by admission control before anything was done. */
   | { readonly status: "overloaded"; readonly retryAfterMs: number }
   /** The request itself is wrong (speaks to another replica, has an unknown protocol version, is oversized). */

@@ -1,6 +1,8 @@
 // Pure. The topology document: which shard owns each slot and where the replicas of each shard live.
 // It is the only shared configuration of a cluster: plain JSON, ordered by `epoch`, small enough to travel in a reply.
 
+import type { ClusterConfig } from "./cluster-config.ts";
+import { placeSlots } from "./placement.ts";
 import type { Region } from "./region.ts";
 
 export interface ReplicaPlacement {
@@ -25,4 +27,39 @@ export interface Topology {
   readonly shards: readonly ShardPlacement[];
   /** `slots[slot]` is the number of the shard that owns it; SLOT_COUNT long. */
   readonly slots: readonly number[];
+}
+
+/** Generation of every replica in epoch 0. */
+export const FIRST_GENERATION = 1;
+
+/**
+ * Epoch 0, the same wherever it is computed. Replica i of shard s lives in regions[(i + s) mod n]: with the rotation the
+ * preferred leaders (see `preferredLeader`) of the shards spread over the regions.
+ */
+export function buildTopology(config: ClusterConfig): Topology {
+  const shards = config.weights.map((weight, shard) => ({
+    shard,
+    weight,
+    replicas: Array.from({ length: config.replicas }, (_, replica) => ({
+      replica,
+      region: rotatedRegion(config.regions, replica + shard),
+      generation: FIRST_GENERATION,
+    })),
+  }));
+  const placed = placeSlots(shards);
+  if (!placed.ok) throw new Error(`a checked cluster config cannot be placed: ${placed.problem}`);
+  return { cluster: config.cluster, epoch: 0, shards, slots: placed.slots };
+}
+
+/** The replica that leads when nothing speaks against it: the first to be asked, and the first to campaign. */
+export function preferredLeader(shard: ShardPlacement): number {
+  const [first] = shard.replicas;
+  if (first === undefined) throw new Error(`shard ${shard.shard} has no replicas`);
+  return first.replica;
+}
+
+function rotatedRegion(regions: readonly Region[], turn: number): Region {
+  const region = regions[turn % regions.length];
+  if (region === undefined) throw new Error("a checked cluster config has at least one region");
+  return region;
 }

@@ -37,7 +37,12 @@ export type Mutation = PutMutation | DeleteMutation;
 
 /** What applying one mutation did; the same on every replica. */
 export type Outcome =
-  | { readonly kind: "stored"; readonly version: number; readonly created: boolean; readonly expiresMs?: number | undefined }
+  | {
+      readonly kind: "stored";
+      readonly version: number;
+      readonly created: boolean;
+      readonly expiresMs?: number | undefined;
+    }
   | { readonly kind: "deleted"; readonly existed: boolean }
   /** `version` is the current one; absent: there is no entry. */
   | { readonly kind: "precondition_failed"; readonly version?: number | undefined }

@@ -23,7 +23,10 @@ export interface IdempotencyRecord {
   readonly id: string;
   readonly fingerprint: string;
   readonly outcome: Outcome;
+  /** First millisecond of the stamped clock at which the record no longer counts; never less than an older record's. */
   readonly expiresMs: number;
+  /** The shard's how-manieth record this is, from 1: only the newest IDEMPOTENCY_RECORDS_MAX count. */
+  readonly sequence: number;
 }
 
 /** The counters of the state machine, persisted with each checkpoint. */
@@ -32,8 +35,10 @@ export interface StoreState {
   readonly revision: number;
   /** Highest stamp applied so far. */
   readonly clockMs: number;
-  /** Entries present, expired ones included until they are reclaimed. */
+  /** Entries present, expired ones included until they are overwritten or deleted by a mutation. */
   readonly keys: number;
+  /** `sequence` of the newest idempotency record; 0 before the first. */
+  readonly idempotencySequence: number;
 }
 
 /** The state as of the last checkpoint, read synchronously (SQLite in the object, a map in tests). */
@@ -42,7 +47,10 @@ export interface CheckpointReader {
   idempotency(slot: number, key: string, id: string): IdempotencyRecord | undefined;
 }
 
-/** Everything that changed since the last checkpoint. To be written in one transaction. */
+/**
+ * Everything that changed since the last checkpoint. To be written in one transaction. Upserts replace by (slot, key) and
+ * by (slot, key, id). Expired entries stay in the table until a mutation removes them: `keys` counts what the log says.
+ */
 export interface CheckpointDelta {
   readonly state: StoreState;
   readonly upserts: readonly Entry[];
@@ -50,4 +58,6 @@ export interface CheckpointDelta {
   readonly idempotencyUpserts: readonly IdempotencyRecord[];
   /** Idempotency records that expire at or before this time can be deleted. */
   readonly idempotencyExpiredMs: number;
+  /** Idempotency records up to this sequence no longer count either and can be deleted; 0 or less: none. */
+  readonly idempotencyEvictedSequence: number;
 }

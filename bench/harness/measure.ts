@@ -1,0 +1,167 @@
+// Runs the paths: closed loops in interleaved rounds, one open loop each at a fixed rate, and a reading back of what was
+// written. Every reply is checked; what was wrong is collected, and fails the benchmark in the end.
+
+import { runClosedLoop } from "../load/closed-loop.ts";
+import { runOpenLoop } from "../load/open-loop.ts";
+import type { LoadResult, Workload } from "../load/workload.ts";
+import type { BenchOptions } from "./options.ts";
+import type { BenchPath } from "./paths.ts";
+import { cpuSecondsOf } from "./process-cpu.ts";
+import type { Counters, System } from "./system.ts";
+
+/** One closed-loop run of one path. */
+export interface Sample {
+  readonly load: LoadResult;
+  readonly serverCpuSeconds: number;
+  /** How far the system's counters moved during the run. */
+  readonly counters: Counters | undefined;
+}
+
+export interface Measured {
+  readonly path: BenchPath;
+  readonly system: System;
+  readonly samples: Sample[];
+  /** One run a round at the path's fixed rate. */
+  readonly openLoops: LoadResult[];
+  /** Rows written per PUT over all closed-loop runs, the work done after them included. */
+  rowsPerPut: number | undefined;
+}
+
+/** Many at once, so that loading takes seconds: batches get thick. */
+const LOAD_CONNECTIONS = 128;
+/** Enough to show that a system stores what it acknowledges, few enough to take no time. */
+const KEYS_READ_BACK = 1_000;
+/** Two equal readings so far apart mean that no deferred writing is going on. */
+const SETTLED_AFTER_MS = 500;
+const SETTLE_TIMEOUT_MS = 10_000;
+
+/** Collects what went wrong over the whole benchmark. */
+export class Complaints {
+  #count = 0;
+  readonly #samples: string[] = [];
+
+  get count(): number {
+    return this.#count;
+  }
+
+  get samples(): readonly string[] {
+    return this.#samples;
+  }
+
+  add(where: string, load: LoadResult): void {
+    this.#count += load.errors;
+    for (const sample of load.errorSamples) this.#samples.push(`${where}: ${sample}`);
+  }
+}
+
+export async function loadDataSet(system: System, complaints: Complaints): Promise<void> {
+  const workload = system.dataSet.load(LOAD_CONNECTIONS);
+  complaints.add(
+    `${system.name}, loading`,
+    await runClosedLoop(system.target, workload, { connections: LOAD_CONNECTIONS }),
+  );
+}
+
+/** A B C A B C …, each after a warm-up of its own. */
+export async function runRounds(
+  measured: readonly Measured[],
+  options: BenchOptions,
+  complaints: Complaints,
+  progress: (line: string) => void,
+): Promise<void> {
+  const { connections, seconds, warmupSeconds } = options;
+  const rowCounts = new Map<Measured, { readonly rows: number; readonly puts: number }>();
+  for (let round = 1; round <= options.rounds; round += 1) {
+    for (const each of measured) {
+      const { path, system } = each;
+      if (each.path.method === "PUT" && !rowCounts.has(each)) {
+        const counters = await system.counters?.();
+        if (counters) rowCounts.set(each, { rows: rowsIn(counters), puts: system.dataSet.writesAcknowledged });
+      }
+      const workload = path.workload(system, connections);
+      const warmup = await runClosedLoop(system.target, workload, { connections, seconds: warmupSeconds });
+      complaints.add(`${path.id}, warm-up`, warmup);
+      const sample = await runSample(system, workload, { connections, seconds });
+      complaints.add(path.id, sample.load);
+      each.samples.push(sample);
+      progress(`round ${round}/${options.rounds}  ${path.title}: ${Math.round(sample.load.rps)} req/s`);
+    }
+  }
+  for (const [each, before] of rowCounts) {
+    const rows = await settledRows(each.system);
+    each.rowsPerPut = (rows - before.rows) / (each.system.dataSet.writesAcknowledged - before.puts);
+  }
+}
+
+async function runSample(
+  system: System,
+  workload: Workload,
+  options: { readonly connections: number; readonly seconds: number },
+): Promise<Sample> {
+  const countersBefore = await system.counters?.();
+  const cpuBefore = cpuSecondsOf(system.workerdPids);
+  const load = await runClosedLoop(system.target, workload, options);
+  const serverCpuSeconds = cpuSecondsOf(system.workerdPids) - cpuBefore;
+  const countersAfter = await system.counters?.();
+  const counters = countersBefore && countersAfter && countersMoved(countersBefore, countersAfter);
+  return { load, serverCpuSeconds, counters };
+}
+
+export function countersMoved(before: Counters, after: Counters): Counters {
+  const moved: Record<string, number> = {};
+  for (const [name, value] of Object.entries(after)) {
+    const difference = value - (before[name] ?? 0);
+    if (difference < 0) throw new Error(`counter ${name} went backwards: a replica was restarted during the run`);
+    moved[name] = difference;
+  }
+  return moved;
+}
+
+/** The same rate for every path of a method: what a request waits when the system is not saturated. */
+export async function runOpenLoops(
+  measured: readonly Measured[],
+  options: BenchOptions,
+  complaints: Complaints,
+  progress: (line: string) => void,
+): Promise<void> {
+  const { connections, openLoopRounds: rounds } = options;
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const { path, system, openLoops } of measured) {
+      const workload = path.workload(system, connections);
+      const ratePerSecond = path.method === "PUT" ? options.putRate : options.getRate;
+      const run = (seconds: number) => runOpenLoop(system.target, workload, { connections, ratePerSecond, seconds });
+      // Warmed up at the same rate: the garbage of a saturated warm-up would be collected during the measured run.
+      complaints.add(`${path.id}, warm-up`, await run(options.warmupSeconds));
+      const load = await run(options.openLoopSeconds);
+      complaints.add(`${path.id}, open loop`, load);
+      openLoops.push(load);
+      progress(`open loop ${round}/${rounds}  ${path.title}: ${ratePerSecond}/s, p99 ${load.p99Ms.toFixed(1)} ms`);
+    }
+  }
+}
+
+/** Whether what was acknowledged was also stored: the last value of some keys, from every system that was written to. */
+export async function readBack(measured: readonly Measured[], complaints: Complaints): Promise<void> {
+  const written = new Set(measured.filter(({ path }) => path.method === "PUT").map(({ system }) => system));
+  for (const system of written) {
+    const workload = system.dataSet.readBack(KEYS_READ_BACK);
+    complaints.add(`${system.name}, reading back`, await runClosedLoop(system.target, workload, { connections: 1 }));
+  }
+}
+
+/** Rows written so far, once deferred writing has come to rest. */
+async function settledRows(system: System): Promise<number> {
+  const giveUpMs = performance.now() + SETTLE_TIMEOUT_MS;
+  let rows = rowsIn((await system.counters?.()) ?? {});
+  while (performance.now() < giveUpMs) {
+    await new Promise((resolve) => setTimeout(resolve, SETTLED_AFTER_MS));
+    const now = rowsIn((await system.counters?.()) ?? {});
+    if (now === rows) break;
+    rows = now;
+  }
+  return rows;
+}
+
+function rowsIn(counters: Counters): number {
+  return counters.rows_written ?? Number.NaN;
+}

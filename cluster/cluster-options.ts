@@ -1,0 +1,54 @@
+// From a command's options to the deployment's variables, checked by the same parser that the Worker uses: what would
+// not make a cluster there stops the start here, before any process is started.
+
+import { type ClusterConfig, parseClusterConfig } from "../routing/cluster-config.ts";
+import { REGIONS } from "../routing/region.ts";
+import { readWorkerConfig, type WorkerConfig } from "./worker-config.ts";
+
+export interface ClusterOptions {
+  /** Default of these three: what wrangler.toml says. */
+  readonly shards?: number | string | undefined;
+  readonly replicas?: number | string | undefined;
+  /** Names of regions, or how many of them; default: as many as there are replicas. */
+  readonly regions?: readonly string[] | number | undefined;
+  /** Variables that override those of wrangler.toml, by name. */
+  readonly vars?: Readonly<Record<string, string>> | undefined;
+}
+
+/** The variables make no cluster. The message is one line for the user; a stack would say nothing more. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+export interface CheckedConfig extends WorkerConfig {
+  readonly cluster: ClusterConfig;
+}
+
+export function clusterConfig(options: ClusterOptions): CheckedConfig {
+  const configured = readWorkerConfig(options.vars);
+  const overrides: Record<string, string> = {};
+  if (options.shards !== undefined) overrides.HALO_SHARDS = String(options.shards);
+  if (options.replicas !== undefined) overrides.HALO_REPLICAS = String(options.replicas);
+  const regions = regionsOf(options, configured.vars.HALO_REGIONS ?? "");
+  if (regions !== undefined) overrides.HALO_REGIONS = regions.join(",");
+
+  const vars = { ...configured.vars, ...overrides };
+  const parsed = parseClusterConfig(vars);
+  if (!parsed.ok) throw new ConfigError(parsed.problem);
+  return { ...configured, vars, cluster: parsed.config };
+}
+
+/** Reads `--regions`: a count, or names separated by commas. */
+export function parseRegions(text: string | undefined): readonly string[] | number | undefined {
+  if (text === undefined) return undefined;
+  return /^\d+$/.test(text) ? Number(text) : text.split(",");
+}
+
+function regionsOf(options: ClusterOptions, configured: string): readonly string[] | undefined {
+  if (typeof options.regions === "object") return options.regions;
+  const count = options.regions ?? (options.replicas === undefined ? undefined : Number(options.replicas));
+  // An impossible count is left to the parser, whose message knows what is expected.
+  if (count === undefined || !Number.isInteger(count) || count < 1) return undefined;
+  const names = new Set([...configured.split(",").map((name) => name.trim()), ...REGIONS]);
+  return [...names].slice(0, count);
+}

@@ -1,0 +1,168 @@
+// One set of checkpoint tables: typed statements for reading, writing and paging through them. No transactions here.
+
+import { decodeOutcome, encodeOutcome } from "../store/codec.ts";
+import type { CheckpointDelta, Entry, IdempotencyRecord } from "../store/entry.ts";
+import { entryBytes, idempotencyRecordBytes } from "../store/sizes.ts";
+import { SNAPSHOT_CHUNK_BYTES_TARGET, type SnapshotChunk } from "../store/snapshot-codec.ts";
+import { blob, checkpointSchema, type TableSet } from "./schema.ts";
+
+type EntryRow = Record<"slot" | "version" | "created_ms" | "modified_ms", number> &
+  Record<"key" | "content_type", string> & { value: ArrayBuffer; expires_ms: number | null };
+
+type IdempotencyRow = Record<"slot" | "expires_ms" | "sequence", number> &
+  Record<"key" | "id" | "fingerprint", string> & { outcome: ArrayBuffer };
+
+/** Where a page starts: after this row of this table. */
+export interface PageCursor {
+  readonly table: "entries" | "idempotency";
+  readonly after: readonly [slot: number, key: string, id: string];
+}
+
+export const FIRST_PAGE: PageCursor = { table: "entries", after: [-1, "", ""] };
+
+/** Rows fetched at most for one chunk, whatever their size. */
+const CHUNK_ROWS_MAX = 5_000;
+
+export class CheckpointTables {
+  readonly #sql: SqlStorage;
+  readonly #set: TableSet;
+  readonly #countRows: (rows: number) => void;
+
+  constructor(sql: SqlStorage, set: TableSet, countRows: (rows: number) => void) {
+    this.#sql = sql;
+    this.#set = set;
+    this.#countRows = countRows;
+    sql.exec(checkpointSchema(set));
+  }
+
+  entry(slot: number, key: string): Entry | undefined {
+    for (const row of this.#sql.exec<EntryRow>(
+      `SELECT * FROM entries_${this.#set} WHERE slot = ? AND key = ?`,
+      slot,
+      key,
+    )) {
+      return entryOf(row);
+    }
+    return undefined;
+  }
+
+  idempotency(slot: number, key: string, id: string): IdempotencyRecord | undefined {
+    const query = `SELECT * FROM idempotency_${this.#set} WHERE slot = ? AND key = ? AND id = ?`;
+    for (const row of this.#sql.exec<IdempotencyRow>(query, slot, key, id)) return recordOf(row);
+    return undefined;
+  }
+
+  write(delta: CheckpointDelta): void {
+    for (const { slot, key } of delta.removals) {
+      this.#run(`DELETE FROM entries_${this.#set} WHERE slot = ? AND key = ?`, slot, key);
+    }
+    this.insert(delta.upserts, delta.idempotencyUpserts);
+    this.#run(
+      `DELETE FROM idempotency_${this.#set} WHERE expires_ms <= ? OR sequence <= ?`,
+      delta.idempotencyExpiredMs,
+      delta.idempotencyEvictedSequence,
+    );
+  }
+
+  insert(entries: readonly Entry[], records: readonly IdempotencyRecord[]): void {
+    for (const entry of entries) {
+      this.#run(
+        `INSERT INTO entries_${this.#set} (slot, key, version, value, content_type, created_ms, modified_ms, expires_ms)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET version = excluded.version, value = excluded.value, content_type = excluded.content_type,
+           created_ms = excluded.created_ms, modified_ms = excluded.modified_ms, expires_ms = excluded.expires_ms`,
+        entry.slot,
+        entry.key,
+        entry.version,
+        blob(entry.value),
+        entry.contentType,
+        entry.createdMs,
+        entry.modifiedMs,
+        entry.expiresMs ?? null,
+      );
+    }
+    for (const record of records) {
+      this.#run(
+        `INSERT OR REPLACE INTO idempotency_${this.#set} (slot, key, id, fingerprint, outcome, expires_ms, sequence)
+         VALUES (?, ?, ?, ?, ?, ?, ?)`,
+        record.slot,
+        record.key,
+        record.id,
+        record.fingerprint,
+        blob(encodeOutcome(record.outcome)),
+        record.expiresMs,
+        record.sequence,
+      );
+    }
+  }
+
+  /** The rows after `cursor`, up to about one chunk's bytes, and the cursor after them; undefined: no more rows. */
+  page(cursor: PageCursor): {
+    readonly rows: Pick<SnapshotChunk, "entries" | "idempotency">;
+    readonly next?: PageCursor;
+  } {
+    const [slot, key, id] = cursor.after;
+    if (cursor.table === "entries") {
+      const query = `SELECT * FROM entries_${this.#set} WHERE (slot, key) > (?, ?) ORDER BY slot, key LIMIT ?`;
+      const entries = takeBytes(this.#sql.exec<EntryRow>(query, slot, key, CHUNK_ROWS_MAX), entryOf, entryBytes);
+      const last = entries.at(-1);
+      const next: PageCursor =
+        last === undefined
+          ? { table: "idempotency", after: [-1, "", ""] }
+          : { table: "entries", after: [last.slot, last.key, ""] };
+      return { rows: { entries, idempotency: [] }, next };
+    }
+    const query = `SELECT * FROM idempotency_${this.#set} WHERE (slot, key, id) > (?, ?, ?) ORDER BY slot, key, id LIMIT ?`;
+    const records = takeBytes(
+      this.#sql.exec<IdempotencyRow>(query, slot, key, id, CHUNK_ROWS_MAX),
+      recordOf,
+      idempotencyRecordBytes,
+    );
+    const last = records.at(-1);
+    const rows = { entries: [], idempotency: records };
+    return last === undefined
+      ? { rows }
+      : { rows, next: { table: "idempotency", after: [last.slot, last.key, last.id] } };
+  }
+
+  #run(query: string, ...bindings: SqlStorageValue[]): void {
+    this.#countRows(this.#sql.exec(query, ...bindings).rowsWritten);
+  }
+}
+
+function takeBytes<Row, T>(rows: Iterable<Row>, read: (row: Row) => T, bytesOf: (item: T) => number): T[] {
+  const items: T[] = [];
+  let bytes = 0;
+  for (const row of rows) {
+    const item = read(row);
+    items.push(item);
+    bytes += bytesOf(item);
+    if (bytes >= SNAPSHOT_CHUNK_BYTES_TARGET) break;
+  }
+  return items;
+}
+
+function entryOf(row: EntryRow): Entry {
+  return {
+    slot: row.slot,
+    key: row.key,
+    version: row.version,
+    value: new Uint8Array(row.value),
+    contentType: row.content_type,
+    createdMs: row.created_ms,
+    modifiedMs: row.modified_ms,
+    expiresMs: row.expires_ms ?? undefined,
+  };
+}
+
+function recordOf(row: IdempotencyRow): IdempotencyRecord {
+  return {
+    slot: row.slot,
+    key: row.key,
+    id: row.id,
+    fingerprint: row.fingerprint,
+    outcome: decodeOutcome(new Uint8Array(row.outcome)),
+    expiresMs: row.expires_ms,
+    sequence: row.sequence,
+  };
+}

@@ -1,0 +1,89 @@
+// The one control object of a cluster: it holds the topology document and lets it change one epoch at a time. It is
+// never on the data path: epoch 0 is computed from the deployment's variables everywhere, so a Directory that is down
+// stops no reads and no writes.
+//
+// The document lives in an itty-durable object, which loads, routes and persists it. That library's object answers
+// any method call and any property write that reaches its `fetch`, `destroy` included, so it is not exported: it runs
+// inside `Directory`, whose `fetch` refuses everything and whose two methods can be called through the binding only. No
+// HTTP request, however forwarded, can become one of those calls.
+
+import { DurableObject } from "cloudflare:workers";
+import { createDurable } from "itty-durable";
+import { type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
+import { buildTopology, type Topology } from "../routing/topology.ts";
+import { parseTopology } from "../routing/topology-parser.ts";
+
+export type PublishReply =
+  | { readonly status: "ok"; readonly topology: Topology }
+  /** Somebody else published first: `current` is what to base the next attempt on. */
+  | { readonly status: "epoch_conflict"; readonly current: Topology }
+  | { readonly status: "invalid"; readonly problem: string };
+
+/** The platform's half of what itty-durable expects as its state. Without `env`, no binding can shadow a field of it. */
+interface IttyState {
+  readonly storage: DurableObjectStorage;
+  /** Epoch 0, until another epoch is published. */
+  readonly seed: Topology;
+}
+
+class DirectoryDocument extends createDurable() {
+  declare state: IttyState;
+  /** The last published document; itty-durable persists all fields but `state`, under one key. */
+  topology: Topology | null = null;
+
+  read(): Topology {
+    return this.topology ?? this.state.seed;
+  }
+
+  /** Compare and set: changes the topology only if it is still that of `expectedEpoch`. */
+  async publish(document: unknown, expectedEpoch: unknown): Promise<PublishReply> {
+    const current = this.read();
+    const parsed = parseTopology(document);
+    if (!parsed.ok) return { status: "invalid", problem: parsed.problem };
+    const { topology } = parsed;
+    if (topology.cluster !== current.cluster) {
+      return { status: "invalid", problem: `cluster: this is the Directory of ${current.cluster}` };
+    }
+    if (expectedEpoch !== current.epoch) return { status: "epoch_conflict", current };
+    if (topology.epoch !== current.epoch + 1) {
+      return { status: "invalid", problem: `epoch: expected ${current.epoch + 1}, the one after the current epoch` };
+    }
+    this.topology = topology;
+    await this.persist();
+    return { status: "ok", topology };
+  }
+}
+
+export class Directory extends DurableObject<ClusterVariables> {
+  readonly #document: DirectoryDocument;
+
+  constructor(ctx: DurableObjectState, env: ClusterVariables) {
+    super(ctx, env);
+    const parsed = parseClusterConfig(env);
+    if (!parsed.ok) throw new Error(parsed.problem);
+    const state: IttyState = { storage: ctx.storage, seed: buildTopology(parsed.config) };
+    this.#document = new DirectoryDocument(state);
+  }
+
+  async read(): Promise<Topology> {
+    return (await this.#call("read", [])) as Topology;
+  }
+
+  async publish(document: unknown, expectedEpoch: number): Promise<PublishReply> {
+    return (await this.#call("publish", [document, expectedEpoch])) as PublishReply;
+  }
+
+  override async fetch(): Promise<Response> {
+    return new Response("The Directory answers no HTTP requests.\n", { status: 404 });
+  }
+
+  /** One call in itty-durable's own form. The request never leaves this object, so no header limit applies to it. */
+  async #call(method: "read" | "publish", args: readonly unknown[]): Promise<unknown> {
+    const headers = { "do-content": JSON.stringify(args) };
+    const response: Response = await this.#document.fetch(
+      new Request(`https://directory.invalid/do/call/${method}`, { headers }),
+    );
+    if (!response.ok) throw new Error(`the Directory failed to ${method}: ${await response.text()}`);
+    return response.json();
+  }
+}

@@ -1,0 +1,82 @@
+// What a replica needs from the world: storage, the way to its peers, time. The Durable Object implements these on the
+// platform, the simulator on memory and virtual time; the driver between them is the same code.
+
+import type { LogEntry } from "./replication/entry.ts";
+import type { HardState, LogReader } from "./replication/log-reader.ts";
+import type { Message, SnapshotMeta } from "./replication/message.ts";
+import type { CheckpointDelta, CheckpointReader, StoreState } from "./store/entry.ts";
+
+/** Where a snapshot stream has got to in the checkpoint's rows; opaque to everybody but the storage. */
+export type SnapshotCursor = unknown;
+
+/**
+ * All synchronous. Writes of one turn become durable together, and nothing that the object sends after them leaves before
+ * they are (the platform's output gate; the simulator models it). A failed write or touch throws and ends the instance.
+ */
+export interface ReplicaStorage extends LogReader, CheckpointReader {
+  /** State of the last checkpoint and where in the log it was taken. */
+  readonly checkpointIndex: number;
+  readonly checkpointState: StoreState;
+  /** Rows written by this instance so far, as the platform bills them. */
+  readonly rowsWritten: number;
+  /** Bytes of entries in the log table, as far as this instance knows them. */
+  readonly logBytes: number;
+  /** Writes entries, replacing the log from `entries[0].index` on; `commitIndex` rides along as a lower bound. */
+  appendLog(entries: readonly LogEntry[], commitIndex: number): void;
+  saveHardState(state: HardState): void;
+  /** Fails on an instance that has been superseded (a zombie). */
+  touch(): void;
+  /** Writes the delta as the state after `index`, in one transaction. */
+  saveCheckpoint(delta: CheckpointDelta, index: number): void;
+  /** Deletes log entries up to `meta.index`, which is not above the checkpoint. */
+  compactLog(meta: SnapshotMeta): void;
+  /** The next chunk of the checkpoint's rows, and where to go on; no cursor: that was the last. */
+  exportChunk(after: SnapshotCursor | undefined): {
+    readonly bytes: Uint8Array;
+    readonly next: SnapshotCursor | undefined;
+  };
+  /** Throws away whatever an unfinished import has staged. */
+  beginImport(): void;
+  importChunk(bytes: Uint8Array): void;
+  /** Replaces state and log by what was staged, in one transaction. */
+  finishImport(meta: SnapshotMeta): void;
+}
+
+/** One part of a streamed snapshot. Parts are sent one at a time, each after the answer to the one before. */
+export interface SnapshotPart {
+  readonly v: number;
+  readonly from: string;
+  readonly to: string;
+  readonly term: number;
+  readonly meta: SnapshotMeta;
+  /** 0-based. */
+  readonly part: number;
+  readonly isLast: boolean;
+  readonly bytes: Uint8Array;
+}
+
+export type SnapshotPartReply =
+  | { readonly status: "ok" }
+  /** The receiver needs no more parts: its log holds what the snapshot stands for. */
+  | { readonly status: "done" }
+  | { readonly status: "refused"; readonly term: number };
+
+export interface Pong {
+  readonly term: number;
+  /** Member id of the leader that the answering replica knows. */
+  readonly leader?: string | undefined;
+}
+
+/** Calls reject when the connection broke or was refused. A call may also stay unanswered: the driver keeps deadlines. */
+export interface ReplicaTransport {
+  send(message: Message): Promise<readonly Message[]>;
+  sendSnapshotPart(part: SnapshotPart): Promise<SnapshotPartReply>;
+  ping(to: string): Promise<Pong>;
+}
+
+export interface ReplicaTimers {
+  /** Milliseconds since the Unix epoch. */
+  now(): number;
+  /** Returns a function that cancels. */
+  after(ms: number, run: () => void): () => void;
+}

@@ -1,0 +1,127 @@
+// Pure. Elections: PreVote (dissertation, section 9.6), then RequestVote (Raft, section 5.2 and 5.4.1), and when a vote is
+// refused because a lease may live (dissertation, section 6.4.1).
+
+import { CAMPAIGN_STAGGER_MS } from "./config.ts";
+import type { PreVoteMessage, PreVoteReplyMessage, VoteMessage, VoteReplyMessage } from "./message.ts";
+import { voteResult } from "./quorum.ts";
+import type { Replica } from "./replica.ts";
+
+export type CampaignKind = "pre_vote" | "vote" | "transfer";
+
+export function campaign(replica: Replica, kind: CampaignKind): void {
+  const { config } = replica;
+  if (kind === "pre_vote") replica.becomePreCandidate();
+  else {
+    replica.becomeCandidate();
+    replica.isTransferElection = kind === "transfer";
+  }
+  replica.asleep = false;
+  // If the round gets no answer, another one follows, at a random distance from a rival's.
+  replica.electionDeadlineMs = replica.nowMs + config.campaignMs * (1 + config.random());
+  const { lastIndex, lastTerm } = replica.log;
+  for (const to of replica.membership.voters) {
+    if (to === replica.id) continue;
+    if (kind === "pre_vote") replica.send({ kind: "pre_vote", to, term: replica.term + 1, lastIndex, lastTerm });
+    else replica.send({ kind: "vote", to, term: replica.term, lastIndex, lastTerm, transfer: kind === "transfer" });
+  }
+  replica.touch();
+  countVotes(replica);
+}
+
+export function handlePreVote(replica: Replica, message: PreVoteMessage): void {
+  const isAwakeUnder = replica.leader !== undefined && replica.asleep;
+  const granted =
+    message.term > replica.term &&
+    promiseRemainingMs(replica) === 0 &&
+    // A leader that sleeps in memory has not died; the candidate only missed the good-night.
+    !(isAwakeUnder && replica.role === "leader") &&
+    replica.log.isUpToDate(message.lastIndex, message.lastTerm);
+  replica.send({
+    kind: "pre_vote_reply",
+    to: message.from,
+    // A grant is for the term asked about; a refusal tells the own.
+    term: granted ? message.term : replica.term,
+    granted,
+    promiseRemainingMs: promiseRemainingMs(replica),
+    quiescedLeader: isAwakeUnder ? replica.leader : undefined,
+  });
+}
+
+export function handlePreVoteReply(replica: Replica, message: PreVoteReplyMessage): void {
+  if (!message.granted && message.term > replica.term) {
+    replica.becomeFollower(message.term, undefined);
+    return;
+  }
+  if (replica.role !== "pre_candidate") return;
+  if (message.granted && message.term !== replica.term + 1) return;
+  if (!message.granted && message.quiescedLeader === message.from) {
+    // The leader itself answers, and sleeps: follow it to sleep. Clients are sent to it.
+    replica.becomeFollower(replica.term, message.from);
+    replica.asleep = true;
+    return;
+  }
+  recordVote(replica, message.from, message.granted, message.promiseRemainingMs);
+}
+
+export function handleVote(replica: Replica, message: VoteMessage): void {
+  const promised = message.transfer ? 0 : promiseRemainingMs(replica);
+  if (message.term < replica.term || promised > 0) {
+    // Refused without taking over the term: a candidate that cannot win must not depose a leader that serves.
+    sendVote(replica, message, false, promised);
+    return;
+  }
+  if (message.term > replica.term) replica.becomeFollower(message.term, undefined);
+  const mayVote = replica.vote === undefined || replica.vote === message.from;
+  const granted = mayVote && replica.role === "follower" && replica.log.isUpToDate(message.lastIndex, message.lastTerm);
+  if (granted) {
+    replica.vote = message.from;
+    replica.lastActivityMs = replica.nowMs;
+    replica.asleep = false;
+    replica.electionDeadlineMs = replica.nowMs + replica.config.campaignMs * (1 + replica.config.random());
+  }
+  sendVote(replica, message, granted, 0);
+}
+
+export function handleVoteReply(replica: Replica, message: VoteReplyMessage): void {
+  if (message.term > replica.term) {
+    replica.becomeFollower(message.term, undefined);
+    return;
+  }
+  if (replica.role !== "candidate") return;
+  if (message.granted && message.term !== replica.term) return;
+  recordVote(replica, message.from, message.granted, message.promiseRemainingMs);
+}
+
+/** How long a lease may still live that this replica granted, or holds. */
+function promiseRemainingMs(replica: Replica): number {
+  const promisedMs = Math.max(0, replica.promiseUntilMs - replica.nowMs);
+  return Math.max(promisedMs, replica.leaderState?.leaseRemainingMs(replica) ?? 0);
+}
+
+function sendVote(replica: Replica, message: VoteMessage, granted: boolean, promised: number): void {
+  replica.touch();
+  replica.send({ kind: "vote_reply", to: message.from, term: replica.term, granted, promiseRemainingMs: promised });
+}
+
+function recordVote(replica: Replica, from: string, granted: boolean, promisedMs: number): void {
+  if (!replica.membership.voters.includes(from)) return;
+  if (!replica.votes.has(from)) replica.votes.set(from, granted);
+  if (!granted) {
+    // With one member dead, one refusal cannot lose the election but does stall it: ask again when it can be granted.
+    const retryMs = replica.nowMs + promisedMs + (1 + replica.config.random()) * CAMPAIGN_STAGGER_MS;
+    replica.electionDeadlineMs = Math.min(replica.electionDeadlineMs, retryMs);
+  }
+  countVotes(replica);
+}
+
+function countVotes(replica: Replica): void {
+  const result = voteResult(replica.membership.voters, replica.votes);
+  if (result === "lost") {
+    const retryMs = replica.electionDeadlineMs;
+    replica.becomeFollower(replica.term, undefined);
+    replica.electionDeadlineMs = retryMs;
+  } else if (result === "won") {
+    if (replica.role === "pre_candidate") campaign(replica, "vote");
+    else replica.becomeLeader();
+  }
+}

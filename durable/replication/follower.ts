@@ -1,0 +1,120 @@
+// Pure. A follower's rules: accept the leader's log, promise not to elect another while its lease may live, and notice
+// when it is gone.
+
+import { CAMPAIGN_STAGGER_MS } from "./config.ts";
+import { invariant } from "./invariant.ts";
+import type { AppendMessage } from "./message.ts";
+import type { Replica } from "./replica.ts";
+
+export function handleAppend(replica: Replica, message: AppendMessage): void {
+  if (message.term < replica.term) {
+    // A deposed leader learns the term. The refusal promises nothing.
+    replyToAppend(replica, message, false, { index: 0, term: 0 });
+    return;
+  }
+  invariant(
+    message.term > replica.term || replica.role !== "leader",
+    `two leaders in term ${message.term}: ${message.from} and ${replica.id}`,
+  );
+  followLeader(replica, message);
+
+  const accepted = acceptEntries(replica, message);
+  const isNewest = message.sequence > replica.leaderSequence;
+  if (accepted.success && isNewest && message.leaseHeld && replica.commitIndex >= message.commit) {
+    replica.freshAsOfMs = Math.max(replica.freshAsOfMs, message.echoMs);
+  }
+  if (isNewest) {
+    replica.leaderSequence = message.sequence;
+    replica.leaderClock = { sentAtMs: message.sentAtMs, receivedMs: replica.nowMs };
+    if (message.quiesce && accepted.success) quiesce(replica, message);
+    else promiseLease(replica);
+  }
+  replyToAppend(replica, message, accepted.success, accepted.at);
+}
+
+function followLeader(replica: Replica, message: AppendMessage): void {
+  if (message.term > replica.term || replica.role !== "follower" || replica.leader === undefined) {
+    replica.becomeFollower(message.term, message.from);
+  }
+  invariant(
+    replica.leader === message.from,
+    `two leaders in term ${message.term}: ${message.from} and ${replica.leader}`,
+  );
+  replica.suspectsLeader = false;
+}
+
+interface Accepted {
+  readonly success: boolean;
+  readonly at: { readonly index: number; readonly term: number };
+}
+
+/** Raft, figure 2, AppendEntries: 2 to 5. */
+function acceptEntries(replica: Replica, message: AppendMessage): Accepted {
+  const { log } = replica;
+  const matchesPrevious = message.prevIndex <= replica.commitIndex || log.term(message.prevIndex) === message.prevTerm;
+  if (!matchesPrevious) {
+    return { success: false, at: log.findConflictByTerm(message.prevIndex, message.prevTerm) };
+  }
+  // What is committed here is the leader's as well (leader completeness), whatever the message repeats of it.
+  const conflictAt = message.entries.findIndex(
+    (entry) => entry.index > replica.commitIndex && log.term(entry.index) !== entry.term,
+  );
+  if (conflictAt !== -1) replica.appendToLog(message.entries.slice(conflictAt));
+  const lastNew = Math.max(message.prevIndex + message.entries.length, Math.min(replica.commitIndex, message.commit));
+  replica.commitTo(Math.min(message.commit, lastNew));
+  return { success: true, at: { index: lastNew, term: 0 } };
+}
+
+function promiseLease(replica: Replica): void {
+  replica.asleep = false;
+  replica.quiesced = false;
+  replica.promiseUntilMs = replica.nowMs + replica.config.leaseMs;
+  replica.lastActivityMs = replica.nowMs;
+  resetElectionTimer(replica);
+}
+
+/**
+ * The leader gave up its lease before it sent this. Race: a delayed quiesce that arrives after the leader woke and was
+ * granted a lease again by an earlier instance of this replica would free a vote too early. So the promise ends only if
+ * the leader had heard this very instance before it sent; otherwise the promise runs out by itself.
+ */
+function quiesce(replica: Replica, message: AppendMessage): void {
+  replica.asleep = true;
+  replica.electionDeadlineMs = Number.POSITIVE_INFINITY;
+  if (message.echoMs <= replica.startedMs) return;
+  replica.quiesced = true;
+  replica.promiseUntilMs = Number.NEGATIVE_INFINITY;
+}
+
+function replyToAppend(
+  replica: Replica,
+  message: AppendMessage,
+  success: boolean,
+  at: { readonly index: number; readonly term: number },
+): void {
+  // An acknowledgement says "durable here" and grants a lease: both only the live instance may say.
+  replica.touch();
+  replica.send({
+    kind: "append_reply",
+    to: message.from,
+    term: replica.term,
+    success,
+    index: at.index,
+    hintTerm: at.term,
+    sequence: message.sequence,
+    sentAtMs: message.sentAtMs,
+    clockMs: replica.nowMs,
+    quiesced: replica.asleep,
+  });
+}
+
+/** Next election: by silence alone after a random timeout, or as soon as the promise ends where the leader is suspected. */
+export function resetElectionTimer(replica: Replica): void {
+  const { config, nowMs } = replica;
+  const rivals = replica.membership.voters.filter((id) => id !== replica.leader);
+  const rank = Math.max(0, rivals.indexOf(replica.id));
+  const delayMs = replica.suspectsLeader
+    ? Math.max(0, replica.promiseUntilMs - nowMs) + (rank + config.random() / 2) * CAMPAIGN_STAGGER_MS
+    : config.electionMinMs + config.random() * (config.electionMaxMs - config.electionMinMs);
+  replica.electionDeadlineMs = Math.max(nowMs + delayMs, replica.promiseUntilMs);
+}

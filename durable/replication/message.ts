@@ -1,0 +1,100 @@
+// Pure. What replicas say to each other. Versioned and additive: `v` is the sender's version, unknown fields are ignored,
+// and a field added later is optional for ever, because replicas of one group run different code during a deploy.
+
+import type { LogEntry } from "./entry.ts";
+import type { Membership } from "./membership.ts";
+
+export const MESSAGE_VERSION = 1;
+
+interface MessageHeader {
+  readonly v: number;
+  readonly from: string;
+  readonly to: string;
+  /** Sender's term; for `pre_vote` and its grant the term that a real election would have. */
+  readonly term: number;
+}
+
+/** Raft, section 9.6 of the dissertation: "would you vote for me?", asked without disturbing anybody's term. */
+export interface PreVoteMessage extends MessageHeader {
+  readonly kind: "pre_vote";
+  readonly lastIndex: number;
+  readonly lastTerm: number;
+}
+
+export interface PreVoteReplyMessage extends MessageHeader {
+  readonly kind: "pre_vote_reply";
+  readonly granted: boolean;
+  /** Refused because of a lease that may still live for this long: asking earlier is useless. */
+  readonly promiseRemainingMs: number;
+  /** The sender leads, or follows, a group that sleeps: nobody died. */
+  readonly quiescedLeader?: string | undefined;
+}
+
+export interface VoteMessage extends MessageHeader {
+  readonly kind: "vote";
+  readonly lastIndex: number;
+  readonly lastTerm: number;
+  /** The old leader gave up its lease and asked for this election, so a live promise to it does not refuse the vote. */
+  readonly transfer: boolean;
+}
+
+export interface VoteReplyMessage extends MessageHeader {
+  readonly kind: "vote_reply";
+  readonly granted: boolean;
+  readonly promiseRemainingMs: number;
+}
+
+/** AppendEntries; without entries it is the heartbeat. */
+export interface AppendMessage extends MessageHeader {
+  readonly kind: "append";
+  readonly prevIndex: number;
+  readonly prevTerm: number;
+  readonly entries: readonly LogEntry[];
+  readonly commit: number;
+  /** Counts the leader's messages in this term: orders a delayed message against a later one. */
+  readonly sequence: number;
+  /** Leader's clock when it was sent, echoed by the reply: the lease counts from here, never from the reply's arrival. */
+  readonly sentAtMs: number;
+  /** The lease held when this was sent: `commit` then covered every acknowledged write. */
+  readonly leaseHeld: boolean;
+  /** The receiver's own clock as its latest reply told it: bounds the age of this message without comparing clocks. */
+  readonly echoMs: number;
+  /** The leader has given up its lease and sleeps: the receiver's promise ends, its timers stop. */
+  readonly quiesce: boolean;
+}
+
+export interface AppendReplyMessage extends MessageHeader {
+  readonly kind: "append_reply";
+  readonly success: boolean;
+  /** Success: highest index known to be the leader's. Refusal: where the leader may look for a match. */
+  readonly index: number;
+  /** Refusal: term of the entry at `index`, to skip a whole term at a time. */
+  readonly hintTerm: number;
+  readonly sequence: number;
+  readonly sentAtMs: number;
+  /** Receiver's clock when it answered. */
+  readonly clockMs: number;
+  /** The message slept the receiver, or found it asleep. */
+  readonly quiesced: boolean;
+}
+
+/** Dissertation, section 3.10: start an election at once. */
+export interface TimeoutNowMessage extends MessageHeader {
+  readonly kind: "timeout_now";
+}
+
+export type Message =
+  | PreVoteMessage
+  | PreVoteReplyMessage
+  | VoteMessage
+  | VoteReplyMessage
+  | AppendMessage
+  | AppendReplyMessage
+  | TimeoutNowMessage;
+
+/** What a snapshot stands for: the state after applying everything up to `index`. */
+export interface SnapshotMeta {
+  readonly index: number;
+  readonly term: number;
+  readonly membership: Membership;
+}

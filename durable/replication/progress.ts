@@ -1,0 +1,63 @@
+// Pure. What a leader knows about one other member.
+//
+//   probe      one append at a time, looking for the point where the logs agree, or for a sign of life
+//   replicate  appends flow ahead of their answers, up to the in-flight limit
+//   snapshot   the log that it needs is compacted; nothing is sent until the stream has ended
+
+export type ProgressState = "probe" | "replicate" | "snapshot";
+
+export class Progress {
+  readonly id: string;
+  state: ProgressState = "probe";
+  /** Highest index known to be durable on the member. Never falls within a term. */
+  match = 0;
+  /** Next index to send. Above `match`. */
+  next: number;
+  /** Appends sent and neither answered nor given up. */
+  inFlight = 0;
+  /** Send time (leader's clock) of the newest append that it acknowledged in this term; the lease counts from it. */
+  ackedSentAtMs = Number.NEGATIVE_INFINITY;
+  /** Sequence of the newest append that it acknowledged in this term; ReadIndex rounds count by it. */
+  ackedSequence = 0;
+  /** The member's own clock in its newest answer, echoed back to it. */
+  clockMs = Number.NEGATIVE_INFINITY;
+  /** When the next heartbeat is due; every append puts it off. */
+  heartbeatDueMs = Number.NEGATIVE_INFINITY;
+  /** Commit index in the newest append that was sent. */
+  commitSent = 0;
+
+  constructor(id: string, next: number) {
+    this.id = id;
+    this.next = next;
+  }
+
+  becomeProbe(): void {
+    this.state = "probe";
+    this.next = this.match + 1;
+    this.inFlight = 0;
+  }
+
+  becomeReplicate(): void {
+    this.state = "replicate";
+    this.next = this.match + 1;
+  }
+
+  becomeSnapshot(): void {
+    this.state = "snapshot";
+    this.inFlight = 0;
+  }
+
+  /** Whether another append may leave now. */
+  canSend(inFlightMax: number): boolean {
+    if (this.state === "snapshot") return false;
+    return this.inFlight < (this.state === "probe" ? 1 : inFlightMax);
+  }
+
+  /** Returns whether `index` is news. */
+  maybeUpdate(index: number): boolean {
+    const isNews = index > this.match;
+    if (isNews) this.match = index;
+    if (this.next <= index) this.next = index + 1;
+    return isNews;
+  }
+}

@@ -1,0 +1,464 @@
+// Pure. One member of a replicated group: Raft as a state machine without I/O, clock or randomness of its own.
+// In: step(message), tick, propose, readIndex, wake, suspect. Out: ready(), plain data for the driver, then advance().
+// Every call brings the caller's clock in milliseconds; time never runs backwards here, whatever the clock does.
+// The rules of each role are in leader.ts, follower.ts and election.ts; this file holds the state and the transitions.
+
+import { checkConfig, type ReplicationConfig } from "./config.ts";
+import { campaign, handlePreVote, handlePreVoteReply, handleVote, handleVoteReply } from "./election.ts";
+import { type EntryKind, entryBytes, type LogEntry, NO_DATA } from "./entry.ts";
+import { handleAppend, resetElectionTimer } from "./follower.ts";
+import { invariant } from "./invariant.ts";
+import { flushAppends, handleAppendReply, LeaderState, maybeCommit, resolveReads, tickLeader } from "./leader.ts";
+import { ReplicatedLog } from "./log.ts";
+import type { HardState, LogReader } from "./log-reader.ts";
+import { decodeMembership, isMember, type Membership } from "./membership.ts";
+import { type AppendMessage, MESSAGE_VERSION, type Message, type SnapshotMeta } from "./message.ts";
+import type { ReadState, Ready } from "./ready.ts";
+
+export type Role = "follower" | "pre_candidate" | "candidate" | "leader";
+
+/** Bytes of committed entries handed out by one ready(): bounds the time that one turn spends applying. */
+const COMMITTED_BYTES_MAX = 4 * 1024 * 1024;
+
+/** A message without what the sender fills in. */
+export type Outgoing<M extends Message = Message> = M extends Message ? Omit<M, "v" | "from"> : never;
+
+export class Replica {
+  readonly config: ReplicationConfig;
+  readonly log: ReplicatedLog;
+
+  /** Persisted (HardState): highest term seen. Never falls. */
+  term: number;
+  /** Persisted: whom this replica voted for in `term`. Set once a term. */
+  vote: string | undefined;
+  /** Persisted: see HardState.quiesced. */
+  quiesced: boolean;
+
+  role: Role = "follower";
+  /** Leader of `term`, once known. */
+  leader: string | undefined;
+  /** Highest index known to be committed. Never falls. */
+  commitIndex: number;
+  /** Highest index handed out for application. Never above `commitIndex`. */
+  appliedIndex: number;
+  /** No timers run: the group sleeps, or this replica has given up alone. Any message of the group or client wakes it. */
+  asleep: boolean;
+  nowMs: number;
+  /** When this instance started: what happened before is known from storage only. */
+  readonly startedMs: number;
+
+  /** Votes are refused until then, except to a transfer: a lease that this replica granted may live. */
+  promiseUntilMs: number;
+  electionDeadlineMs = Number.POSITIVE_INFINITY;
+  /** Somebody saw the leader fail: campaign as soon as the promise ends. Cleared by any sign of the leader. */
+  suspectsLeader = false;
+  /** Highest sequence seen from the leader of this term. */
+  leaderSequence = 0;
+  /** Own clock at a moment whose acknowledged writes are all applied here once `commitIndex` is; bounds staleness. */
+  freshAsOfMs = Number.NEGATIVE_INFINITY;
+  /** The leader's clock in its newest message, and the own clock when it arrived. */
+  leaderClock: { readonly sentAtMs: number; readonly receivedMs: number } | undefined;
+  /** Last time a client or a leader had business here; without any, failing elections end in sleep. */
+  lastActivityMs: number;
+
+  votes = new Map<string, boolean>();
+  /** The running election was asked for by the leader that gives up its place. */
+  isTransferElection = false;
+  leaderState: LeaderState | undefined;
+
+  /** Membership entries still in the log, oldest first, over the snapshot's membership; the last one is in force. */
+  #memberships: { readonly index: number; readonly membership: Membership }[];
+  #persistedState: HardState;
+  #appends: AppendMessage[] = [];
+  #messages: Message[] = [];
+  #readStates: ReadState[] = [];
+  #snapshotsNeeded: string[] = [];
+  #mustTouch = false;
+
+  /** `appliedIndex`: what the state machine's checkpoint holds; `nowMs`: the clock at start. */
+  constructor(config: ReplicationConfig, reader: LogReader, appliedIndex: number, nowMs: number) {
+    checkConfig(config);
+    this.config = config;
+    this.log = new ReplicatedLog(reader, config.logCacheBytesMax);
+    this.#persistedState = reader.hardState;
+    this.term = reader.hardState.term;
+    this.vote = reader.hardState.vote;
+    this.quiesced = reader.hardState.quiesced;
+    invariant(appliedIndex >= this.log.snapshot.index, "the checkpoint is not older than the log's start");
+    invariant(appliedIndex <= this.log.lastIndex, "the checkpoint is not newer than the log's end");
+    this.commitIndex = Math.max(appliedIndex, Math.min(reader.commitIndex, this.log.lastIndex));
+    this.appliedIndex = appliedIndex;
+    this.nowMs = nowMs;
+    this.startedMs = nowMs;
+    this.lastActivityMs = nowMs;
+    this.#memberships = [{ index: reader.snapshot.index, membership: reader.snapshot.membership }];
+    for (const entry of reader.configEntries()) this.#noteMembership(entry);
+    this.asleep = this.quiesced;
+    // A restarted replica does not remember which leases it granted: it waits for the longest that may live.
+    this.promiseUntilMs = this.quiesced ? Number.NEGATIVE_INFINITY : nowMs + config.leaseMs;
+    if (!this.asleep) resetElectionTimer(this);
+  }
+
+  get id(): string {
+    return this.config.id;
+  }
+
+  get membership(): Membership {
+    const latest = this.#memberships.at(-1);
+    invariant(latest !== undefined, "there is always a membership");
+    return latest.membership;
+  }
+
+  get membershipIndex(): number {
+    return this.#memberships.at(-1)?.index ?? 0;
+  }
+
+  get isVoter(): boolean {
+    return this.membership.voters.includes(this.id);
+  }
+
+  /** The leader may answer strong reads from memory. */
+  get leaseHeld(): boolean {
+    return this.leaderState?.leaseHeld(this) ?? false;
+  }
+
+  /** Whether a strong read may be answered from memory now. Notes the client, so that the group stays awake. */
+  serveFromLease(nowMs: number): boolean {
+    if (this.leaderState === undefined) return false;
+    this.#advanceClock(nowMs);
+    if (!this.leaseHeld) return false;
+    this.lastActivityMs = this.nowMs;
+    return true;
+  }
+
+  /** Whether propose() would accept an entry now. */
+  get canPropose(): boolean {
+    const leader = this.leaderState;
+    return (
+      leader !== undefined &&
+      leader.transferee === undefined &&
+      leader.uncommittedBytes <= this.config.uncommittedBytesMax
+    );
+  }
+
+  /** When tick() wants to be called next; infinite while asleep. */
+  get nextDeadlineMs(): number {
+    if (this.asleep) return Number.POSITIVE_INFINITY;
+    return this.leaderState?.nextDeadlineMs(this) ?? this.electionDeadlineMs;
+  }
+
+  /** Membership in force at `index`, for a snapshot that ends there. */
+  membershipAt(index: number): Membership {
+    let found = this.#memberships[0]?.membership;
+    for (const { index: at, membership } of this.#memberships) if (at <= index) found = membership;
+    invariant(found !== undefined, "there is always a membership");
+    return found;
+  }
+
+  tick(nowMs: number): void {
+    this.#advanceClock(nowMs);
+    if (this.asleep) return;
+    if (this.role === "leader") tickLeader(this);
+    else if (this.nowMs >= this.electionDeadlineMs) this.#electionTimedOut();
+  }
+
+  step(message: Message, nowMs: number): void {
+    this.#advanceClock(nowMs);
+    switch (message.kind) {
+      case "pre_vote":
+        handlePreVote(this, message);
+        break;
+      case "pre_vote_reply":
+        handlePreVoteReply(this, message);
+        break;
+      case "vote":
+        handleVote(this, message);
+        break;
+      case "vote_reply":
+        handleVoteReply(this, message);
+        break;
+      case "append":
+        handleAppend(this, message);
+        break;
+      case "append_reply":
+        handleAppendReply(this, message);
+        break;
+      case "timeout_now":
+        if (message.term === this.term && this.role === "follower" && this.isVoter) campaign(this, "transfer");
+        break;
+    }
+  }
+
+  /** Appends an entry as leader. Undefined: not the leader, handing over, or too much is uncommitted. */
+  propose(
+    kind: EntryKind,
+    data: Uint8Array,
+    nowMs: number,
+  ): { readonly index: number; readonly term: number } | undefined {
+    this.#advanceClock(nowMs);
+    const leader = this.leaderState;
+    if (leader === undefined || !this.canPropose) return undefined;
+    this.#wakeLeader();
+    this.lastActivityMs = this.nowMs;
+    const entry: LogEntry = { index: this.log.lastIndex + 1, term: this.term, kind, data };
+    this.appendToLog([entry]);
+    leader.noteProposed(entry.index, entryBytes(entry));
+    return { index: entry.index, term: entry.term };
+  }
+
+  /**
+   * Asks, as leader, for the index that a linearizable read must see (dissertation, section 6.4). The answer is in a later
+   * ready()'s `readStates`; it never comes if the leadership ends first. Returns false where this is not the leader.
+   */
+  readIndex(id: number, nowMs: number): boolean {
+    this.#advanceClock(nowMs);
+    const leader = this.leaderState;
+    if (leader === undefined) return false;
+    this.#wakeLeader();
+    this.lastActivityMs = this.nowMs;
+    leader.addRead(this, id);
+    return true;
+  }
+
+  /** A client has business here; keeps the group awake, or wakes it if it sleeps. */
+  wake(nowMs: number): void {
+    this.#advanceClock(nowMs);
+    this.lastActivityMs = this.nowMs;
+    if (!this.asleep) return;
+    if (this.role === "leader") this.#wakeLeader();
+    else if (this.isVoter) {
+      this.asleep = false;
+      this.suspectsLeader = true;
+      // Nobody leads a sleeping group: the first to be asked campaigns at once, unless a promise still forbids it.
+      this.electionDeadlineMs = Math.max(this.nowMs, this.promiseUntilMs);
+    }
+  }
+
+  /** Evidence that the leader is gone, confirmed by the driver: campaign as soon as the promise to it has ended. */
+  suspect(leader: string, nowMs: number): void {
+    this.#advanceClock(nowMs);
+    if (this.role !== "follower" || !this.isVoter) return;
+    if (this.leader !== undefined && this.leader !== leader) return;
+    this.asleep = false;
+    this.lastActivityMs = this.nowMs;
+    this.suspectsLeader = true;
+    resetElectionTimer(this);
+  }
+
+  /** The connection to a member broke, or a deadline passed: what was in flight to it is lost or unknown. */
+  reportUnreachable(id: string, nowMs: number): void {
+    this.#advanceClock(nowMs);
+    const progress = this.leaderState?.progress.get(id);
+    if (progress !== undefined && progress.state !== "snapshot") progress.becomeProbe();
+  }
+
+  /** A snapshot stream to `id` has ended: it holds everything up to `index`, or the stream failed. */
+  snapshotFinished(id: string, index: number | undefined, nowMs: number): void {
+    this.#advanceClock(nowMs);
+    const progress = this.leaderState?.progress.get(id);
+    if (progress === undefined || progress.state !== "snapshot") return;
+    progress.becomeProbe();
+    if (index !== undefined) progress.next = Math.max(progress.next, index + 1);
+  }
+
+  /** Whether a received snapshot is news. If not, the log already holds or can still receive what it stands for. */
+  wantsSnapshot(meta: SnapshotMeta): boolean {
+    return meta.index > this.commitIndex && this.log.term(meta.index) !== meta.term;
+  }
+
+  /** The driver has durably replaced log and state by the snapshot. */
+  installSnapshot(meta: SnapshotMeta, nowMs: number): void {
+    this.#advanceClock(nowMs);
+    invariant(this.wantsSnapshot(meta), "a snapshot never replaces a newer log");
+    this.log.resetTo(meta);
+    this.commitIndex = meta.index;
+    this.appliedIndex = meta.index;
+    this.#memberships = [{ index: meta.index, membership: meta.membership }];
+  }
+
+  /** The driver deletes log entries up to `index`, which is applied and checkpointed. */
+  compactTo(index: number): void {
+    invariant(index <= this.appliedIndex, "only applied entries are compacted");
+    const term = this.log.term(index);
+    invariant(term !== undefined, "the compaction point is in the log");
+    const membership = this.membershipAt(index);
+    this.log.compactTo({ index, term, membership });
+    this.#memberships = [{ index, membership }, ...this.#memberships.filter((known) => known.index > index)];
+  }
+
+  /** Starts handing the leadership to a voter that is up to date or nearly (dissertation, section 3.10). */
+  transferLeadership(to: string, nowMs: number): boolean {
+    this.#advanceClock(nowMs);
+    const leader = this.leaderState;
+    if (leader === undefined || to === this.id || !this.membership.voters.includes(to)) return false;
+    this.#wakeLeader();
+    leader.startTransfer(this, to);
+    return true;
+  }
+
+  /** Whether there is anything for the driver to do. */
+  ready(): Ready | undefined {
+    if (this.leaderState !== undefined && !this.asleep) flushAppends(this);
+    const entries = this.log.unstable();
+    const committed =
+      this.appliedIndex < this.commitIndex
+        ? (this.log.slice(this.appliedIndex + 1, Math.min(this.commitIndex, this.log.lastIndex), COMMITTED_BYTES_MAX) ??
+          [])
+        : [];
+    const hardState = this.#changedHardState();
+    const isEmpty =
+      entries.length === 0 &&
+      committed.length === 0 &&
+      hardState === undefined &&
+      this.#appends.length === 0 &&
+      this.#messages.length === 0 &&
+      this.#readStates.length === 0 &&
+      this.#snapshotsNeeded.length === 0;
+    if (isEmpty) return undefined;
+    const ready: Ready = {
+      appends: this.#appends,
+      hardState,
+      entries,
+      mustTouch: this.#mustTouch && entries.length === 0 && hardState === undefined,
+      messages: this.#messages,
+      committed,
+      readStates: this.#readStates,
+      snapshotsNeeded: this.#snapshotsNeeded,
+    };
+    this.#appends = [];
+    this.#messages = [];
+    this.#readStates = [];
+    this.#snapshotsNeeded = [];
+    this.#mustTouch = false;
+    return ready;
+  }
+
+  /** The driver has persisted, sent and applied what `ready` said. Only now does the own copy of the entries count. */
+  advance(ready: Ready): void {
+    if (ready.hardState !== undefined) this.#persistedState = ready.hardState;
+    this.log.markStable();
+    const lastApplied = ready.committed.at(-1);
+    if (lastApplied !== undefined) this.appliedIndex = lastApplied.index;
+    if (this.leaderState !== undefined) {
+      maybeCommit(this);
+      resolveReads(this);
+    }
+  }
+
+  // --- transitions, for the role files ---
+
+  becomeFollower(term: number, leader: string | undefined): void {
+    invariant(term >= this.term, "terms never fall");
+    if (term > this.term) {
+      this.term = term;
+      this.vote = undefined;
+      this.leaderSequence = 0;
+    }
+    this.role = "follower";
+    this.leader = leader;
+    this.leaderState = undefined;
+    this.isTransferElection = false;
+    if (!this.asleep) resetElectionTimer(this);
+  }
+
+  becomePreCandidate(): void {
+    this.role = "pre_candidate";
+    this.leader = undefined;
+    this.votes = new Map([[this.id, true]]);
+  }
+
+  becomeCandidate(): void {
+    this.role = "candidate";
+    this.term++;
+    this.vote = this.id;
+    this.leader = undefined;
+    this.leaderSequence = 0;
+    this.votes = new Map([[this.id, true]]);
+  }
+
+  becomeLeader(): void {
+    invariant(this.role === "candidate", "only a candidate becomes leader");
+    this.role = "leader";
+    this.leader = this.id;
+    this.suspectsLeader = false;
+    this.asleep = false;
+    // From now on this replica grants leases to itself.
+    this.quiesced = false;
+    this.lastActivityMs = this.nowMs;
+    this.leaderState = new LeaderState(this);
+    this.appendToLog([{ index: this.log.lastIndex + 1, term: this.term, kind: "noop", data: NO_DATA }]);
+  }
+
+  // --- for the role files ---
+
+  appendToLog(entries: readonly LogEntry[]): void {
+    const first = entries[0];
+    if (first === undefined) return;
+    invariant(first.index > this.commitIndex, "committed entries are never replaced");
+    while ((this.#memberships.at(-1)?.index ?? 0) >= first.index && this.#memberships.length > 1)
+      this.#memberships.pop();
+    this.log.append(entries);
+    for (const entry of entries) if (entry.kind === "config") this.#noteMembership(entry);
+  }
+
+  commitTo(index: number): void {
+    if (index <= this.commitIndex) return;
+    invariant(index <= this.log.lastIndex, "only entries in the log are committed");
+    this.commitIndex = index;
+  }
+
+  send(message: Outgoing): void {
+    const full = { ...message, v: MESSAGE_VERSION, from: this.id } as Message;
+    if (full.kind === "append") this.#appends.push(full);
+    else this.#messages.push(full);
+  }
+
+  /** Something that leaves with this ready() counts on this being the live instance (see Ready.mustTouch). */
+  touch(): void {
+    this.#mustTouch = true;
+  }
+
+  answerRead(state: ReadState): void {
+    this.#readStates.push(state);
+  }
+
+  needSnapshot(id: string): void {
+    this.#snapshotsNeeded.push(id);
+  }
+
+  isMember(id: string): boolean {
+    return isMember(this.membership, id);
+  }
+
+  #wakeLeader(): void {
+    if (!this.asleep || this.leaderState === undefined) return;
+    this.asleep = false;
+    this.quiesced = false;
+    this.leaderState.woken(this);
+  }
+
+  #electionTimedOut(): void {
+    // Without a client and without a leader there is nobody to serve: sleep instead of campaigning for ever.
+    if (this.nowMs - this.lastActivityMs >= this.config.quiesceAfterMs) {
+      this.becomeFollower(this.term, undefined);
+      this.asleep = true;
+      return;
+    }
+    if (this.isVoter) campaign(this, "pre_vote");
+    else resetElectionTimer(this);
+  }
+
+  #changedHardState(): HardState | undefined {
+    const last = this.#persistedState;
+    if (last.term === this.term && last.vote === this.vote && last.quiesced === this.quiesced) return undefined;
+    return { term: this.term, vote: this.vote, quiesced: this.quiesced };
+  }
+
+  #noteMembership(entry: LogEntry): void {
+    this.#memberships.push({ index: entry.index, membership: decodeMembership(entry.data) });
+  }
+
+  #advanceClock(nowMs: number): void {
+    if (nowMs > this.nowMs) this.nowMs = nowMs;
+  }
+}

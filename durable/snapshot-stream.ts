@@ -1,0 +1,60 @@
+// Snapshots in parts, over as many calls: the sender pages through the checkpoint, the receiver stages the parts and takes
+// them over at the end in one transaction. While a stream runs the sender takes no checkpoint, so that all parts are of one
+// state; a stream that holds back too much is broken off and started again from a newer state. Platform-free.
+
+import type { ReplicaStorage, ReplicaTransport, SnapshotCursor, SnapshotPart, SnapshotPartReply } from "./ports.ts";
+import { MESSAGE_VERSION, type SnapshotMeta } from "./replication/message.ts";
+
+/** Sends the checkpoint to one member. Resolves with the index that the member holds then; undefined: it failed. */
+export async function streamSnapshot(options: {
+  readonly from: string;
+  readonly to: string;
+  readonly term: number;
+  readonly meta: SnapshotMeta;
+  readonly storage: ReplicaStorage;
+  readonly transport: ReplicaTransport;
+  /** Asked before each part: false breaks the stream off. */
+  readonly mayGoOn: () => boolean;
+}): Promise<number | undefined> {
+  const { from, to, term, meta, storage, transport, mayGoOn } = options;
+  let cursor: SnapshotCursor | undefined;
+  for (let part = 0; mayGoOn(); part++) {
+    const { bytes, next } = storage.exportChunk(cursor);
+    const isLast = next === undefined;
+    let reply: SnapshotPartReply;
+    try {
+      reply = await transport.sendSnapshotPart({ v: MESSAGE_VERSION, from, to, term, meta, part, isLast, bytes });
+    } catch {
+      // The connection broke: the next probe finds out where the member stands.
+      return undefined;
+    }
+    if (reply.status === "done") return meta.index;
+    if (reply.status === "refused") return undefined;
+    if (isLast) return meta.index;
+    cursor = next;
+  }
+  return undefined;
+}
+
+/** The receiving side: accepts the parts of one stream in order, and drops a stream when another one begins. */
+export class SnapshotReceiver {
+  readonly #storage: ReplicaStorage;
+  #stream: { readonly id: string; readonly nextPart: number } | undefined;
+
+  constructor(storage: ReplicaStorage) {
+    this.#storage = storage;
+  }
+
+  /** Stages a part. `complete`: all parts are there, and `finishImport` may take them over. */
+  accept(part: SnapshotPart): "staged" | "complete" | "out_of_order" {
+    const id = `${part.from}/${part.term}/${part.meta.index}`;
+    if (part.part === 0) {
+      this.#storage.beginImport();
+      this.#stream = { id, nextPart: 0 };
+    }
+    if (this.#stream?.id !== id || this.#stream.nextPart !== part.part) return "out_of_order";
+    this.#storage.importChunk(part.bytes);
+    this.#stream = part.isLast ? undefined : { id, nextPart: part.part + 1 };
+    return part.isLast ? "complete" : "staged";
+  }
+}

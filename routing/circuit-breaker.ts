@@ -1,0 +1,83 @@
+// Pure. Stops asking a replica that does not answer, and finds out by a trickle of probes when it is back. One breaker
+// per replica and isolate. It only says whom to ask later: a request that has nobody else may still ask a blocked one.
+//
+//   closed ──(failures in a row, or one refusal)──▶ open ──(after openMs)──▶ half-open ──(probes succeed)──▶ closed
+//                                                     ▲                        │
+//                                                     └──(a probe fails: openMs doubles)
+
+/** One lost reply is noise; three in a row with nothing between are not. */
+export const FAILURES_TO_OPEN = 3;
+/** As short as a process restart, so that a replica that is back is asked again within one. */
+export const OPEN_MS_MIN = 200;
+/** How late at most a replica that was long away is noticed to be back. */
+export const OPEN_MS_MAX = 5_000;
+/** While half-open, at most one request per this time is risked. */
+export const PROBE_INTERVAL_MS = 50;
+/** A replica that answers once while it starts may still fail the next: two in a row. */
+export const PROBES_TO_CLOSE = 2;
+
+/** `refused`: the connection broke, which a live replica does not do; `silent`: a deadline passed, which it may. */
+export type FailureKind = "refused" | "silent";
+
+export type BreakerState = "closed" | "open" | "half-open";
+
+export class CircuitBreaker {
+  #state: "closed" | "tripped" = "closed";
+  /** Closed: failures since the last success. */
+  #failures = 0;
+  /** Tripped: successes since the last failure. */
+  #probesSucceeded = 0;
+  /** Tripped: a probe whose result is awaited is out. Tells its failure from that of a request sent before the trip. */
+  #isProbing = false;
+  /** Tripped: when the next probe may go. */
+  #probeAtMs = 0;
+  /** How long the next opening lasts. */
+  #openMs = OPEN_MS_MIN;
+
+  state(nowMs: number): BreakerState {
+    if (this.#state === "closed") return "closed";
+    const isWaitingForProbe = this.#isProbing || this.#probesSucceeded > 0;
+    return isWaitingForProbe || nowMs >= this.#probeAtMs ? "half-open" : "open";
+  }
+
+  /** Whether the replica may be asked now; changes nothing, so that a list can be ordered by it. */
+  isAllowed(nowMs: number): boolean {
+    return this.#state === "closed" || nowMs >= this.#probeAtMs;
+  }
+
+  /** To be called when a request is really sent: takes the probe that `isAllowed` offered. */
+  onAttempt(nowMs: number): void {
+    if (this.#state === "closed") return;
+    this.#isProbing = true;
+    this.#probeAtMs = nowMs + PROBE_INTERVAL_MS;
+  }
+
+  onSuccess(): void {
+    this.#failures = 0;
+    if (this.#state === "closed") return;
+    this.#isProbing = false;
+    this.#probesSucceeded += 1;
+    if (this.#probesSucceeded < PROBES_TO_CLOSE) return;
+    this.#state = "closed";
+    this.#openMs = OPEN_MS_MIN;
+  }
+
+  onFailure(nowMs: number, kind: FailureKind): void {
+    if (this.#state === "tripped") {
+      // Many requests can be in flight when the replica dies. Their failures are the one that tripped it, not new ones.
+      if (this.#isProbing) this.#trip(nowMs);
+      return;
+    }
+    this.#failures += 1;
+    if (kind === "refused" || this.#failures >= FAILURES_TO_OPEN) this.#trip(nowMs);
+  }
+
+  #trip(nowMs: number): void {
+    this.#state = "tripped";
+    this.#failures = 0;
+    this.#probesSucceeded = 0;
+    this.#isProbing = false;
+    this.#probeAtMs = nowMs + this.#openMs;
+    this.#openMs = Math.min(this.#openMs * 2, OPEN_MS_MAX);
+  }
+}

@@ -1,0 +1,66 @@
+// Pure. Reads a topology document that comes from outside (an operator's change, a stored copy, another version's
+// reply) and checks everything that the rest takes for granted. Unknown fields are dropped, not refused: during a
+// rolling deploy a newer version may have added some.
+
+import { z } from "zod";
+import { CLUSTER_NAME, SHARDS_MAX, WEIGHT_MAX } from "./cluster-config.ts";
+import { REGIONS } from "./region.ts";
+import { SLOT_COUNT } from "./slots.ts";
+import type { Topology } from "./topology.ts";
+
+export type TopologyResult =
+  | { readonly ok: true; readonly topology: Topology }
+  | { readonly ok: false; readonly problem: string };
+
+/** Five, and room for those that are joining while others have not left yet. */
+export const REPLICAS_PER_SHARD_MAX = 7;
+
+/** Shards that were removed leave a gap: their numbers, and with them their objects' names, are not used again. */
+export const SHARD_NUMBER_MAX = 65_535;
+
+const replicaSchema = z.object({
+  replica: z.int().min(0).max(255),
+  region: z.enum(REGIONS),
+  generation: z.int().min(1).max(999_999_999),
+});
+
+const shardSchema = z.object({
+  shard: z.int().min(0).max(SHARD_NUMBER_MAX),
+  weight: z.number().min(0).max(WEIGHT_MAX),
+  replicas: z
+    .array(replicaSchema)
+    .min(1)
+    .max(REPLICAS_PER_SHARD_MAX)
+    .refine((replicas) => areDistinct(replicas.map(({ replica }) => replica)), "replica numbers must be distinct"),
+});
+
+const topologySchema = z.object({
+  cluster: z.string().regex(CLUSTER_NAME, "expected 1 to 32 lower-case letters, digits or hyphens"),
+  epoch: z.int().min(0),
+  shards: z
+    .array(shardSchema)
+    .min(1)
+    .max(SHARDS_MAX)
+    .refine((shards) => areDistinct(shards.map(({ shard }) => shard)), "shard numbers must be distinct"),
+  slots: z.array(z.int()).length(SLOT_COUNT, `expected the owners of exactly ${SLOT_COUNT} slots`),
+});
+
+export function parseTopology(document: unknown): TopologyResult {
+  const parsed = topologySchema.safeParse(document);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const path = issue === undefined || issue.path.length === 0 ? "the document" : issue.path.join(".");
+    return { ok: false, problem: `${path}: ${issue?.message ?? "not a topology"}` };
+  }
+  const topology = parsed.data;
+  const known = new Set(topology.shards.map(({ shard }) => shard));
+  const orphan = topology.slots.findIndex((shard) => !known.has(shard));
+  if (orphan !== -1) {
+    return { ok: false, problem: `slots.${orphan}: shard ${topology.slots[orphan]} is not among the shards` };
+  }
+  return { ok: true, topology };
+}
+
+function areDistinct(numbers: readonly number[]): boolean {
+  return new Set(numbers).size === numbers.length;
+}

@@ -1,0 +1,73 @@
+// What a user of Wrangler alone does: `wrangler deploy` bundles the Worker (dry run, nothing leaves this machine) and
+// `wrangler dev` serves it.
+
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { freePort } from "../../cluster/ports.ts";
+import { newToken } from "../../cluster/token.ts";
+import { until } from "../../cluster/until.ts";
+import { TOKEN_VARIABLE } from "../../cluster/worker-config.ts";
+import { Command } from "./support/command.ts";
+
+const TEST_TIMEOUT_MS = 120_000;
+const ANSWER_TIMEOUT_MS = 30_000;
+
+let directory: string;
+let command: Command | undefined;
+
+beforeEach(async () => {
+  directory = await mkdtemp(path.join(tmpdir(), "halo-test-"));
+});
+
+afterEach(async () => {
+  await command?.dispose();
+  await rm(directory, { recursive: true, force: true });
+});
+
+function wrangler(...args: string[]): Command {
+  return new Command("npx", ["wrangler", ...args], {
+    CI: "1",
+    WRANGLER_SEND_METRICS: "false",
+    // Not the user's own registry, in which other Workers may be running.
+    CLOUDFLARE_DEV_REGISTRY_PATH: path.join(directory, "registry"),
+    WRANGLER_LOG_PATH: path.join(directory, "logs"),
+  });
+}
+
+test(
+  "wrangler deploy --dry-run bundles the Worker without a warning",
+  async () => {
+    const outDir = path.join(directory, "bundle");
+    command = wrangler("deploy", "--dry-run", "--outdir", outDir);
+    expect(await command.untilEnd(), command.output).toBe(0);
+    expect(command.output).not.toMatch(/\[(WARNING|ERROR)\]/);
+    expect(await readdir(outDir)).toContain("index.js");
+  },
+  TEST_TIMEOUT_MS,
+);
+
+test(
+  "wrangler dev serves the API",
+  async () => {
+    const token = newToken();
+    const port = await freePort();
+    const persistTo = path.join(directory, "state");
+    command = wrangler(
+      "dev",
+      ...["--port", String(port), "--inspector-port", String(await freePort())],
+      ...["--persist-to", persistTo, "--var", `${TOKEN_VARIABLE}:${token}`],
+    );
+    await command.untilOutput(/Ready on/);
+    const url = `http://127.0.0.1:${port}/v1/kv/greeting`;
+    const headers = { Authorization: `Bearer ${token}`, "Content-Type": "text/plain" };
+    await until(
+      "a write is acknowledged",
+      async () => (await fetch(url, { method: "PUT", headers, body: "Hello, Halo" })).ok,
+      { timeoutMs: ANSWER_TIMEOUT_MS },
+    );
+    expect(await (await fetch(url, { headers })).text()).toBe("Hello, Halo");
+  },
+  TEST_TIMEOUT_MS,
+);

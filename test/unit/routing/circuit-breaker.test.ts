@@ -1,0 +1,147 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  CircuitBreaker,
+  FAILURES_TO_OPEN,
+  OPEN_MS_MAX,
+  OPEN_MS_MIN,
+  PROBE_INTERVAL_MS,
+  PROBES_TO_CLOSE,
+} from "../../../routing/circuit-breaker.ts";
+
+function refusedAt(nowMs: number): CircuitBreaker {
+  const breaker = new CircuitBreaker();
+  breaker.onFailure(nowMs, "refused");
+  return breaker;
+}
+
+/** Fails the probe that is due and returns when the next one is. */
+function failProbe(breaker: CircuitBreaker, nowMs: number): number {
+  expect(breaker.isAllowed(nowMs)).toBe(true);
+  breaker.onAttempt(nowMs);
+  breaker.onFailure(nowMs, "silent");
+  let nextMs = nowMs;
+  while (!breaker.isAllowed(nextMs)) nextMs += 1;
+  return nextMs;
+}
+
+describe("closed", () => {
+  test("stays closed while silence is broken by successes", () => {
+    const breaker = new CircuitBreaker();
+    for (let round = 0; round < 10; round++) {
+      for (let failure = 1; failure < FAILURES_TO_OPEN; failure++) breaker.onFailure(round, "silent");
+      breaker.onSuccess();
+    }
+    expect(breaker.state(10)).toBe("closed");
+    expect(breaker.isAllowed(10)).toBe(true);
+  });
+
+  test("opens at the third silence in a row", () => {
+    const breaker = new CircuitBreaker();
+    breaker.onFailure(0, "silent");
+    breaker.onFailure(0, "silent");
+    expect(breaker.isAllowed(0)).toBe(true);
+    breaker.onFailure(0, "silent");
+    expect(breaker.isAllowed(0)).toBe(false);
+  });
+
+  test("opens at the first refusal", () => {
+    expect(refusedAt(0).state(0)).toBe("open");
+  });
+});
+
+describe("open", () => {
+  test("allows nothing until its time is over, then it is half-open", () => {
+    const breaker = refusedAt(1_000);
+    expect(breaker.isAllowed(1_000 + OPEN_MS_MIN - 1)).toBe(false);
+    expect(breaker.state(1_000 + OPEN_MS_MIN - 1)).toBe("open");
+    expect(breaker.isAllowed(1_000 + OPEN_MS_MIN)).toBe(true);
+    expect(breaker.state(1_000 + OPEN_MS_MIN)).toBe("half-open");
+  });
+
+  test("is not held open by the failures of requests that were in flight when it opened", () => {
+    const breaker = refusedAt(0);
+    for (let late = 1; late < 100; late++) breaker.onFailure(late, "refused");
+    expect(breaker.isAllowed(OPEN_MS_MIN)).toBe(true);
+  });
+
+  test("counts the answer to a request that had nobody else to ask", () => {
+    const breaker = refusedAt(0);
+    for (let answer = 0; answer < PROBES_TO_CLOSE; answer++) breaker.onSuccess();
+    expect(breaker.state(1)).toBe("closed");
+  });
+});
+
+describe("half-open", () => {
+  test("risks one request per interval, however many ask", () => {
+    const breaker = refusedAt(0);
+    let probes = 0;
+    for (let nowMs = OPEN_MS_MIN; nowMs < OPEN_MS_MIN + 10 * PROBE_INTERVAL_MS; nowMs++) {
+      if (!breaker.isAllowed(nowMs)) continue;
+      breaker.onAttempt(nowMs);
+      probes += 1;
+    }
+    expect(probes).toBe(10);
+  });
+
+  test("asking whether a probe may go does not take it", () => {
+    const breaker = refusedAt(0);
+    expect(breaker.isAllowed(OPEN_MS_MIN)).toBe(true);
+    expect(breaker.isAllowed(OPEN_MS_MIN)).toBe(true);
+  });
+
+  test("closes after two answered probes, and its next opening is a short one again", () => {
+    const breaker = refusedAt(0);
+    let nowMs = failProbe(breaker, OPEN_MS_MIN);
+    for (let probe = 0; probe < PROBES_TO_CLOSE; probe++) {
+      expect(breaker.state(nowMs)).toBe("half-open");
+      breaker.onAttempt(nowMs);
+      breaker.onSuccess();
+      nowMs += PROBE_INTERVAL_MS;
+    }
+    expect(breaker.state(nowMs)).toBe("closed");
+    breaker.onFailure(nowMs, "refused");
+    expect(breaker.isAllowed(nowMs + OPEN_MS_MIN)).toBe(true);
+  });
+
+  test("each failed probe doubles the time, up to the limit", () => {
+    const breaker = refusedAt(0);
+    let nowMs = OPEN_MS_MIN;
+    const waits: number[] = [];
+    for (let probe = 0; probe < 7; probe++) {
+      const nextMs = failProbe(breaker, nowMs);
+      waits.push(nextMs - nowMs);
+      nowMs = nextMs;
+    }
+    expect(waits).toEqual([400, 800, 1_600, 3_200, OPEN_MS_MAX, OPEN_MS_MAX, OPEN_MS_MAX]);
+  });
+
+  test("a probe that failed between two that succeeded opens it again", () => {
+    const breaker = refusedAt(0);
+    breaker.onAttempt(OPEN_MS_MIN);
+    breaker.onSuccess();
+    breaker.onAttempt(OPEN_MS_MIN + PROBE_INTERVAL_MS);
+    breaker.onFailure(OPEN_MS_MIN + PROBE_INTERVAL_MS, "silent");
+    expect(breaker.state(OPEN_MS_MIN + PROBE_INTERVAL_MS)).toBe("open");
+  });
+});
+
+test("whatever has happened, a replica is asked again within the longest opening", () => {
+  const event = fc.record({
+    kind: fc.constantFrom("attempt", "success", "refused", "silent"),
+    afterMs: fc.integer({ min: 0, max: 1_000 }),
+  });
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 60 }), (events) => {
+      const breaker = new CircuitBreaker();
+      let nowMs = 0;
+      for (const { kind, afterMs } of events) {
+        nowMs += afterMs;
+        if (kind === "attempt") breaker.onAttempt(nowMs);
+        else if (kind === "success") breaker.onSuccess();
+        else breaker.onFailure(nowMs, kind === "refused" ? "refused" : "silent");
+        expect(breaker.isAllowed(nowMs + OPEN_MS_MAX)).toBe(true);
+      }
+    }),
+  );
+});

@@ -1,0 +1,327 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Conditions, Mutation, Outcome } from "../../../durable/store/command.ts";
+import { IDEMPOTENCY_RECORDS_MAX, IDEMPOTENCY_RETENTION_MS } from "../../../durable/store/limits.ts";
+import { EMPTY_STORE_STATE, Store } from "../../../durable/store/store.ts";
+import { CheckpointTable } from "./checkpoint-table.ts";
+
+const SLOT = 7;
+const START_MS = 1_000_000;
+
+interface PutOptions extends Conditions {
+  readonly ttlMs?: number;
+  readonly idempotency?: Mutation["idempotency"];
+}
+
+function put(key: string, text: string, options: PutOptions = {}): Mutation {
+  const value = Uint8Array.from(text, (character) => character.charCodeAt(0));
+  return { kind: "put", slot: SLOT, key, value, contentType: "text/plain", ...options };
+}
+
+function remove(key: string, options: Omit<PutOptions, "ttlMs"> = {}): Mutation {
+  return { kind: "delete", slot: SLOT, key, ...options };
+}
+
+let table: CheckpointTable;
+let store: Store;
+
+beforeEach(() => {
+  table = new CheckpointTable();
+  store = new Store(table, EMPTY_STORE_STATE);
+});
+
+function apply(stampMs: number, ...mutations: Mutation[]): Outcome[] {
+  return store.apply({ stampMs, mutations });
+}
+
+function textOf(key: string, nowMs = START_MS): string | undefined {
+  const entry = store.read(SLOT, key, nowMs);
+  return entry && String.fromCharCode(...entry.value);
+}
+
+function checkpoint(): void {
+  table.write(store.checkpointDelta());
+  store.markCheckpointed();
+}
+
+describe("put and delete", () => {
+  it("gives every change the next revision as its version", () => {
+    const outcomes = apply(START_MS, put("a", "1"), put("b", "2"), put("a", "3"), remove("b"), put("b", "4"));
+    expect(outcomes).toEqual([
+      { kind: "stored", version: 1, created: true },
+      { kind: "stored", version: 2, created: true },
+      { kind: "stored", version: 3, created: false },
+      { kind: "deleted", existed: true },
+      { kind: "stored", version: 5, created: true },
+    ]);
+    expect(store.state).toEqual({ revision: 5, clockMs: START_MS, keys: 2, idempotencySequence: 0 });
+  });
+
+  it("keeps the creation time over an overwrite and takes the stamp as modification time", () => {
+    apply(START_MS, put("a", "1"));
+    apply(START_MS + 50, put("a", "2"));
+    expect(store.read(SLOT, "a", 0)).toMatchObject({ createdMs: START_MS, modifiedMs: START_MS + 50 });
+  });
+
+  it("takes no revision for deleting what is not there and remembers nothing about it", () => {
+    expect(apply(START_MS, remove("a"), remove("a"))).toEqual([
+      { kind: "deleted", existed: false },
+      { kind: "deleted", existed: false },
+    ]);
+    expect(store.state.revision).toBe(0);
+    expect(store.dirtyKeys).toBe(0);
+  });
+
+  it("never lets the clock go back when a new leader's clock is behind", () => {
+    apply(START_MS, put("a", "1"));
+    apply(START_MS - 500, put("b", "2", { ttlMs: 10 }));
+    expect(store.clockMs).toBe(START_MS);
+    expect(store.read(SLOT, "b", 0)).toMatchObject({ modifiedMs: START_MS, expiresMs: START_MS + 10 });
+  });
+
+  it("advances the clock by a batch without mutations", () => {
+    apply(START_MS);
+    expect(store.clockMs).toBe(START_MS);
+  });
+});
+
+describe("expiry", () => {
+  it("keeps an entry to the last millisecond of its ttl and hides it from the next on", () => {
+    apply(START_MS, put("a", "1", { ttlMs: 100 }));
+    expect(textOf("a", START_MS + 99)).toBe("1");
+    expect(textOf("a", START_MS + 100)).toBeUndefined();
+  });
+
+  it("reads at the stamped clock where the reader's clock is behind it", () => {
+    apply(START_MS, put("a", "1", { ttlMs: 100 }));
+    apply(START_MS + 100);
+    expect(textOf("a", START_MS)).toBeUndefined();
+  });
+
+  it("treats an expired entry as absent: creates anew, deletes nothing, matches no condition", () => {
+    apply(START_MS, put("a", "1", { ttlMs: 10 }), put("b", "1", { ttlMs: 10 }), put("c", "1", { ttlMs: 10 }));
+    const outcomes = apply(
+      START_MS + 10,
+      put("a", "2"),
+      remove("b"),
+      put("c", "2", { ifMatch: "any" }),
+      put("c", "2", { ifNoneMatch: "any" }),
+    );
+    expect(outcomes).toEqual([
+      { kind: "stored", version: 4, created: true, expiresMs: undefined },
+      { kind: "deleted", existed: false },
+      { kind: "precondition_failed", version: undefined },
+      { kind: "stored", version: 5, created: true, expiresMs: undefined },
+    ]);
+    expect(store.read(SLOT, "a", 0)?.createdMs).toBe(START_MS + 10);
+  });
+
+  it("counts an expired entry among the keys until a mutation overwrites or deletes it", () => {
+    apply(START_MS, put("a", "1", { ttlMs: 10 }), put("b", "1", { ttlMs: 10 }));
+    apply(START_MS + 10);
+    expect(store.state.keys).toBe(2);
+    apply(START_MS + 10, put("a", "2"), remove("b"));
+    expect(store.state.keys).toBe(1);
+  });
+});
+
+describe("conditions", () => {
+  const held: Outcome["kind"] = "stored";
+  const failed: Outcome["kind"] = "precondition_failed";
+  // The entry "present" has version 1; "absent" does not exist.
+  it.each<[string, Conditions, Outcome["kind"]]>([
+    ["present", { ifMatch: "any" }, held],
+    ["present", { ifMatch: [1] }, held],
+    ["present", { ifMatch: [9, 1] }, held],
+    ["present", { ifMatch: [2] }, failed],
+    ["present", { ifMatch: [] }, failed],
+    ["present", { ifNoneMatch: "any" }, failed],
+    ["present", { ifNoneMatch: [1, 2] }, failed],
+    ["present", { ifNoneMatch: [2] }, held],
+    ["present", { ifMatch: [1], ifNoneMatch: [1] }, failed],
+    ["absent", { ifMatch: "any" }, failed],
+    ["absent", { ifMatch: [1] }, failed],
+    ["absent", { ifNoneMatch: "any" }, held],
+    ["absent", { ifNoneMatch: [1] }, held],
+  ])("on an entry that is %s, %j makes a put %s", (key, conditions, expected) => {
+    apply(START_MS, put("present", "1"));
+    expect(apply(START_MS, put(key, "2", conditions))[0]?.kind).toBe(expected);
+    expect(store.state.revision).toBe(expected === held ? 2 : 1);
+  });
+
+  it("tells the current version when a precondition fails, and none when there is no entry", () => {
+    apply(START_MS, put("a", "1"));
+    expect(apply(START_MS, remove("a", { ifMatch: [9] }), remove("b", { ifMatch: "any" }))).toEqual([
+      { kind: "precondition_failed", version: 1 },
+      { kind: "precondition_failed", version: undefined },
+    ]);
+    expect(textOf("a")).toBe("1");
+  });
+
+  it("sees what earlier mutations of the same batch did", () => {
+    const [, second] = apply(START_MS, put("a", "1", { ifNoneMatch: "any" }), put("a", "2", { ifNoneMatch: "any" }));
+    expect(second).toEqual({ kind: "precondition_failed", version: 1 });
+  });
+});
+
+describe("idempotency", () => {
+  const retry = { id: "i", fingerprint: "x" };
+
+  it("answers a retry with the first outcome and applies nothing", () => {
+    const [first] = apply(START_MS, put("a", "1", { ttlMs: 10, idempotency: retry }));
+    apply(START_MS + 5, put("a", "2"));
+    const [second] = apply(START_MS + 8, put("a", "1", { ttlMs: 10, idempotency: retry }));
+    expect(second).toEqual(first);
+    expect(textOf("a")).toBe("2");
+  });
+
+  it("remembers a failed precondition too", () => {
+    const mutation = put("a", "1", { ifMatch: "any", idempotency: retry });
+    apply(START_MS, mutation, put("a", "2"));
+    expect(apply(START_MS, mutation)).toEqual([{ kind: "precondition_failed", version: undefined }]);
+  });
+
+  it("answers another request under the same id with a conflict", () => {
+    apply(START_MS, put("a", "1", { idempotency: retry }));
+    expect(apply(START_MS, put("a", "2", { idempotency: { id: "i", fingerprint: "y" } }))).toEqual([
+      { kind: "idempotency_conflict" },
+    ]);
+    expect(textOf("a")).toBe("1");
+  });
+
+  it("keeps the ids of different keys apart, even where key and id run together", () => {
+    const outcomes = apply(
+      START_MS,
+      put("bc", "1", { idempotency: { id: "a", fingerprint: "x" } }),
+      put("c", "1", { idempotency: { id: "ab", fingerprint: "y" } }),
+    );
+    expect(outcomes.map((outcome) => outcome.kind)).toEqual(["stored", "stored"]);
+  });
+
+  it.each([
+    ["in memory", false],
+    ["in the table", true],
+  ])("forgets a record %s exactly at the end of its retention", (_where, isCheckpointed) => {
+    apply(START_MS, put("a", "1", { idempotency: retry }));
+    if (isCheckpointed) checkpoint();
+    const mutation = put("a", "1", { idempotency: retry });
+    expect(apply(START_MS + IDEMPOTENCY_RETENTION_MS - 1, mutation)).toMatchObject([{ version: 1 }]);
+    expect(apply(START_MS + IDEMPOTENCY_RETENTION_MS, mutation)).toMatchObject([{ version: 2 }]);
+  });
+
+  it.each([
+    ["never checkpointed", 0],
+    ["checkpointed on the way", 60],
+  ])("remembers exactly the newest records when there are too many, %s", (_how, checkpointEvery) => {
+    const mutation = put("a", "1", { idempotency: retry });
+    apply(START_MS, mutation);
+    const batchLength = 1_000;
+    const others = (from: number, count: number): Mutation[] =>
+      Array.from({ length: count }, (_, index) =>
+        remove("b", { idempotency: { id: String(from + index), fingerprint: "x" } }),
+      );
+    let written = 1;
+    for (let batch = 1; written < IDEMPOTENCY_RECORDS_MAX; batch += 1) {
+      const count = Math.min(batchLength, IDEMPOTENCY_RECORDS_MAX - written);
+      apply(START_MS, ...others(written, count));
+      written += count;
+      if (checkpointEvery > 0 && batch % checkpointEvery === 0) checkpoint();
+    }
+    expect(apply(START_MS, mutation)).toMatchObject([{ version: 1 }]);
+    apply(START_MS, ...others(written, 1));
+    expect(apply(START_MS, mutation)).toMatchObject([{ version: 2 }]);
+    checkpoint();
+    expect(table.recordCount).toBe(IDEMPOTENCY_RECORDS_MAX);
+  });
+});
+
+describe("checkpoints", () => {
+  it("writes every changed key once, with its last value, and only what changed", () => {
+    apply(START_MS, put("a", "1"), put("b", "1"), put("c", "1"));
+    checkpoint();
+    apply(START_MS, put("a", "2"), put("a", "3"), remove("b"), put("d", "1"), remove("d"));
+    const delta = store.checkpointDelta();
+    expect(delta.upserts.map(({ key, version }) => [key, version])).toEqual([["a", 5]]);
+    expect(delta.removals).toEqual([
+      { slot: SLOT, key: "b" },
+      { slot: SLOT, key: "d" },
+    ]);
+    expect(delta.state).toEqual(store.state);
+  });
+
+  it("answers from memory right after a checkpoint, without a read of the table", () => {
+    apply(START_MS, put("a", "1"));
+    table.write(store.checkpointDelta());
+    store.markCheckpointed();
+    const first = store.read(SLOT, "a", 0);
+    expect(first).toBe(table.entry(SLOT, "a"));
+    table.write({ ...store.checkpointDelta(), removals: [{ slot: SLOT, key: "a" }] });
+    expect(store.read(SLOT, "a", 0)).toBe(first);
+  });
+
+  it("caches what it reads from the table", () => {
+    apply(START_MS, put("a", "1"));
+    table.write(store.checkpointDelta());
+    let reads = 0;
+    const counting = {
+      entry(slot: number, key: string) {
+        reads += 1;
+        return table.entry(slot, key);
+      },
+      idempotency: () => undefined,
+    };
+    store = new Store(counting, table.state);
+    expect([textOf("a"), textOf("a"), textOf("a")]).toEqual(["1", "1", "1"]);
+    expect(reads).toBe(1);
+  });
+
+  it("does not serve an old value again after one too large for the cache replaced it", () => {
+    store = new Store(table, EMPTY_STORE_STATE, { cacheBytesMax: 1_000 });
+    apply(START_MS, put("a", "old"));
+    checkpoint();
+    apply(START_MS, put("a", "x".repeat(2_000)));
+    checkpoint();
+    expect(textOf("a")).toHaveLength(2_000);
+  });
+
+  it("does not serve a removed entry again after the checkpoint", () => {
+    apply(START_MS, put("a", "1"));
+    checkpoint();
+    apply(START_MS, remove("a"));
+    checkpoint();
+    expect(textOf("a")).toBeUndefined();
+    expect(table.entryCount).toBe(0);
+  });
+
+  it("counts what is unwritten and starts again from nothing after each checkpoint", () => {
+    apply(START_MS, put("a", "x".repeat(500)), put("b", "1", { idempotency: { id: "i", fingerprint: "x" } }));
+    const before = store.dirtyBytes;
+    expect(store.dirtyKeys).toBe(3);
+    expect(before).toBeGreaterThan(500);
+    apply(START_MS, put("a", "y".repeat(500)));
+    expect(store.dirtyBytes).toBe(before);
+    apply(START_MS, remove("a"), put("a", "y".repeat(500)));
+    expect(store.dirtyBytes).toBe(before);
+    apply(START_MS, remove("b"));
+    expect(store.dirtyKeys).toBe(3);
+    checkpoint();
+    expect([store.dirtyKeys, store.dirtyBytes]).toEqual([0, 0]);
+  });
+
+  it("refuses to mark as written what was applied after the delta was taken", () => {
+    apply(START_MS, put("a", "1"));
+    const delta = store.checkpointDelta();
+    apply(START_MS, put("a", "2"));
+    table.write(delta);
+    expect(() => store.markCheckpointed()).toThrow("after the checkpoint's delta was taken");
+    expect(textOf("a")).toBe("2");
+  });
+
+  it("drops expired idempotency records from the table", () => {
+    apply(START_MS, put("a", "1", { idempotency: { id: "i", fingerprint: "x" } }));
+    checkpoint();
+    expect(table.recordCount).toBe(1);
+    apply(START_MS + IDEMPOTENCY_RETENTION_MS);
+    checkpoint();
+    expect(table.recordCount).toBe(0);
+  });
+});

@@ -1,0 +1,131 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  advance,
+  BOOKMARK_CHARS_MAX,
+  type Bookmark,
+  clusterTag,
+  decodeBookmark,
+  encodeBookmark,
+  encodeSingle,
+  mergeBookmarks,
+} from "../../../../worker/http/bookmark.ts";
+
+const TAG = clusterTag("halo");
+const numbers = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
+const positions = fc.record({ term: numbers, index: numbers });
+const bookmarks: fc.Arbitrary<Bookmark> = fc
+  .array(fc.tuple(fc.integer({ min: 0, max: 255 }), positions), { maxLength: 20 })
+  .map((entries) => new Map(entries));
+const sorted = (bookmark: Bookmark) => [...bookmark].sort(([left], [right]) => left - right);
+
+describe("the bookmark's text", () => {
+  it("is compact and readable", () => {
+    const bookmark = new Map([
+      [3, { term: 1, index: 46 }],
+      [0, { term: 2, index: 51 }],
+    ]);
+    expect(encodeBookmark("abc", bookmark)).toBe("1.abc.0-2-1f.3-1-1a");
+  });
+
+  it("comes back as it was written", () => {
+    fc.assert(
+      fc.property(bookmarks, (bookmark) => {
+        const read = decodeBookmark(TAG, encodeBookmark(TAG, bookmark));
+        expect(read.ok && sorted(read.value)).toEqual(sorted(bookmark));
+      }),
+    );
+  });
+
+  it("is safe in a header and canonical: equal bookmarks are equal texts", () => {
+    fc.assert(
+      fc.property(bookmarks, (bookmark) => {
+        const text = encodeBookmark(TAG, bookmark);
+        expect(text).toMatch(/^[0-9a-z.-]+$/);
+        expect(encodeBookmark(TAG, new Map([...bookmark].reverse()))).toBe(text);
+      }),
+    );
+  });
+
+  it("has one form for one shard, however it was made", () => {
+    expect(encodeSingle(TAG, 2, { term: 3, index: 4 })).toBe(
+      encodeBookmark(TAG, new Map([[2, { term: 3, index: 4 }]])),
+    );
+  });
+
+  it("fits a header at the largest cluster, with terms and indexes of years", () => {
+    const position = { term: 36 ** 4 - 1, index: 36 ** 9 - 1 };
+    const largest = new Map(Array.from({ length: 256 }, (_, shard) => [shard, position]));
+    expect(encodeBookmark(TAG, largest).length).toBeLessThanOrEqual(BOOKMARK_CHARS_MAX);
+  });
+});
+
+describe("a bookmark that cannot be used", () => {
+  it("is told apart as foreign when another cluster made it", () => {
+    const text = encodeSingle(clusterTag("other"), 0, { term: 1, index: 1 });
+    expect(decodeBookmark(TAG, text)).toMatchObject({ ok: false, problem: { slug: "foreign-bookmark" } });
+  });
+
+  const malformed = [
+    "",
+    "garbage",
+    "1",
+    "2." + TAG + ".0-1-1",
+    `1.${TAG}.`,
+    `1.${TAG}.0-1`,
+    `1.${TAG}.0-1-1-1`,
+    `1.${TAG}.0--1-1`,
+    `1.${TAG}.0-01-1`,
+    `1.${TAG}.0-1-1.0-1-1`,
+    `1.${TAG}.1-1-1.0-1-1`,
+    `1.${TAG}.zzzz-1-1`,
+    `1.${TAG}.0-1-zzzzzzzzzzz`,
+    `1.${TAG}.0-1-A`,
+    `1.${TAG}.0-1-1, 1.${TAG}.0-1-2`,
+    `1.${TAG}${".0-1-1".repeat(BOOKMARK_CHARS_MAX)}`,
+  ];
+  for (const text of malformed) {
+    it(`is refused as malformed: ${JSON.stringify(text.slice(0, 40))}`, () => {
+      expect(decodeBookmark(TAG, text)).toMatchObject({ ok: false, problem: { slug: "malformed-bookmark" } });
+    });
+  }
+
+  it("never makes the decoder throw", () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        expect(typeof decodeBookmark(TAG, `1.${TAG}.${text}`).ok).toBe("boolean");
+      }),
+    );
+  });
+});
+
+describe("merging bookmarks", () => {
+  it("goes forward only, on every shard", () => {
+    fc.assert(
+      fc.property(bookmarks, fc.integer({ min: 0, max: 255 }), positions, (bookmark, shard, position) => {
+        const later = advance(bookmark, shard, position);
+        for (const [known, before] of bookmark) {
+          expect(later.get(known)?.index).toBeGreaterThanOrEqual(before.index);
+        }
+        expect(later.get(shard)?.index).toBeGreaterThanOrEqual(position.index);
+      }),
+    );
+  });
+
+  it("does not depend on order or repetition", () => {
+    fc.assert(
+      fc.property(bookmarks, bookmarks, bookmarks, (a, b, c) => {
+        expect(sorted(mergeBookmarks(a, b))).toEqual(sorted(mergeBookmarks(b, a)));
+        expect(sorted(mergeBookmarks(mergeBookmarks(a, b), c))).toEqual(
+          sorted(mergeBookmarks(a, mergeBookmarks(b, c))),
+        );
+        expect(sorted(mergeBookmarks(a, a))).toEqual(sorted(a));
+      }),
+    );
+  });
+
+  it("is not taken back by a follower of a newer term that has applied less", () => {
+    const seen = new Map([[0, { term: 4, index: 120 }]]);
+    expect(advance(seen, 0, { term: 5, index: 100 }).get(0)).toEqual({ term: 4, index: 120 });
+  });
+});

@@ -1,0 +1,71 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { byteLength, KEY_BYTES_MAX, keyOf } from "../../../../worker/http/key.ts";
+
+const urlOf = (path: string) => `https://cache.example/v1/kv/${path}`;
+
+describe("the key of a request", () => {
+  const accepted: [string, string][] = [
+    ["greeting", "greeting"],
+    ["a/b//c/", "a/b//c/"],
+    ["v1/kv/again", "v1/kv/again"],
+    ["a%20b%2Fc%3Fd%23e", "a b/c?d#e"],
+    ["gr%C3%BC%C3%9Fe", "grüße"],
+    ["%F0%9F%8C%92", "🌒"],
+    ["100%25", "100%"],
+    ["a+b", "a+b"],
+    ["user:{42}:name", "user:{42}:name"],
+    ["%00", "\0"],
+    ["k".repeat(KEY_BYTES_MAX), "k".repeat(KEY_BYTES_MAX)],
+  ];
+  for (const [path, key] of accepted) {
+    it(`reads ${path.slice(0, 40)}`, () => {
+      expect(keyOf(urlOf(path))).toEqual({ ok: true, value: key });
+    });
+  }
+
+  const refusedPaths: [string, string][] = [
+    ["", "malformed-key"],
+    ["%", "malformed-key"],
+    ["a%2", "malformed-key"],
+    ["a%zz", "malformed-key"],
+    ["%FF", "malformed-key"],
+    ["%C3", "malformed-key"],
+    ["%C0%80", "malformed-key"],
+    ["%ED%A0%80", "malformed-key"],
+    ["grüße", "malformed-key"],
+    ["{}", "malformed-key"],
+    ["a{b", "malformed-key"],
+    ["a%7Bb", "malformed-key"],
+    ["a?b=c", "unexpected-query"],
+    ["a?", "unexpected-query"],
+    ["k".repeat(KEY_BYTES_MAX + 1), "key-too-long"],
+    ["%C3%BC".repeat(KEY_BYTES_MAX / 2 + 1), "key-too-long"],
+  ];
+  for (const [path, slug] of refusedPaths) {
+    it(`refuses ${JSON.stringify(path.slice(0, 40))} as ${slug}`, () => {
+      expect(keyOf(urlOf(path))).toMatchObject({ ok: false, problem: { slug } });
+    });
+  }
+
+  it("refuses a path without a key", () => {
+    expect(keyOf("https://cache.example/v1/kv")).toMatchObject({ ok: false, problem: { slug: "malformed-key" } });
+  });
+
+  it("gets back any UTF-8 text that was percent-encoded", () => {
+    const keys = fc.string({ unit: "grapheme", minLength: 1, maxLength: 60 }).filter((key) => !/[{}]/.test(key));
+    fc.assert(
+      fc.property(keys, (key) => {
+        expect(keyOf(urlOf(encodeURIComponent(key)))).toEqual({ ok: true, value: key });
+      }),
+    );
+  });
+
+  it("counts bytes as UTF-8 does", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "grapheme" }), (text) => {
+        expect(byteLength(text)).toBe(new TextEncoder().encode(text).length);
+      }),
+    );
+  });
+});

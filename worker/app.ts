@@ -1,0 +1,69 @@
+// The edge as an HTTP application: routes, authentication, errors. Everything it needs comes in as `deps`, so that tests
+// run it by `app.request()` against a scripted cluster. Handlers are called directly instead of through middleware, since
+// Hono runs a route with one handler without composing a chain.
+
+import { type Context, Hono } from "hono";
+import type { ReplicaPort } from "./clients/ports.ts";
+import { createShardClient, type ShardClientDeps, type ShardClientOptions } from "./clients/shard-client.ts";
+import type { EdgeConfig } from "./config.ts";
+import { clusterTag } from "./http/bookmark.ts";
+import { KEY_PATH } from "./http/key.ts";
+import { problem } from "./http/problem.ts";
+import { createAuthenticator } from "./middleware/authenticator.ts";
+import { handleKv, type KvDeps } from "./routes/kv.ts";
+import { problemReply } from "./routes/replies.ts";
+import { handleStatus } from "./routes/status.ts";
+
+export interface AppDeps extends Omit<ShardClientDeps, "options"> {
+  readonly config: EdgeConfig;
+  readonly port: ReplicaPort;
+  /** Times other than the configured deadline, for tests and experiments. */
+  readonly options?: Partial<Omit<ShardClientOptions, "deadlineMs">>;
+  /** Hears of errors that should not happen, by name only: messages can hold what must not be logged. */
+  readonly onInternalError: (name: string) => void;
+}
+
+export function createApp(deps: AppDeps): Hono {
+  const { config } = deps;
+  const client = createShardClient({ ...deps, options: { ...deps.options, deadlineMs: config.deadlineMs } });
+  const kv: KvDeps = {
+    client,
+    defaultConsistency: config.defaultConsistency,
+    bookmarkTag: clusterTag(config.cluster.cluster),
+  };
+  const authenticate = createAuthenticator(config.tokens);
+  // Routes are matched on the raw path: decoding is the key's business, and is strict there.
+  const app = new Hono({ getPath: rawPath });
+
+  app.all(`${KEY_PATH}*`, (c) => {
+    const request = c.req.raw;
+    const denied = authenticate(request.headers.get("Authorization"));
+    return denied === undefined ? handleKv(kv, request, (promise) => keepAlive(c, promise)) : problemReply(denied);
+  });
+  app.all("/v1/status", (c) => {
+    const denied = authenticate(c.req.raw.headers.get("Authorization"));
+    return denied === undefined ? handleStatus(deps, c.req.raw) : problemReply(denied);
+  });
+  app.get("/healthz", (c) => c.text("ok\n", 200, { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" }));
+  app.notFound(() => problemReply(problem("unknown-path", `expected ${KEY_PATH}<key>, /v1/status or /healthz`)));
+  app.onError((error) => {
+    deps.onInternalError(error.name);
+    return problemReply(problem("internal", "an unexpected error; nothing is known about what was done"));
+  });
+  return app;
+}
+
+function rawPath(request: Request): string {
+  const { url } = request;
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const query = url.indexOf("?", start);
+  return query === -1 ? url.slice(start) : url.slice(start, query);
+}
+
+function keepAlive(context: Context, promise: Promise<unknown>): void {
+  try {
+    context.executionCtx.waitUntil(promise);
+  } catch {
+    // No execution context: `app.request()` outside a Worker, where nothing cancels the promise either.
+  }
+}

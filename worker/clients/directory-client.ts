@@ -1,0 +1,26 @@
+// The edge's way to the Directory: a typed client of the one object that holds the cluster's topology document. Used by
+// operators' requests and by an edge that heals a stale topology, never on the way of a read or a write.
+
+import type { Directory, PublishReply } from "../../durable/directory.ts";
+import type { Topology } from "../../routing/topology.ts";
+
+export interface DirectoryClient {
+  /** The current document. Throws when the Directory cannot be reached: the caller goes on with the one it has. */
+  read(): Promise<Topology>;
+  /** Replaces the document if its epoch is still `expectedEpoch`; the new one must carry the epoch after it. */
+  publish(topology: Topology, expectedEpoch: number): Promise<PublishReply>;
+}
+
+/** The stub is made per call because it belongs to the request that makes it. */
+export function createDirectoryClient(namespace: DurableObjectNamespace<Directory>, cluster: string): DirectoryClient {
+  const stub = () => namespace.getByName(directoryName(cluster));
+  return {
+    read: async () => stub().read(),
+    publish: async (topology, expectedEpoch) => stub().publish(topology, expectedEpoch),
+  };
+}
+
+/** One Directory for each cluster, so that a deployment that changes HALO_CLUSTER starts with a fresh one. */
+export function directoryName(cluster: string): string {
+  return `halo:${cluster}:directory`;
+}

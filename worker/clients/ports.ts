@@ -1,0 +1,39 @@
+// What the shard client needs from the world: a way to call a replica, and timers. The Worker gives it Durable Object
+// stubs and setTimeout (replica-port.ts), a test gives it a script, a simulator gives it a simulated network and clock.
+
+import type {
+  ReadReply,
+  ReadRequest,
+  ReplicaStatus,
+  StatusRequest,
+  SuspectRequest,
+  WriteReply,
+  WriteRequest,
+} from "../../durable/protocol.ts";
+import type { Region } from "../../routing/region.ts";
+
+/** Everything that is needed to reach one replica. */
+export interface ReplicaAddress {
+  readonly shard: number;
+  readonly replica: number;
+  readonly generation: number;
+  readonly region: Region;
+  /** Name of the object, `replicaName()`. */
+  readonly name: string;
+}
+
+/**
+ * Calls to replicas. Expected outcomes are values; a promise rejects only where the transport or the object broke, with an
+ * error that `classifyTransportError` can read. A call has no deadline of its own: the caller stops waiting.
+ */
+export interface ReplicaPort {
+  read(address: ReplicaAddress, request: ReadRequest): Promise<ReadReply>;
+  write(address: ReplicaAddress, request: WriteRequest): Promise<WriteReply>;
+  suspect(address: ReplicaAddress, request: SuspectRequest): Promise<void>;
+  status(address: ReplicaAddress, request: StatusRequest): Promise<ReplicaStatus>;
+}
+
+export interface Timers {
+  /** Runs `callback` once, about `delayMs` later, unless the returned function was called before. */
+  after(delayMs: number, callback: () => void): () => void;
+}

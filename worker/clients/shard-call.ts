@@ -1,0 +1,349 @@
+// One request to one shard, from the first attempt to the answer. Keeps at most one timer, armed for whatever comes next: a
+// hedge, the moment at which silence counts as evidence, the end of an attempt or of a pause, the deadline.
+//
+// Reads may be asked anywhere and again. A write may be sent again only when the last attempt certainly did nothing, or
+// when the store will recognise it (`isRepeatable`); otherwise its fate is `unknown`, which is said and never guessed.
+
+import type { ReadReply, Refusal, WriteReply } from "../../durable/protocol.ts";
+import type { FailureKind } from "../../routing/circuit-breaker.ts";
+import type { Topology } from "../../routing/topology.ts";
+import type { ReplicaAddress, ReplicaPort, Timers } from "./ports.ts";
+import type { GroupMember, ShardGroup } from "./shard-group.ts";
+import { classifyTransportError } from "./transport-errors.ts";
+
+/** The answers that a call follows by itself. */
+export type Redirect = Extract<Refusal, { status: "not_leader" | "wrong_owner" }>;
+export type FinalRefusal = Exclude<Refusal, Redirect>;
+export type ReadResult = Exclude<ReadReply, Redirect>;
+export type WriteResult = Exclude<WriteReply, Redirect>;
+
+/** All in milliseconds; the defaults and their reasons are in shard-client.ts. */
+export interface CallTimes {
+  readonly deadlineMs: number;
+  readonly attemptMs: number;
+  readonly silenceMs: number;
+  readonly replyMarginMs: number;
+  readonly backoffMinMs: number;
+  readonly backoffMaxMs: number;
+  /** Told to clients when the platform sheds a call, which says nothing of when to come back. */
+  readonly overloadedRetryAfterMs: number;
+}
+
+/** What all calls of one client share. */
+export interface CallContext {
+  readonly port: ReplicaPort;
+  readonly timers: Timers;
+  readonly times: CallTimes;
+  now(): number;
+  /** Uniform in [0, 1). */
+  random(): number;
+  /** The group that owns the slot in the topology of this moment. */
+  groupOf(slot: number): ShardGroup;
+  maybeInstall(topology: Topology): boolean;
+}
+
+/** What one request is. */
+export interface CallPlan<Result extends ReadResult | WriteResult> {
+  readonly slot: number;
+  /** `remainingMs`: how long the answer will be waited for. */
+  send(address: ReplicaAddress, epoch: number, remainingMs: number): Promise<Result | Redirect>;
+  /** The replicas that may answer, the one to ask first at the head; undefined: only the leader can answer. */
+  order(group: ShardGroup, nowMs: number): readonly GroupMember[] | undefined;
+  /** The same request may be in two places at once, and sent again when an earlier one's fate is open. */
+  readonly isRepeatable: boolean;
+  /** A repeatable request is sent to one more replica after so long without an answer. */
+  readonly hedgeAfterMs: number;
+  /** Writes only: the answer for a write whose fate is open. */
+  unknown?(reason: string, term: number): Result;
+  /** A reply came after so long; for whoever measures. */
+  onLatency?(address: ReplicaAddress, latencyMs: number, nowMs: number): void;
+}
+
+interface Attempt {
+  readonly member: GroupMember;
+  readonly startedMs: number;
+  /** It has already been counted as silent. */
+  isSilent: boolean;
+}
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+export class ShardCall<Result extends ReadResult | WriteResult> {
+  readonly #context: CallContext;
+  readonly #plan: CallPlan<Result>;
+  readonly #deadlineAtMs: number;
+  readonly #resolve: (result: Result | FinalRefusal) => void;
+  #group: ShardGroup;
+  /** In flight, and still wanted. */
+  #attempts: Attempt[] = [];
+  /** Asked in this round; each replica is asked once a round, which bounds the hops. */
+  #asked: GroupMember[] = [];
+  /** The plan's order for this round, once it was needed. */
+  #order: readonly GroupMember[] | undefined;
+  #rounds = 0;
+  #hedgeAtMs = NEVER;
+  #resumeAtMs = NEVER;
+  /** An attempt of a write ended without telling what it did. */
+  #isFateOpen = false;
+  #hasMoved = false;
+  #isDone = false;
+  #lastReason = "no replica of the shard answered in time";
+  #timerAtMs = NEVER;
+  #cancelTimer: (() => void) | undefined;
+
+  private constructor(
+    context: CallContext,
+    plan: CallPlan<Result>,
+    nowMs: number,
+    resolve: (result: Result | FinalRefusal) => void,
+  ) {
+    this.#context = context;
+    this.#plan = plan;
+    this.#deadlineAtMs = nowMs + context.times.deadlineMs;
+    this.#resolve = resolve;
+    this.#group = context.groupOf(plan.slot);
+  }
+
+  /** Never rejects for anything that a replica or the network does. */
+  static run<Result extends ReadResult | WriteResult>(
+    context: CallContext,
+    plan: CallPlan<Result>,
+  ): Promise<Result | FinalRefusal> {
+    return new Promise((resolve) => {
+      const nowMs = context.now();
+      new ShardCall(context, plan, nowMs, resolve).#proceed(nowMs);
+    });
+  }
+
+  /** Asks the next replica, or pauses when this round has asked everybody worth asking. */
+  #proceed(nowMs: number): void {
+    const { backoffMinMs, backoffMaxMs, replyMarginMs } = this.#context.times;
+    // A write that nobody will wait for would only end with its fate unknown.
+    if (this.#plan.unknown !== undefined && nowMs > this.#deadlineAtMs - replyMarginMs) {
+      this.#giveUp(this.#lastReason);
+      return;
+    }
+    const next = this.#choose(nowMs);
+    if (next !== undefined) {
+      this.#send(next, nowMs);
+      return;
+    }
+    const backoffMs = Math.min(backoffMinMs * 2 ** this.#rounds, backoffMaxMs);
+    // Half to the whole of it, so that requests that failed together do not come back together.
+    this.#resumeAtMs = nowMs + backoffMs * (0.5 + this.#context.random() / 2);
+    this.#arm(nowMs);
+  }
+
+  #choose(nowMs: number): GroupMember | undefined {
+    const group = this.#group;
+    this.#order ??= this.#plan.order(group, nowMs);
+    if (this.#order !== undefined) return this.#order.find((member) => !this.#asked.includes(member));
+    const { leader, members } = group;
+    if (leader !== undefined && !this.#asked.includes(leader) && leader.breaker.isAllowed(nowMs)) return leader;
+    // Nobody is known to lead: the trusted ones will know. A doubtful replica is worth a call only if all are doubtful,
+    // because a write that gets lost there ends with its fate unknown.
+    const trusted = members.filter((member) => group.isTrusted(member, nowMs));
+    return (trusted.length > 0 ? trusted : members).find((member) => !this.#asked.includes(member));
+  }
+
+  #send(member: GroupMember, nowMs: number): void {
+    const attempt: Attempt = { member, startedMs: nowMs, isSilent: false };
+    this.#attempts.push(attempt);
+    this.#asked.push(member);
+    this.#hedgeAtMs = this.#plan.isRepeatable ? nowMs + this.#plan.hedgeAfterMs : NEVER;
+    member.breaker.onAttempt(nowMs);
+    this.#arm(nowMs);
+    const remainingMs = Math.min(this.#context.times.attemptMs, this.#deadlineAtMs - nowMs);
+    let reply: Promise<Result | Redirect>;
+    try {
+      reply = this.#plan.send(member.address, this.#group.epoch, remainingMs);
+    } catch (error) {
+      this.#onError(attempt, error);
+      return;
+    }
+    reply.then(
+      (received) => this.#onReply(attempt, received),
+      (error) => this.#onError(attempt, error),
+    );
+  }
+
+  #onReply(attempt: Attempt, reply: Result | Redirect): void {
+    const { member } = attempt;
+    member.breaker.onSuccess();
+    if (reply.status === "ok" && reply.from.role === "leader") this.#group.confirmLeader(member, reply.from.term);
+    if (!this.#isWanted(attempt)) return;
+    if (this.#plan.onLatency !== undefined) {
+      const nowMs = this.#context.now();
+      this.#plan.onLatency(member.address, nowMs - attempt.startedMs, nowMs);
+    }
+    switch (reply.status) {
+      case "not_leader":
+      case "unavailable":
+        this.#onRefusal(member, reply);
+        return;
+      case "wrong_owner":
+        this.#onWrongOwner(reply.topology);
+        return;
+      case "overloaded":
+        this.#onOverloaded(reply.retryAfterMs);
+        return;
+      case "unknown":
+        this.#onFateOpen(reply.reason);
+        return;
+      case "invalid":
+        this.#finish(this.#isFateOpen ? this.#fateUnknown(reply.reason) : reply);
+        return;
+      default:
+        this.#finish(reply);
+    }
+  }
+
+  #onRefusal(by: GroupMember, reply: Extract<Refusal, { status: "not_leader" | "unavailable" }>): void {
+    const nowMs = this.#context.now();
+    if (reply.status === "unavailable") this.#lastReason = reply.reason;
+    // A leader that is not ready yet is still the one to ask.
+    const isLeaderItself = reply.status === "unavailable" && reply.leader === by.address.replica;
+    if (!isLeaderItself) this.#group.learnFromRefusal(by, reply.leader, reply.term, nowMs);
+    this.#proceed(nowMs);
+  }
+
+  /** At most one extra hop: whoever is sent away twice meets a topology that is changing right now. */
+  #onWrongOwner(topology: Topology): void {
+    this.#context.maybeInstall(topology);
+    const owner = this.#context.groupOf(this.#plan.slot);
+    if (this.#hasMoved || owner === this.#group) {
+      this.#giveUp("the edge and the replicas do not agree yet on who owns the key");
+      return;
+    }
+    this.#hasMoved = true;
+    this.#group = owner;
+    this.#attempts = [];
+    this.#asked = [];
+    this.#order = undefined;
+    this.#proceed(this.#context.now());
+  }
+
+  /** Never the same replica again. Another one can serve a read; for the rest there is only the leader. */
+  #onOverloaded(retryAfterMs: number): void {
+    const nowMs = this.#context.now();
+    if (this.#order?.some((member) => !this.#asked.includes(member)) === true) this.#proceed(nowMs);
+    else if (this.#attempts.length > 0 && this.#plan.isRepeatable) this.#arm(nowMs);
+    else if (this.#isFateOpen) this.#finish(this.#fateUnknown("the retry was shed"));
+    else this.#finish({ status: "overloaded", retryAfterMs });
+  }
+
+  #onError(attempt: Attempt, error: unknown): void {
+    const failure = classifyTransportError(error);
+    const nowMs = this.#context.now();
+    if (failure.kind !== "overloaded") this.#onNoAnswer(attempt.member, "refused", nowMs);
+    if (!this.#isWanted(attempt)) return;
+    if (failure.kind === "overloaded") this.#onOverloaded(this.#context.times.overloadedRetryAfterMs);
+    else if (failure.maybeDelivered) this.#onFateOpen("the connection to the replica broke");
+    else this.#proceed(nowMs);
+  }
+
+  /** An attempt ended that may have done something: for a read that is nothing, for a write it decides. */
+  #onFateOpen(reason: string): void {
+    this.#lastReason = reason;
+    if (this.#plan.unknown !== undefined) this.#isFateOpen = true;
+    if (this.#plan.isRepeatable) this.#proceed(this.#context.now());
+    else this.#finish(this.#fateUnknown(reason));
+  }
+
+  #onNoAnswer(member: GroupMember, kind: FailureKind, nowMs: number): void {
+    this.#group.onNoAnswer(member, kind, nowMs, this.#context.port);
+  }
+
+  #onTimer(): void {
+    // A timer may fire a little before the clock shows its time; what it was armed for is due all the same.
+    const nowMs = Math.max(this.#context.now(), this.#timerAtMs);
+    this.#cancelTimer = undefined;
+    this.#timerAtMs = NEVER;
+    if (nowMs >= this.#deadlineAtMs) {
+      this.#giveUp(this.#lastReason);
+      return;
+    }
+    const hasExpired = this.#expireAttempts(nowMs);
+    if (hasExpired && !this.#plan.isRepeatable) {
+      this.#finish(this.#fateUnknown("the leader did not answer in time"));
+      return;
+    }
+    if (nowMs >= this.#resumeAtMs) {
+      this.#resumeAtMs = NEVER;
+      this.#rounds += 1;
+      this.#order = undefined;
+      this.#asked = this.#attempts.map(({ member }) => member);
+      this.#proceed(nowMs);
+    } else if (hasExpired || nowMs >= this.#hedgeAtMs) {
+      this.#hedgeAtMs = NEVER;
+      const next = this.#choose(nowMs);
+      if (next !== undefined) this.#send(next, nowMs);
+      else if (this.#attempts.length === 0 && this.#resumeAtMs === NEVER) this.#proceed(nowMs);
+    }
+    this.#arm(nowMs);
+  }
+
+  /** Counts silent attempts and drops those that took too long; returns whether it dropped any. */
+  #expireAttempts(nowMs: number): boolean {
+    const { silenceMs, attemptMs } = this.#context.times;
+    const before = this.#attempts.length;
+    for (const attempt of this.#attempts) {
+      if (attempt.isSilent || nowMs < attempt.startedMs + silenceMs) continue;
+      attempt.isSilent = true;
+      this.#onNoAnswer(attempt.member, "silent", nowMs);
+    }
+    this.#attempts = this.#attempts.filter((attempt) => nowMs < attempt.startedMs + attemptMs);
+    const hasExpired = this.#attempts.length < before;
+    if (hasExpired && this.#plan.unknown !== undefined) this.#isFateOpen = true;
+    return hasExpired;
+  }
+
+  #arm(nowMs: number): void {
+    const { silenceMs, attemptMs } = this.#context.times;
+    let nextMs = Math.min(this.#deadlineAtMs, this.#hedgeAtMs, this.#resumeAtMs);
+    for (const { startedMs, isSilent } of this.#attempts) {
+      nextMs = Math.min(nextMs, startedMs + (isSilent ? attemptMs : silenceMs));
+    }
+    // A timer that fires too early arms the next one; replacing it at every step would cost more.
+    if (this.#isDone || this.#timerAtMs <= nextMs) return;
+    this.#cancelTimer?.();
+    this.#timerAtMs = nextMs;
+    this.#cancelTimer = this.#context.timers.after(Math.max(0, nextMs - nowMs), () => this.#onTimer());
+  }
+
+  /** Takes the attempt out of those in flight; false: its call went on without it, so its result is ignored. */
+  #isWanted(attempt: Attempt): boolean {
+    const at = this.#attempts.indexOf(attempt);
+    if (this.#isDone || at === -1) return false;
+    this.#attempts.splice(at, 1);
+    return true;
+  }
+
+  #giveUp(reason: string): void {
+    const isOpen = this.#isFateOpen || (this.#plan.unknown !== undefined && this.#attempts.length > 0);
+    this.#finish(isOpen ? this.#fateUnknown(reason) : this.#unavailable(reason));
+  }
+
+  #fateUnknown(reason: string): Result | FinalRefusal {
+    return this.#plan.unknown?.(reason, this.#group.leaderTerm) ?? this.#unavailable(reason);
+  }
+
+  #unavailable(reason: string): FinalRefusal {
+    return { status: "unavailable", reason, term: this.#group.leaderTerm };
+  }
+
+  #finish(result: Result | FinalRefusal): void {
+    this.#isDone = true;
+    this.#cancelTimer?.();
+    if (this.#attempts.length > 0) this.#blameOvertaken();
+    this.#resolve(result);
+  }
+
+  /** A replica that was overtaken by a hedge was too slow, even if it answers after this request is gone. */
+  #blameOvertaken(): void {
+    const nowMs = this.#context.now();
+    for (const { member, startedMs, isSilent } of this.#attempts) {
+      if (!isSilent && nowMs >= startedMs + this.#plan.hedgeAfterMs) member.breaker.onFailure(nowMs, "silent");
+    }
+  }
+}

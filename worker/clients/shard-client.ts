@@ -1,0 +1,183 @@
+// The routing brain of the edge: takes a read or a write to the replica that can serve it, through dead leaders, stale hints
+// and moved slots, within a deadline. Free of the platform: calls, clock, timers and randomness are ports, so that a
+// simulator can run it unchanged. What it learns lives as long as the isolate and is only ever a hint.
+
+import {
+  type LogPosition,
+  PROTOCOL_VERSION,
+  type ReadReply,
+  type ReadRequest,
+  type WriteReply,
+} from "../../durable/protocol.ts";
+import type { Mutation } from "../../durable/store/command.ts";
+import type { LoadBalancer } from "../../routing/load-balancer.ts";
+import { preferenceList } from "../../routing/preference-list.ts";
+import type { ReplicaLoads } from "../../routing/replica-loads.ts";
+import type { ReplicaAddress, ReplicaPort, Timers } from "./ports.ts";
+import {
+  type CallContext,
+  type CallPlan,
+  type CallTimes,
+  type ReadResult,
+  ShardCall,
+  type WriteResult,
+} from "./shard-call.ts";
+import { type GroupMember, ShardGroup } from "./shard-group.ts";
+import type { TopologyHolder } from "./topology-holder.ts";
+
+export interface ShardClientOptions extends CallTimes {
+  /** Ask one more replica for a read below `strong` after so long. */
+  readonly hedgeAfterMs: number;
+}
+
+export const SHARD_CLIENT_DEFAULTS: ShardClientOptions = {
+  /** Several elections long, so that a write outlives a failover; short of what clients and proxies wait. */
+  deadlineMs: 5_000,
+  /** A healthy leader answers within a few round trips; after a second it is not going to. */
+  attemptMs: 1_000,
+  /** Longer than the pauses of a garbage collector (50 to 190 ms), so that a pause is not taken for a death. */
+  silenceMs: 250,
+  /** The replica gives up this much earlier, so that its own word on the fate of a write still arrives. */
+  replyMarginMs: 50,
+  /** A frozen replica must cost a read below `strong` less than 100 ms. */
+  hedgeAfterMs: 50,
+  /** A new leader should be found within a fraction of the election; a few polls per election and request cost little. */
+  backoffMinMs: 10,
+  backoffMaxMs: 50,
+  /** The platform sheds by windows of seconds. */
+  overloadedRetryAfterMs: 1_000,
+};
+
+export interface ShardClientDeps {
+  readonly port: ReplicaPort;
+  readonly topology: TopologyHolder;
+  readonly timers: Timers;
+  /** Order of the replicas for reads that any replica may serve. */
+  readonly balancer: LoadBalancer;
+  /** Where the latencies that the balancer may look at are written. */
+  readonly loads: ReplicaLoads;
+  /** Milliseconds of any clock; a jump costs a few needless or late retries, never a wrong answer. */
+  now(): number;
+  /** Uniform in [0, 1). */
+  random(): number;
+  readonly options?: Partial<ShardClientOptions>;
+}
+
+/** A read as the edge wants it; which replica, which epoch and which shard's position is the client's business. */
+export interface ClientRead
+  extends Pick<ReadRequest, "key" | "slot" | "level" | "boundMs" | "omitValue" | "omitValueOfVersions"> {
+  /** `session`: what the reply must have seen, by shard. */
+  readonly after?: ReadonlyMap<number, LogPosition> | undefined;
+}
+
+export interface ShardClient {
+  read(read: ClientRead): Promise<ReadResult>;
+  /** `unknown` where the fate is open; with an idempotency key only after retries up to the deadline. */
+  write(mutation: Mutation): Promise<WriteResult>;
+}
+
+export function createShardClient(deps: ShardClientDeps): ShardClient {
+  const { port, topology, loads, balancer } = deps;
+  const options = { ...SHARD_CLIENT_DEFAULTS, ...deps.options };
+  const groups = new Map<number, ShardGroup>();
+
+  const context: CallContext = {
+    port,
+    timers: deps.timers,
+    times: options,
+    now: deps.now,
+    random: deps.random,
+    groupOf(slot) {
+      const { view } = topology;
+      const owner = view.ownerOf(slot);
+      let group = groups.get(owner.shard);
+      if (group === undefined || group.epoch !== view.epoch) {
+        group = new ShardGroup(owner, view.epoch, group);
+        groups.set(owner.shard, group);
+      }
+      return group;
+    },
+    maybeInstall(document) {
+      if (!topology.maybeInstall(document)) return false;
+      const { view } = topology;
+      loads.retain(new Set(view.shards.flatMap(({ replicas }) => replicas.map(({ name }) => name))));
+      return true;
+    },
+  };
+
+  /** The policy's order; the leader, unless it is first anyway, last: it has the writes and the strong reads to serve. */
+  const anyReplica = (group: ShardGroup, nowMs: number): readonly GroupMember[] => {
+    const isAllowed = (name: string) => group.memberNamed(name)?.breaker.isAllowed(nowMs) ?? false;
+    const views = preferenceList({
+      shard: group.view,
+      target: "any",
+      balancer,
+      isAllowed,
+      nowMs,
+      random: deps.random(),
+    });
+    const ordered = views.flatMap(({ replica }) => group.member(replica) ?? []);
+    const { leader } = group;
+    if (leader === undefined || ordered[0] === leader) return ordered;
+    return [...ordered.filter((member) => member !== leader), leader];
+  };
+  const onLatency = (address: ReplicaAddress, latencyMs: number, nowMs: number) =>
+    loads.end(address.name, nowMs, latencyMs);
+
+  return {
+    read(read) {
+      const isStrong = read.level === "strong";
+      const plan: CallPlan<ReadResult> = {
+        slot: read.slot,
+        send: (address, epoch): Promise<ReadReply> => port.read(address, readRequest(read, address, epoch)),
+        order: isStrong ? leaderOnly : anyReplica,
+        isRepeatable: true,
+        hedgeAfterMs: isStrong ? options.silenceMs : options.hedgeAfterMs,
+      };
+      return ShardCall.run(context, isStrong ? plan : { ...plan, onLatency });
+    },
+
+    write(mutation) {
+      return ShardCall.run<WriteResult>(context, {
+        slot: mutation.slot,
+        send: (address, epoch, remainingMs): Promise<WriteReply> =>
+          port.write(address, {
+            v: PROTOCOL_VERSION,
+            to: address.name,
+            epoch,
+            slot: mutation.slot,
+            mutation,
+            deadlineMs: Math.max(1, remainingMs - options.replyMarginMs),
+          }),
+        order: leaderOnly,
+        isRepeatable: mutation.idempotency !== undefined,
+        hedgeAfterMs: options.silenceMs,
+        unknown: (reason, term) => ({ status: "unknown", reason, term }),
+      });
+    },
+  };
+}
+
+function leaderOnly(): undefined {
+  return undefined;
+}
+
+function readRequest(read: ClientRead, address: ReplicaAddress, epoch: number): ReadRequest {
+  const request: ReadRequest = {
+    v: PROTOCOL_VERSION,
+    to: address.name,
+    epoch,
+    slot: read.slot,
+    key: read.key,
+    level: read.level,
+  };
+  // Absent fields are left out: every one is a name and a tag to serialise on each call.
+  if (read.level === "strong" && read.omitValue === undefined && read.omitValueOfVersions === undefined) return request;
+  return {
+    ...request,
+    ...(read.after === undefined ? {} : { after: read.after.get(address.shard) }),
+    ...(read.boundMs === undefined ? {} : { boundMs: read.boundMs }),
+    ...(read.omitValue === undefined ? {} : { omitValue: read.omitValue }),
+    ...(read.omitValueOfVersions === undefined ? {} : { omitValueOfVersions: read.omitValueOfVersions }),
+  };
+}

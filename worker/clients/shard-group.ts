@@ -1,0 +1,123 @@
+// What this isolate has learned about one shard: who leads it, whose circuit breaker is open, and when the other replicas
+// were last told that the leader does not answer. Hints only: every one of them may be wrong, and costs a hop when it is.
+
+import { PROTOCOL_VERSION } from "../../durable/protocol.ts";
+import { CircuitBreaker, type FailureKind } from "../../routing/circuit-breaker.ts";
+import { preferredLeader } from "../../routing/topology.ts";
+import type { ShardView } from "../../routing/topology-view.ts";
+import type { ReplicaAddress, ReplicaPort } from "./ports.ts";
+
+/**
+ * For so long a leader that did not answer is not believed to lead the same term, whoever says so: an election takes less,
+ * and a leader that only this edge cannot reach is asked again afterwards.
+ */
+export const SUSPICION_MS = 1_000;
+/** One report in this time is evidence enough; the followers confirm it among themselves. */
+export const REPORT_EVERY_MS = 100;
+
+export interface GroupMember {
+  readonly address: ReplicaAddress;
+  breaker: CircuitBreaker;
+}
+
+interface Suspicion {
+  readonly replica: number;
+  /** No hint of this term or an older one is believed. */
+  readonly term: number;
+  readonly untilMs: number;
+}
+
+export class ShardGroup {
+  readonly view: ShardView;
+  readonly epoch: number;
+  readonly members: readonly GroupMember[];
+  /** Undefined: nobody is believed to lead. The first one is a guess. */
+  #leader: GroupMember | undefined;
+  /** Term of the latest leader heard of, 0 while the leader is a guess; a hint from an older term is old news. */
+  #leaderTerm = 0;
+  #suspicion: Suspicion | undefined;
+  #lastReportMs = Number.NEGATIVE_INFINITY;
+
+  /** `previous`: the same shard in an older epoch; what is known of the replicas that stay is kept. */
+  constructor(view: ShardView, epoch: number, previous?: ShardGroup) {
+    const { shard } = view;
+    this.view = view;
+    this.epoch = epoch;
+    this.members = view.replicas.map(({ replica, generation, region, name }) => ({
+      address: { shard, replica, generation, region, name },
+      breaker: previous?.memberNamed(name)?.breaker ?? new CircuitBreaker(),
+    }));
+    const known = previous?.leader === undefined ? undefined : this.memberNamed(previous.leader.address.name);
+    this.#leader = known ?? this.member(preferredLeader(view));
+    if (known !== undefined && previous !== undefined) this.#leaderTerm = previous.#leaderTerm;
+  }
+
+  get leader(): GroupMember | undefined {
+    return this.#leader;
+  }
+
+  get leaderTerm(): number {
+    return this.#leaderTerm;
+  }
+
+  member(replica: number): GroupMember | undefined {
+    return this.members.find(({ address }) => address.replica === replica);
+  }
+
+  memberNamed(name: string): GroupMember | undefined {
+    return this.members.find(({ address }) => address.name === name);
+  }
+
+  /** Whether nothing speaks against the replica: it answers, as far as is known here. */
+  isTrusted({ address, breaker }: GroupMember, nowMs: number): boolean {
+    return breaker.state(nowMs) === "closed" && !this.#isSuspected(address.replica, nowMs);
+  }
+
+  /** A replica answered as the leader. A late answer of a deposed one does not displace its successor. */
+  confirmLeader(member: GroupMember, term: number): void {
+    if (term < this.#leaderTerm && this.#leader !== undefined) return;
+    this.#leader = member;
+    this.#leaderTerm = term;
+    this.#suspicion = undefined;
+  }
+
+  /** `by` did not serve because it does not lead; `leader` is whom it follows in `term`, if anyone. */
+  learnFromRefusal(by: GroupMember, leader: number | undefined, term: number, nowMs: number): void {
+    if (this.#leader === by) this.#leader = undefined;
+    const hinted = leader === undefined || leader === by.address.replica ? undefined : this.member(leader);
+    if (hinted === undefined || term < this.#leaderTerm) return;
+    if (this.#isSuspected(hinted.address.replica, nowMs) && term <= (this.#suspicion?.term ?? 0)) return;
+    // Winning an election is a sign of life: whatever its breaker has seen was before.
+    if (term > this.#leaderTerm && this.#leaderTerm > 0) hinted.breaker = new CircuitBreaker();
+    this.#leader = hinted;
+    this.#leaderTerm = term;
+  }
+
+  /** Notes that a replica did not answer; when it was believed to lead, tells the others (at a limited rate). */
+  onNoAnswer(member: GroupMember, kind: FailureKind, nowMs: number, port: ReplicaPort): void {
+    member.breaker.onFailure(nowMs, kind);
+    const { replica } = member.address;
+    if (this.#leader !== member && this.#suspicion?.replica !== replica) return;
+    // A guess can be at any term, so no hint to it is believed for a while.
+    const term = this.#leaderTerm === 0 ? Number.POSITIVE_INFINITY : this.#leaderTerm;
+    this.#suspicion = { replica, term, untilMs: nowMs + SUSPICION_MS };
+    if (this.#leader === member) this.#leader = undefined;
+    this.#report(replica, kind, nowMs, port);
+  }
+
+  #isSuspected(replica: number, nowMs: number): boolean {
+    return this.#suspicion?.replica === replica && nowMs < this.#suspicion.untilMs;
+  }
+
+  #report(leader: number, evidence: FailureKind, nowMs: number, port: ReplicaPort): void {
+    if (nowMs - this.#lastReportMs < REPORT_EVERY_MS) return;
+    this.#lastReportMs = nowMs;
+    for (const { address } of this.members) {
+      if (address.replica === leader) continue;
+      port.suspect(address, { v: PROTOCOL_VERSION, to: address.name, leader, evidence }).catch(ignore);
+    }
+  }
+}
+
+/** A report is a hint: when one is lost, the next failing request sends another. */
+function ignore(): void {}

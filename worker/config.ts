@@ -1,0 +1,75 @@
+// Reads the deployment's variables and secrets into what the edge works with, or one clear line that says what is wrong.
+// Done once per isolate. Only strings and numbers are read here; bindings are the business of index.ts.
+
+import { z } from "zod";
+import { type ClusterConfig, type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
+import { SHARD_CLIENT_DEFAULTS } from "./clients/shard-client.ts";
+import { type Consistency, parseConsistency } from "./http/consistency.ts";
+
+export interface EdgeConfig {
+  readonly cluster: ClusterConfig;
+  /** For reads that name no level. */
+  readonly defaultConsistency: Consistency;
+  /** Total time that one request may take at the shard. */
+  readonly deadlineMs: number;
+  /** Accepted bearer tokens; empty: the deployment is closed. */
+  readonly tokens: readonly string[];
+}
+
+export interface EdgeVariables extends ClusterVariables {
+  readonly HALO_DEFAULT_CONSISTENCY?: unknown;
+  readonly HALO_DEADLINE_MS?: unknown;
+  /** Secret: `npx wrangler secret put HALO_TOKEN`. */
+  readonly HALO_TOKEN?: unknown;
+  /** Secret, while a token is being replaced: the one that clients still use. */
+  readonly HALO_TOKEN_PREVIOUS?: unknown;
+}
+
+export type EdgeConfigResult =
+  | { readonly ok: true; readonly config: EdgeConfig }
+  | { readonly ok: false; readonly problem: string };
+
+/** Below this not even one election fits; above, the platform's own limits come first. */
+export const DEADLINE_MS_MIN = 500;
+export const DEADLINE_MS_MAX = 30_000;
+/** Longer than any generated token, short enough to compare on every request. */
+export const TOKEN_CHARS_MAX = 512;
+
+const expectedToken = `expected at most ${TOKEN_CHARS_MAX} visible ASCII characters`;
+/** What can travel in an Authorization header; line ends that `echo` leaves behind are cut off. */
+const tokenSchema = z
+  .string(expectedToken)
+  .trim()
+  .regex(/^[\x21-\x7e]*$/, expectedToken)
+  .max(TOKEN_CHARS_MAX, expectedToken)
+  .default("");
+
+const expectedDeadline = `expected milliseconds from ${DEADLINE_MS_MIN} to ${DEADLINE_MS_MAX}`;
+const variablesSchema = z.object({
+  HALO_DEFAULT_CONSISTENCY: z.string("expected a consistency level").default("strong"),
+  HALO_DEADLINE_MS: z
+    .union([z.literal("").transform(() => SHARD_CLIENT_DEFAULTS.deadlineMs), z.coerce.number().int()], expectedDeadline)
+    .pipe(z.number().min(DEADLINE_MS_MIN, expectedDeadline).max(DEADLINE_MS_MAX, expectedDeadline))
+    .default(SHARD_CLIENT_DEFAULTS.deadlineMs),
+  HALO_TOKEN: tokenSchema,
+  HALO_TOKEN_PREVIOUS: tokenSchema,
+});
+
+export function parseEdgeConfig(variables: EdgeVariables): EdgeConfigResult {
+  const cluster = parseClusterConfig(variables);
+  if (!cluster.ok) return cluster;
+  const read = variablesSchema.safeParse(variables);
+  if (!read.success) {
+    const issue = read.error.issues[0];
+    return { ok: false, problem: `${issue?.path.join(".") ?? "variables"}: ${issue?.message ?? "not acceptable"}` };
+  }
+  const { HALO_DEFAULT_CONSISTENCY, HALO_DEADLINE_MS, HALO_TOKEN, HALO_TOKEN_PREVIOUS } = read.data;
+  const consistency = parseConsistency(HALO_DEFAULT_CONSISTENCY);
+  if (!consistency.ok) return { ok: false, problem: `HALO_DEFAULT_CONSISTENCY: ${consistency.problem.detail}` };
+  // A previous token alone opens nothing: a deployment whose token was deleted is closed.
+  const tokens = HALO_TOKEN === "" ? [] : [HALO_TOKEN, HALO_TOKEN_PREVIOUS].filter((token) => token !== "");
+  return {
+    ok: true,
+    config: { cluster: cluster.config, defaultConsistency: consistency.value, deadlineMs: HALO_DEADLINE_MS, tokens },
+  };
+}

@@ -1,0 +1,56 @@
+// Pure. The key of a request: the rest of the raw path after /v1/kv/, slashes included, percent-decoded.
+// Read from the raw URL text, since a URL parser would forgive what must be refused here (a stray "%", bytes that are not
+// UTF-8). Dot segments ("/../") are resolved by the client's URL parser before anyone here sees them.
+
+import { hashTagProblem } from "../../routing/slots.ts";
+import { type Parsed, parsed, refused } from "./problem.ts";
+
+export const KEY_PATH = "/v1/kv/";
+/** Keys are stored with every version and in every log record: enough for a URL, too little for a value. */
+export const KEY_BYTES_MAX = 1_024;
+
+/** Visible ASCII, which is all that a URL may hold (RFC 3986 section 2); the rest has to be percent-encoded. */
+const URL_TEXT = /^[\x21-\x7e]*$/;
+
+/** `url` as the request gives it, absolute; `?` or `#` in a key has to be percent-encoded. */
+export function keyOf(url: string): Parsed<string> {
+  const start = url.indexOf(KEY_PATH, url.indexOf("://") + 3);
+  const raw = start === -1 ? "" : url.slice(start + KEY_PATH.length);
+  if (raw === "") return refused("malformed-key", `the key is empty; expected ${KEY_PATH}<key>`);
+  const query = raw.indexOf("?");
+  if (query !== -1) {
+    return refused("unexpected-query", `a query means nothing here; write "?" in a key as %3F`);
+  }
+  if (!URL_TEXT.test(raw))
+    return refused("malformed-key", "the path has characters that must be percent-encoded as UTF-8");
+  const key = raw.includes("%") ? decode(raw) : raw;
+  if (key === undefined)
+    return refused("malformed-key", "the percent-encoding is not valid UTF-8; expected %XX of UTF-8 bytes");
+  if (byteLength(key) > KEY_BYTES_MAX) {
+    return refused(
+      "key-too-long",
+      `the key has ${byteLength(key)} bytes; expected at most ${KEY_BYTES_MAX} bytes of UTF-8`,
+    );
+  }
+  const tagProblem = hashTagProblem(key);
+  return tagProblem === undefined ? parsed(key) : refused("malformed-key", tagProblem);
+}
+
+/** Strict: an incomplete escape, an overlong form and a surrogate half are all refused by the language itself. */
+function decode(raw: string): string | undefined {
+  try {
+    return decodeURIComponent(raw);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Bytes of the text as UTF-8; decoded keys hold no unpaired surrogates, so a pair is always four bytes. */
+export function byteLength(text: string): number {
+  let bytes = text.length;
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit > 0x7f) bytes += unit > 0x7ff && (unit < 0xd800 || unit > 0xdfff) ? 2 : 1;
+  }
+  return bytes;
+}

@@ -1,0 +1,66 @@
+// Pure. Every error that the edge can answer, in one table: problem type → HTTP status and title (RFC 9457).
+// `type` is a relative reference (section 3.1.1 allows it) that ends in the slug, so that clients can compare one word.
+// A problem never carries a stack, a token or the name of an object.
+
+/** Exhaustive: a slug that is not here cannot be answered. */
+export const PROBLEMS = {
+  "malformed-key": { status: 400, title: "The key is not acceptable" },
+  "key-too-long": { status: 414, title: "The key is too long" },
+  "unexpected-query": { status: 400, title: "The key ends at the question mark" },
+  "malformed-ttl": { status: 400, title: "The time to live is not acceptable" },
+  "malformed-consistency": { status: 400, title: "The consistency level is not acceptable" },
+  "malformed-bookmark": { status: 400, title: "The bookmark cannot be read" },
+  "foreign-bookmark": { status: 400, title: "The bookmark belongs to another cluster" },
+  "malformed-condition": { status: 400, title: "The precondition cannot be read" },
+  "malformed-idempotency-key": { status: 400, title: "The idempotency key is not acceptable" },
+  "malformed-content-type": { status: 400, title: "The content type is not acceptable" },
+  "incomplete-body": { status: 400, title: "The body was cut short" },
+  "value-too-large": { status: 413, title: "The value is too large" },
+  "unsupported-encoding": { status: 415, title: "Content codings are not kept" },
+  "partial-put": { status: 400, title: "A value is replaced as a whole" },
+  unauthorized: { status: 401, title: "A valid token is needed" },
+  "no-token-configured": { status: 503, title: "This deployment has no token and is closed" },
+  misconfigured: { status: 500, title: "This deployment's variables are not acceptable" },
+  "not-found": { status: 404, title: "There is no such key" },
+  "unknown-path": { status: 404, title: "There is nothing at this path" },
+  "method-not-allowed": { status: 405, title: "The method is not allowed here" },
+  "precondition-failed": { status: 412, title: "The precondition does not hold" },
+  "idempotency-conflict": { status: 422, title: "The idempotency key was used for another request" },
+  "refused-by-replica": { status: 400, title: "The replica refused the request" },
+  "unknown-outcome": { status: 503, title: "The fate of the write is not known" },
+  unavailable: { status: 503, title: "The shard cannot serve this request now" },
+  overloaded: { status: 503, title: "The shard is shedding load" },
+  internal: { status: 500, title: "The edge failed" },
+} as const satisfies Record<string, { readonly status: number; readonly title: string }>;
+
+export type ProblemSlug = keyof typeof PROBLEMS;
+
+/** What went wrong and what was expected, for a person; `slug` says the same to a program. */
+export interface Problem {
+  readonly slug: ProblemSlug;
+  readonly detail: string;
+}
+
+export const PROBLEM_CONTENT_TYPE = "application/problem+json";
+/** Before every slug in `type`. */
+export const PROBLEM_TYPE_PREFIX = "/problems/";
+
+export function problem(slug: ProblemSlug, detail: string): Problem {
+  return { slug, detail };
+}
+
+export function problemBody(found: Problem): string {
+  const { status, title } = PROBLEMS[found.slug];
+  return `${JSON.stringify({ type: `${PROBLEM_TYPE_PREFIX}${found.slug}`, title, status, detail: found.detail })}\n`;
+}
+
+/** The outcome of reading something out of a request: the value, or what to answer instead. */
+export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: Problem };
+
+export function parsed<T>(value: T): Parsed<T> {
+  return { ok: true, value };
+}
+
+export function refused<T>(slug: ProblemSlug, detail: string): Parsed<T> {
+  return { ok: false, problem: { slug, detail } };
+}

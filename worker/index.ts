@@ -1,0 +1,73 @@
+// The Worker's entry: puts the edge together from the environment, once per isolate, and exports the object classes.
+// A variable that cannot be used closes the deployment with one clear line instead of half a cluster.
+
+import type { Hono } from "hono";
+import type { ReplicaBindings } from "../durable/namespaces.ts";
+import { Nearest } from "../routing/load-balancer.ts";
+import type { Region } from "../routing/region.ts";
+import { regionNear } from "../routing/region-distance.ts";
+import { ReplicaLoads } from "../routing/replica-loads.ts";
+import { buildTopology } from "../routing/topology.ts";
+import { TopologyView } from "../routing/topology-view.ts";
+import { createApp } from "./app.ts";
+import type { Timers } from "./clients/ports.ts";
+import { createReplicaPort } from "./clients/replica-port.ts";
+import { TopologyHolder } from "./clients/topology-holder.ts";
+import { type EdgeConfig, type EdgeVariables, parseEdgeConfig } from "./config.ts";
+import { problem } from "./http/problem.ts";
+import { problemReply } from "./routes/replies.ts";
+
+export { CacheReplica } from "../durable/cache-replica.ts";
+export { Directory } from "../durable/directory.ts";
+
+export type Env = ReplicaBindings & EdgeVariables;
+
+type Edge = { readonly app: Hono } | { readonly problem: string };
+
+const timers: Timers = {
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Made by the first request: only then is there an environment to read. */
+let edge: Edge | undefined;
+
+export default {
+  fetch(request, env, context) {
+    edge ??= createEdge(env, request);
+    if ("problem" in edge) return problemReply(problem("misconfigured", edge.problem));
+    return edge.app.fetch(request, env, context);
+  },
+} satisfies ExportedHandler<Env>;
+
+function createEdge(env: Env, request: Request): Edge {
+  const read = parseEdgeConfig(env);
+  if (!read.ok) {
+    console.error(`halo: ${read.problem}`);
+    return { problem: read.problem };
+  }
+  const { config } = read;
+  const loads = new ReplicaLoads();
+  const app = createApp({
+    config,
+    port: createReplicaPort(env),
+    topology: new TopologyHolder(new TopologyView(buildTopology(config.cluster))),
+    timers,
+    loads,
+    balancer: new Nearest(regionOf(request, config), loads),
+    now: () => Date.now(),
+    random: () => Math.random(),
+    onInternalError: (name) => console.error(`halo: unexpected ${name} at the edge`),
+  });
+  return { app };
+}
+
+/** An isolate stays in one place, so its first request tells where it is; elsewhere the first region is as good as any. */
+function regionOf(request: Request, { cluster }: EdgeConfig): Region {
+  const [first] = cluster.regions;
+  if (first === undefined) throw new Error("a checked cluster config has at least one region");
+  const { cf } = request as Request<unknown, IncomingRequestCfProperties>;
+  return (cf === undefined ? undefined : regionNear(cf)) ?? first;
+}

@@ -1,0 +1,77 @@
+// GET /v1/status: what every replica says of itself, asked directly and in parallel, so that it shows the cluster as this
+// edge reaches it. A replica that does not answer in time is in the list with the reason, never left out.
+
+import { PROTOCOL_VERSION, type ReplicaStatus } from "../../durable/protocol.ts";
+import type { ReplicaAddress, ReplicaPort, Timers } from "../clients/ports.ts";
+import type { TopologyHolder } from "../clients/topology-holder.ts";
+import { classifyTransportError } from "../clients/transport-errors.ts";
+import { methodNotAllowed } from "./replies.ts";
+
+export interface StatusDeps {
+  readonly port: ReplicaPort;
+  readonly topology: TopologyHolder;
+  readonly timers: Timers;
+}
+
+/** A replica that takes longer is as good as gone for whoever looks. */
+export const STATUS_DEADLINE_MS = 1_000;
+
+const ALLOWED_METHODS = "GET, HEAD";
+
+export type ReplicaReport =
+  | ReplicaStatus
+  | { readonly name: string; readonly replica: number; readonly region: string; readonly error: string };
+
+export interface ClusterReport {
+  readonly cluster: string;
+  readonly epoch: number;
+  readonly shards: readonly {
+    readonly shard: number;
+    readonly weight: number;
+    readonly replicas: readonly ReplicaReport[];
+  }[];
+}
+
+export async function handleStatus(deps: StatusDeps, request: Request): Promise<Response> {
+  const { method } = request;
+  if (method !== "GET" && method !== "HEAD") return methodNotAllowed(method, ALLOWED_METHODS);
+  return new Response(`${JSON.stringify(await clusterReport(deps), null, 2)}\n`, {
+    headers: {
+      "Content-Type": "application/json",
+      "Cache-Control": "no-store",
+      "X-Content-Type-Options": "nosniff",
+    },
+  });
+}
+
+async function clusterReport(deps: StatusDeps): Promise<ClusterReport> {
+  const { topology, epoch, shards } = deps.topology.view;
+  const reports = shards.map(async ({ shard, weight, replicas }) => ({
+    shard,
+    weight,
+    replicas: await Promise.all(
+      replicas.map(({ replica, generation, region, name }) =>
+        replicaReport(deps, { shard, replica, generation, region, name }),
+      ),
+    ),
+  }));
+  return { cluster: topology.cluster, epoch, shards: await Promise.all(reports) };
+}
+
+function replicaReport({ port, timers }: StatusDeps, address: ReplicaAddress): Promise<ReplicaReport> {
+  const { name, replica, region } = address;
+  return new Promise((resolve) => {
+    const fail = (error: string) => resolve({ name, replica, region, error });
+    const cancel = timers.after(STATUS_DEADLINE_MS, () => fail(`no answer within ${STATUS_DEADLINE_MS} ms`));
+    port.status(address, { v: PROTOCOL_VERSION, to: name }).then(
+      (status) => {
+        cancel();
+        resolve(status);
+      },
+      (error) => {
+        cancel();
+        fail(classifyTransportError(error).kind);
+      },
+    );
+  });
+}
