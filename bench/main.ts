@@ -14,8 +14,8 @@ import { type System, startBaseline, startHalo } from "./harness/system.ts";
 
 const EXIT_MISSED = 1;
 const EXIT_USAGE = 2;
-/** What a shell reports for a command that Ctrl-C ended. */
-const EXIT_INTERRUPTED = 130;
+/** What a shell reports for a command that a signal ended: 128 and the signal's number. */
+const EXIT_OF_SIGNAL = { SIGINT: 130, SIGTERM: 143 } as const;
 const LOG_TAIL_LINES = 10;
 
 /** The run's processes and files; everything in here is gone when the command ends, however it ends. */
@@ -58,16 +58,15 @@ async function startSystem(name: BenchPath["system"], directory: string): Promis
 }
 
 /** One after another: they would only slow each other on few cores. */
-async function prepare(paths: readonly BenchPath[], workplace: Workplace, complaints: Complaints): Promise<Measured[]> {
+async function prepare(options: BenchOptions, workplace: Workplace): Promise<Measured[]> {
   const measured: Measured[] = [];
-  for (const benchPath of paths) {
+  for (const benchPath of selectPaths(options.paths)) {
     let system = workplace.systems.find(({ name }) => name === benchPath.system);
     if (system === undefined) {
       system = await startSystem(benchPath.system, workplace.directory);
       workplace.systems.push(system);
       progress(`started ${system.name} on ${system.url}`);
-      if (system.startsEmpty) await loadDataSet(system, complaints);
-      if (complaints.count > 0) throw new Error(`loading failed: ${complaints.samples[0]}`);
+      if (system.startsEmpty) await loadDataSet(system, options.connections);
     }
     measured.push({ path: benchPath, system, samples: [], openLoops: [], rowsPerPut: undefined });
   }
@@ -82,7 +81,7 @@ async function bench(options: BenchOptions, workplace: Workplace): Promise<boole
     );
   }
   const complaints = new Complaints();
-  const measured = await prepare(selectPaths(options.paths), workplace, complaints);
+  const measured = await prepare(options, workplace);
   await runRounds(measured, options, complaints, progress);
   await runOpenLoops(measured, options, complaints, progress);
   await readBack(measured, complaints);
@@ -102,7 +101,7 @@ async function bench(options: BenchOptions, workplace: Workplace): Promise<boole
   };
   if (options.jsonFile !== undefined) writeFileSync(options.jsonFile, jsonOf(summaries, verdicts, facts));
   console.log(
-    `\n${machine.cpu}, ${machine.cores} cores, storage on ${machine.filesystem}; ${options.connections} connections, ` +
+    `\n${machine.cpu}, ${machine.cores} cores (load average ${machine.load_average} before the run), storage on ${machine.filesystem}; ${options.connections} connections, ` +
       `${options.rounds} rounds of ${options.seconds} s; open loop at ${options.getRate} GETs and ${options.putRate} PUTs a second\n`,
   );
   console.log(`${tableOf(summaries)}\n\n${barLines(verdicts)}`);
@@ -124,23 +123,24 @@ async function main(): Promise<number> {
   }
   selectPaths(options.paths);
   const workplace = new Workplace(path.resolve(options.directory ?? stateDir, `bench-${process.pid}`));
-  let isInterrupted = false;
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
-    process.on(name, () => {
-      // A second Ctrl-C ends at once; the systems' processes notice that and end themselves.
-      if (isInterrupted) process.exit(EXIT_INTERRUPTED);
-      isInterrupted = true;
-      void workplace.close().finally(() => process.exit(EXIT_INTERRUPTED));
-    });
-  }
+  let interruptedBy: keyof typeof EXIT_OF_SIGNAL | undefined;
+  const interrupt = (signal: keyof typeof EXIT_OF_SIGNAL) => {
+    // A second Ctrl-C ends at once; the systems' processes notice that and end themselves.
+    if (interruptedBy !== undefined) process.exit(EXIT_OF_SIGNAL[signal]);
+    interruptedBy = signal;
+    void workplace.close().finally(() => process.exit(EXIT_OF_SIGNAL[signal]));
+  };
+  process.on("SIGINT", interrupt);
+  process.on("SIGTERM", interrupt);
   try {
     return (await bench(options, workplace)) ? 0 : EXIT_MISSED;
   } catch (error) {
     // While an interrupted run is being torn down, everything under way fails; that is no news.
-    if (!isInterrupted && !(error instanceof UsageError)) console.error(workplace.describe());
+    if (interruptedBy !== undefined) return EXIT_OF_SIGNAL[interruptedBy];
+    if (!(error instanceof UsageError)) console.error(workplace.describe());
     throw error;
   } finally {
-    if (!isInterrupted) await workplace.close();
+    if (interruptedBy === undefined) await workplace.close();
   }
 }
 

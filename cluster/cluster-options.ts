@@ -1,8 +1,10 @@
-// From a command's options to the deployment's variables, checked by the same parser that the Worker uses: what would
+// From a command's options to the deployment's variables, checked by the same parsers that the Worker uses: what would
 // not make a cluster there stops the start here, before any process is started.
 
-import { type ClusterConfig, parseClusterConfig } from "../routing/cluster-config.ts";
+import { parseTiming } from "../durable/timing-config.ts";
+import type { ClusterConfig } from "../routing/cluster-config.ts";
 import { REGIONS } from "../routing/region.ts";
+import { parseEdgeConfig } from "../worker/config.ts";
 import { readWorkerConfig, type WorkerConfig } from "./worker-config.ts";
 
 export interface ClusterOptions {
@@ -33,9 +35,11 @@ export function clusterConfig(options: ClusterOptions): CheckedConfig {
   if (regions !== undefined) overrides.HALO_REGIONS = regions.join(",");
 
   const vars = { ...configured.vars, ...overrides };
-  const parsed = parseClusterConfig(vars);
-  if (!parsed.ok) throw new ConfigError(parsed.problem);
-  return { ...configured, vars, cluster: parsed.config };
+  const edge = parseEdgeConfig(vars);
+  if (!edge.ok) throw new ConfigError(edge.problem);
+  const timing = parseTiming(vars);
+  if (!timing.ok) throw new ConfigError(timing.problem);
+  return { ...configured, vars, cluster: edge.config.cluster };
 }
 
 /** Reads `--regions`: a count, or names separated by commas. */

@@ -10,6 +10,7 @@ import { isClearRefusal } from "./failover/minority.ts";
 import { faultsOf, figuresOf, roundHeader, roundLine, summary } from "./failover/report.ts";
 import type { Failure } from "./failover/rounds.ts";
 import { runFailover } from "./failover/run.ts";
+import { describeCluster } from "./status.ts";
 import { startRegionCluster } from "./supervisor.ts";
 import { newToken } from "./token.ts";
 
@@ -36,7 +37,6 @@ async function main(): Promise<number> {
   const failures: Failure[] = [...new Array<Failure>(kills).fill("kill"), "freeze", "freeze", "workerd"];
 
   const cluster = await startRegionCluster({ regions: ["weur", "enam", "apac"], shards, token: newToken() });
-  // Ctrl-C must not leave processes: they end with this one, whose default is to end at once.
   try {
     console.log(`${cluster.regions.length} regions, ${shards} shards, edge at ${cluster.url}`);
     console.log(roundHeader());
@@ -54,7 +54,7 @@ async function main(): Promise<number> {
     if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(figures, null, 2)}\n`);
     return faults.length === 0 ? 0 : 1;
   } catch (error) {
-    console.error(cluster.logTails());
+    console.error(`${await describeCluster(cluster)}\n${cluster.logTails()}`);
     throw error;
   } finally {
     await cluster.stop();

@@ -58,3 +58,21 @@ export async function untilAllAnswer(endpoint: Endpoint, timeoutMs: number): Pro
     { timeoutMs, everyMs: 50 },
   );
 }
+
+/** One line for each shard, for whoever has to find out why something did not happen. */
+export async function describeCluster(endpoint: Endpoint): Promise<string> {
+  try {
+    const { shards } = await readStatus(endpoint);
+    return shards
+      .map(({ shard, replicas }) => `shard ${shard}: ${replicas.map(describeReplica).join("; ")}`)
+      .join("\n");
+  } catch (error) {
+    return `no status: ${error instanceof Error ? error.message : error}`;
+  }
+}
+
+function describeReplica(replica: ReplicaReport): string {
+  if ("error" in replica) return `${replica.region} ${replica.error}`;
+  const { region, role, term, lastIndex, commitIndex, appliedIndex } = replica;
+  return `${region} ${role}, term ${term}, last ${lastIndex}, commit ${commitIndex}, applied ${appliedIndex}`;
+}

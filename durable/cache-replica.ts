@@ -6,11 +6,11 @@ import { type ClusterVariables, parseClusterConfig } from "../routing/cluster-co
 import { parseReplicaName } from "../routing/replica-name.ts";
 import { buildTopology } from "../routing/topology.ts";
 import type { ShardView } from "../routing/topology-view.ts";
-import { createDirectoryClient } from "../worker/clients/directory-client.ts";
 import { type Peer, RpcTransport } from "./adapters/rpc-transport.ts";
 import { SqlReplicaStorage } from "./adapters/sql-storage.ts";
 import { platformTimers } from "./adapters/timers.ts";
 import type { Directory } from "./directory.ts";
+import { createDirectoryClient } from "./directory-client.ts";
 import { type ReplicaBindings, replicaNamespace } from "./namespaces.ts";
 import { Ownership } from "./ownership.ts";
 import type { Pong, SnapshotPart, SnapshotPartReply } from "./ports.ts";

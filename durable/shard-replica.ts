@@ -3,6 +3,7 @@
 // Durable Object.
 
 import { slotOf } from "../routing/slots.ts";
+import { CommitPace } from "./commit-pace.ts";
 import { Driver } from "./driver.ts";
 import { Leadership } from "./leadership.ts";
 import type { Ownership } from "./ownership.ts";
@@ -79,9 +80,8 @@ const LOG_ENTRIES_KEPT = 512;
 /** Dirty bytes at which a snapshot stream is broken off so that a checkpoint can be taken. */
 const SNAPSHOT_HOLD_BYTES_MAX = 4 * CHECKPOINT_BYTES;
 
-/** Batches in flight at once. A second one leaves only when the first has taken longer than a local flush. */
+/** Batches in flight at once; how fast they may follow each other is CommitPace's. */
 const BATCHES_IN_FLIGHT_MAX = 8;
-const PIPELINE_AFTER_MS = 20;
 
 /** A session read waits this long for its bookmark before it sends the client to the leader. */
 const SESSION_WAIT_MS = 60;
@@ -111,7 +111,8 @@ export class ShardReplica {
   readonly #receiver: SnapshotReceiver;
   #store: Store;
   /** Batches proposed here, as they were before encoding: the leader need not decode what it has just encoded. */
-  readonly #proposed = new Map<number, { readonly term: number; readonly batch: Batch }>();
+  readonly #proposed = new Map<number, { readonly term: number; readonly batch: Batch; readonly proposedMs: number }>();
+  readonly #pace = new CommitPace();
   #lastProposedMs = Number.NEGATIVE_INFINITY;
   #lastExpiryMs = Number.NEGATIVE_INFINITY;
   #checkpointDue = false;
@@ -359,15 +360,14 @@ export class ShardReplica {
     if (this.#core.role !== "leader") return Promise.resolve({ status: "not_applied", reason: "leadership was lost" });
     return new Promise((settle) => {
       this.#writes.add({ mutation, bytes: mutationBytes(mutation), deadlineMs, settle });
-      this.#driver.turn(() => undefined);
+      // While a batch is in flight its commit is the next event; a turn for each arrival would find nothing to do.
+      if (this.#mayPropose(this.#ports.timers.now())) this.#driver.turn(() => undefined);
     });
   }
 
   #proposeBatches(nowMs: number): void {
     while (this.#writes.waiting > 0 && this.#core.canPropose) {
-      const { inFlight } = this.#writes;
-      const isSlow = nowMs - this.#lastProposedMs >= PIPELINE_AFTER_MS;
-      if (inFlight > 0 && (inFlight >= BATCHES_IN_FLIGHT_MAX || !isSlow)) return;
+      if (!this.#mayPropose(nowMs)) return;
       const writes = this.#writes.takeBatch();
       const batch: Batch = {
         stampMs: Math.max(nowMs, this.#store.clockMs),
@@ -376,10 +376,16 @@ export class ShardReplica {
       const proposal = this.#core.propose("batch", encodeBatch(batch), nowMs);
       if (proposal === undefined) throw new Error("halo: the core refused a proposal that it had room for");
       this.#writes.noteProposed(proposal.index, proposal.term, writes);
-      this.#proposed.set(proposal.index, { term: proposal.term, batch });
+      this.#proposed.set(proposal.index, { term: proposal.term, batch, proposedMs: nowMs });
       this.#lastProposedMs = nowMs;
       this.#counters.batches++;
     }
+  }
+
+  #mayPropose(nowMs: number): boolean {
+    const { inFlight } = this.#writes;
+    if (inFlight === 0) return true;
+    return inFlight < BATCHES_IN_FLIGHT_MAX && nowMs - this.#lastProposedMs >= this.#pace.intervalMs;
   }
 
   #apply(entry: LogEntry): void {
@@ -389,7 +395,9 @@ export class ShardReplica {
       this.#writes.settleApplied(entry.index, entry.term, []);
       return;
     }
-    const batch = own?.term === entry.term ? own.batch : decodeBatch(entry.data);
+    const isOwn = own?.term === entry.term;
+    if (isOwn) this.#pace.noteCommit(this.#ports.timers.now() - own.proposedMs);
+    const batch = isOwn ? own.batch : decodeBatch(entry.data);
     const outcomes = this.#store.apply(batch);
     this.#counters.mutations += outcomes.length;
     this.#writes.settleApplied(entry.index, entry.term, outcomes);

@@ -76,7 +76,7 @@ function takeFirstWithRoom(
   for (const shard of candidates) {
     if (shard === undefined) return;
     const left = room.get(shard) ?? 0;
-    
+    if (left === 0) continue;
     room.set(shard, left - 1);
     owners.set(slot, shard);
     return;

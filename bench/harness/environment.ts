@@ -3,7 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { cpus, release, totalmem } from "node:os";
+import { cpus, loadavg, release, totalmem } from "node:os";
 import path from "node:path";
 import { projectRoot } from "../../cluster/project.ts";
 
@@ -12,6 +12,8 @@ export interface Machine {
   readonly cores: number;
   readonly memory_gib: number;
   readonly kernel: string;
+  /** Of the minute before the run: what else keeps the cores busy makes every figure worse, and not all alike. */
+  readonly load_average: number;
   /** Type of the file system under the systems' storage: its fsync decides what a write costs. */
   readonly filesystem: string;
 }
@@ -26,6 +28,7 @@ export function machineOf(directory: string): Machine {
     cores: processors.length,
     memory_gib: Math.round(totalmem() / 2 ** 30),
     kernel: release(),
+    load_average: Math.round((loadavg()[0] ?? 0) * 10) / 10,
     filesystem: filesystemOf(directory, readFileSync("/proc/mounts", "utf8")),
   };
 }

@@ -27,8 +27,6 @@ export interface Measured {
   rowsPerPut: number | undefined;
 }
 
-/** Many at once, so that loading takes seconds: batches get thick. */
-const LOAD_CONNECTIONS = 128;
 /** Enough to show that a system stores what it acknowledges, few enough to take no time. */
 const KEYS_READ_BACK = 1_000;
 /** Two equal readings so far apart mean that no deferred writing is going on. */
@@ -54,12 +52,24 @@ export class Complaints {
   }
 }
 
-export async function loadDataSet(system: System, complaints: Complaints): Promise<void> {
-  const workload = system.dataSet.load(LOAD_CONNECTIONS);
-  complaints.add(
-    `${system.name}, loading`,
-    await runClosedLoop(system.target, workload, { connections: LOAD_CONNECTIONS }),
-  );
+/** Writes every key once. Throws on the first wrong reply: there is nothing to measure on a part of the data. */
+export async function loadDataSet(system: System, connections: number): Promise<void> {
+  const workload = system.dataSet.load(connections);
+  const stop = new AbortController();
+  const stoppingWorkload: typeof workload = {
+    next: workload.next,
+    check: (request, reply, lane) => {
+      const complaint = workload.check(request, reply, lane);
+      if (complaint !== undefined) stop.abort();
+      return complaint;
+    },
+    failed: () => stop.abort(),
+  };
+  const load = await runClosedLoop(system.target, stoppingWorkload, {
+    connections,
+    signal: stop.signal,
+  });
+  if (load.errors > 0) throw new Error(`${system.name}: loading the data set failed: ${load.errorSamples.join("; ")}`);
 }
 
 /** A B C A B C …, each after a warm-up of its own. */

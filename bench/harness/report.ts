@@ -24,7 +24,8 @@ export interface PathSummary {
   /** RPCs between replicas and rows written, per request; undefined where the system has no such counter. */
   readonly rpcs: number | undefined;
   readonly rows: number | undefined;
-  readonly mutationsPerBatch: number | undefined;
+  /** How many PUTs shared one row and one RPC to each follower. */
+  readonly putsPerBatch: number | undefined;
 }
 
 export interface BarVerdict extends Bar {
@@ -40,12 +41,11 @@ export function summarize(measured: readonly Measured[]): PathSummary[] {
       const values = samples.map(figure).filter((value) => value !== undefined);
       return values.length === 0 ? undefined : median(values);
     };
-    const counted = (name: string, per: (sample: Sample) => number) =>
-      perSample((sample) => {
-        const moved = sample.counters?.[name];
-        return moved === undefined ? undefined : moved / per(sample);
+    const perRequest = (counter: string) =>
+      perSample(({ counters, load }) => {
+        const moved = counters?.[counter];
+        return moved === undefined ? undefined : moved / load.count;
       });
-    const requests = (sample: Sample) => sample.load.count;
     return {
       id: path.id,
       title: path.title,
@@ -59,10 +59,11 @@ export function summarize(measured: readonly Measured[]): PathSummary[] {
       openMaxMs: Math.max(...openLoops.map(({ maxMs }) => maxMs)),
       cpuUs: median(samples.map((sample) => (sample.serverCpuSeconds / sample.load.count) * 1e6)),
       generatorCpuUs: median(samples.map(({ load }) => (load.cpuSeconds / load.count) * 1e6)),
-      rpcs: path.byConstruction?.rpcs ?? counted("rpcs_sent", requests),
-      rows: path.byConstruction?.rows ?? each.rowsPerPut ?? counted("rows_written", requests),
-      mutationsPerBatch:
-        path.method === "PUT" ? counted("mutations", (sample) => sample.counters?.batches ?? 0) : undefined,
+      rpcs: path.byConstruction?.rpcs ?? perRequest("rpcs_sent"),
+      rows: path.byConstruction?.rows ?? each.rowsPerPut ?? perRequest("rows_written"),
+      putsPerBatch: perSample((sample) =>
+        sample.counters?.batches ? sample.load.count / sample.counters.batches : undefined,
+      ),
     };
   });
 }
@@ -136,7 +137,7 @@ export function jsonOf(summaries: readonly PathSummary[], verdicts: readonly Bar
     cpu_us: Object.fromEntries(summaries.map(({ id, cpuUs }) => [id, round(cpuUs)])),
     rows_per_put: put?.rows === undefined ? null : round(put.rows),
     rpcs_per_put: put?.rpcs === undefined ? null : round(put.rpcs),
-    mutations_per_batch: put?.mutationsPerBatch === undefined ? null : round(put.mutationsPerBatch),
+    puts_per_batch: put?.putsPerBatch === undefined ? null : round(put.putsPerBatch),
     bars: Object.fromEntries(verdicts.map(({ id, least, isMet }) => [id, { least, met: isMet }])),
     paths: Object.fromEntries(summaries.map((path) => [path.id, pathJson(path)])),
     ...facts,

@@ -7,7 +7,7 @@ import type { RegionCluster } from "../supervisor.ts";
 import { until } from "../until.ts";
 import type { History } from "./history.ts";
 import { type Load, pathOf, refusalOf, target } from "./load.ts";
-import { commitIndexes, leadingRegion, untilCaughtUp, untilNextSuccess, untilSteady } from "./rounds.ts";
+import { allShards, commitIndexes, leadingRegion, untilCaughtUp, untilNextSuccess, untilSteady } from "./rounds.ts";
 
 /** A refusal has to come by itself; a client's patience is not part of the answer. */
 const REFUSAL_TIMEOUT_MS = 10_000;
@@ -70,8 +70,4 @@ async function untilEventualReads(history: History): Promise<void> {
     () => before.every((count, shard) => history.count(shard, "eventual") >= count + EVENTUAL_READS),
     { timeoutMs: STEP_TIMEOUT_MS },
   );
-}
-
-function allShards(history: History): readonly number[] {
-  return Array.from({ length: history.shards }, (_, shard) => shard);
 }

@@ -19,23 +19,43 @@ export interface FailoverRun {
   readonly seconds: number;
 }
 
+/** What `--json` writes. Times are milliseconds as the clients saw them, counts are over the whole run. */
 export interface FailoverFigures {
+  /** Rounds in which the leading region was killed with -9. */
   readonly kills: number;
+  /** Acknowledged writes, of the load and of the data set, that were not there at the end. */
   readonly acknowledged_lost: number;
+  /** Strong reads that missed a write which was acknowledged before they began. */
   readonly stale_strong_reads: number;
+  /** Longest time without an acknowledged write in any one shard, by kill. */
   readonly write_gap_ms: { readonly median: number; readonly max: number };
+  /** The same for strong reads. */
   readonly strong_read_gap_ms: { readonly median: number; readonly max: number };
+  /** The same for session, bounded and eventual reads, each level by itself. */
   readonly lower_read_gap_ms: { readonly max: number };
+  /** Session, bounded and eventual reads that failed while a majority was there; eventual ones at any time. */
   readonly lower_read_errors: number;
+  /** Session and bounded reads below what their level promises. */
   readonly stale_lower_reads: number;
+  /** Reads of something that was never written. */
   readonly invented_reads: number;
+  /** Writes acknowledged while two of three regions were down. */
   readonly acknowledged_by_minority: number;
+  /** Writes answered with anything but success or 503. */
   readonly unexpected_answers: number;
+  /** Gaps while a killed region came back and caught up. */
+  readonly rejoin_write_gap_ms: { readonly max: number };
+  readonly rejoin_lower_read_gap_ms: { readonly max: number };
+  /** Gaps while the leading region was frozen. */
   readonly freeze_write_gap_ms: { readonly max: number };
   readonly freeze_lower_read_gap_ms: { readonly max: number };
+  /** By shard: status and problem type of a write while two of three regions were down. */
   readonly minority_refusals: readonly string[];
+  /** From the order to bring one of the two back until every shard accepted writes. */
   readonly minority_resumed_ms: number;
+  /** Records of the data set, all of them read back at the end. */
   readonly records: number;
+  /** Writes of the load that were acknowledged. */
   readonly writes: number;
   readonly seconds: number;
 }
@@ -58,6 +78,8 @@ export function figuresOf(run: FailoverRun): FailoverFigures {
     invented_reads: broken.inventedReads,
     acknowledged_by_minority: broken.acknowledgedByMinority,
     unexpected_answers: broken.unexpected,
+    rejoin_write_gap_ms: { max: highest(kills.map((round) => round.rejoinWriteGapMs)) },
+    rejoin_lower_read_gap_ms: { max: highest(kills.map((round) => round.rejoinLowerGapMs)) },
     freeze_write_gap_ms: { max: highest(freezes.map((round) => round.writeGapMs)) },
     freeze_lower_read_gap_ms: { max: highest(freezes.map((round) => round.lowerGapMs)) },
     minority_refusals: run.minority.refusals,
@@ -90,13 +112,18 @@ export function faultsOf(figures: FailoverFigures, isClearRefusal: (refusal: str
   );
   within(figures.write_gap_ms.median, LIMITS.writeGapMedianMs, "the median write gap");
   within(figures.write_gap_ms.max, LIMITS.writeGapMaxMs, "the longest write gap");
+  within(figures.rejoin_write_gap_ms.max, LIMITS.writeGapMaxMs, "the longest write gap of a return");
+  within(figures.rejoin_lower_read_gap_ms.max, LIMITS.lowerGapMs, "the longest gap of lower reads in a return");
   within(figures.freeze_write_gap_ms.max, LIMITS.writeGapMaxMs, "the longest write gap of a freeze");
   within(figures.lower_read_gap_ms.max, LIMITS.lowerGapMs, "the longest gap of lower reads");
   within(figures.freeze_lower_read_gap_ms.max, LIMITS.lowerGapMs, "the longest gap of lower reads in a freeze");
   return faults;
 }
 
-const ROUND_HEADER = ["round", "failure", "region", "shards led", "write gap", "strong gap", "lower gap", "caught up"];
+const ROUND_HEADER = [
+  ...["round", "failure", "region", "shards led", "write gap", "strong gap", "lower gap"],
+  ...["caught up", "write gap", "lower gap"],
+];
 
 export function roundLine(number: number, round: RoundResult): string {
   return row([
@@ -108,6 +135,8 @@ export function roundLine(number: number, round: RoundResult): string {
     ms(round.strongGapMs),
     ms(round.lowerGapMs),
     ms(round.caughtUpMs),
+    ms(round.rejoinWriteGapMs),
+    ms(round.rejoinLowerGapMs),
   ]);
 }
 
@@ -125,6 +154,7 @@ export function summary(figures: FailoverFigures): string {
     `  write gap                  median ${figures.write_gap_ms.median} ms ${aim(AIMS.writeGapMedianMs)}, longest ${figures.write_gap_ms.max} ms ${aim(AIMS.writeGapMaxMs)}`,
     `  strong read gap            median ${figures.strong_read_gap_ms.median} ms, longest ${figures.strong_read_gap_ms.max} ms`,
     `  lower read gap             longest ${figures.lower_read_gap_ms.max} ms ${aim(AIMS.lowerGapMs)}`,
+    `  while a region returns     write gap ${figures.rejoin_write_gap_ms.max} ms, lower read gap ${figures.rejoin_lower_read_gap_ms.max} ms`,
     `  frozen leader              write gap ${figures.freeze_write_gap_ms.max} ms, lower read gap ${figures.freeze_lower_read_gap_ms.max} ms`,
     `  two of three gone          writes answered ${[...new Set(figures.minority_refusals)].join(", ")}; resumed ${figures.minority_resumed_ms} ms after one came back`,
   ].join("\n");

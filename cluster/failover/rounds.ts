@@ -5,7 +5,7 @@ import type { Region } from "../../routing/region.ts";
 import { answeringReplicas, type ClusterStatus, leaderOf, readStatus } from "../status.ts";
 import type { RegionCluster } from "../supervisor.ts";
 import { until } from "../until.ts";
-import { type History, LOWER_LEVELS } from "./history.ts";
+import { type History, LOWER_LEVELS, type Series } from "./history.ts";
 
 export type Failure = "kill" | "freeze" | "workerd";
 
@@ -14,10 +14,13 @@ export interface RoundResult {
   readonly region: Region;
   /** Shards whose leader was in the region. */
   readonly shards: readonly number[];
-  /** Longest times without success from the failure until the region had caught up; the worst shard of each. */
+  /** What the failure cost: longest times without success until the region was ordered back; the worst shard of each. */
   readonly writeGapMs: number;
   readonly strongGapMs: number;
   readonly lowerGapMs: number;
+  /** What the return cost: the same from the order until the region had caught up. */
+  readonly rejoinWriteGapMs: number;
+  readonly rejoinLowerGapMs: number;
   /** From the failure until every shard had another leader and accepted writes. */
   readonly resumedMs: number;
   /** From the order to come back until every replica of the region had what was committed when it was given. */
@@ -49,16 +52,18 @@ export async function runRound(cluster: RegionCluster, history: History, failure
   const endMs = performance.now();
   await untilSteady(history);
 
-  const gap = (among: readonly number[], series: Parameters<History["longestGap"]>[1]) =>
-    Math.max(...among.map((shard) => history.longestGap(shard, series, startMs, endMs)));
-  const all = Array.from({ length: history.shards }, (_, shard) => shard);
+  const gap = (series: Series, fromMs: number, toMs: number) =>
+    Math.max(...allShards(history).map((shard) => history.longestGap(shard, series, fromMs, toMs)));
+  const lowerGap = (fromMs: number, toMs: number) => Math.max(...LOWER_LEVELS.map((level) => gap(level, fromMs, toMs)));
   return {
     failure,
     region,
     shards,
-    writeGapMs: gap(all, "write"),
-    strongGapMs: gap(all, "strong"),
-    lowerGapMs: Math.max(...LOWER_LEVELS.map((level) => gap(all, level))),
+    writeGapMs: gap("write", startMs, returnMs),
+    strongGapMs: gap("strong", startMs, returnMs),
+    lowerGapMs: lowerGap(startMs, returnMs),
+    rejoinWriteGapMs: gap("write", returnMs, endMs),
+    rejoinLowerGapMs: lowerGap(returnMs, endMs),
     resumedMs,
     caughtUpMs: endMs - returnMs,
   };
@@ -89,11 +94,14 @@ export function leadingRegion(
   return most;
 }
 
+export function allShards(history: History): readonly number[] {
+  return Array.from({ length: history.shards }, (_, shard) => shard);
+}
+
 /** Every client of every shard gets through, as often as shows that it is no accident. */
 export async function untilSteady(history: History): Promise<void> {
   const series = ["write", "strong", ...LOWER_LEVELS] as const;
-  const counts = () =>
-    Array.from({ length: history.shards }, (_, shard) => series.map((name) => history.count(shard, name))).flat();
+  const counts = () => allShards(history).flatMap((shard) => series.map((name) => history.count(shard, name)));
   const before = counts();
   await until(
     "all clients get through",

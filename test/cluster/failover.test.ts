@@ -7,6 +7,7 @@ import { isClearRefusal } from "../../cluster/failover/minority.ts";
 import { type FailoverFigures, type FailoverRun, faultsOf, figuresOf, LIMITS } from "../../cluster/failover/report.ts";
 import type { Failure } from "../../cluster/failover/rounds.ts";
 import { runFailover } from "../../cluster/failover/run.ts";
+import { describeCluster } from "../../cluster/status.ts";
 import { type RegionCluster, startRegionCluster } from "../../cluster/supervisor.ts";
 import { newToken } from "../../cluster/token.ts";
 
@@ -24,7 +25,7 @@ describe("a cluster of three regions under load, killed, frozen and reduced to o
     try {
       run = await runFailover(cluster, { records: await readCities(RECORDS), failures: FAILURES });
     } catch (error) {
-      console.error(cluster.url, cluster.runDir, cluster.logTails());
+      console.error(cluster.url, cluster.runDir, await describeCluster(cluster), cluster.logTails());
       throw error;
     }
     figures = figuresOf(run);

@@ -73,6 +73,7 @@ export class ShardCall<Result extends ReadResult | WriteResult> {
   readonly #plan: CallPlan<Result>;
   readonly #deadlineAtMs: number;
   readonly #resolve: (result: Result | FinalRefusal) => void;
+  readonly #reject: (error: unknown) => void;
   #group: ShardGroup;
   /** In flight, and still wanted. */
   #attempts: Attempt[] = [];
@@ -96,22 +97,24 @@ export class ShardCall<Result extends ReadResult | WriteResult> {
     plan: CallPlan<Result>,
     nowMs: number,
     resolve: (result: Result | FinalRefusal) => void,
+    reject: (error: unknown) => void,
   ) {
     this.#context = context;
     this.#plan = plan;
     this.#deadlineAtMs = nowMs + context.times.deadlineMs;
     this.#resolve = resolve;
+    this.#reject = reject;
     this.#group = context.groupOf(plan.slot);
   }
 
-  /** Never rejects for anything that a replica or the network does. */
+  /** Rejects only for a mistake in here or for a reply that breaks the protocol; everything else is a result. */
   static run<Result extends ReadResult | WriteResult>(
     context: CallContext,
     plan: CallPlan<Result>,
   ): Promise<Result | FinalRefusal> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       const nowMs = context.now();
-      new ShardCall(context, plan, nowMs, resolve).#proceed(nowMs);
+      new ShardCall(context, plan, nowMs, resolve, reject).#proceed(nowMs);
     });
   }
 
@@ -161,10 +164,12 @@ export class ShardCall<Result extends ReadResult | WriteResult> {
       this.#onError(attempt, error);
       return;
     }
-    reply.then(
-      (received) => this.#onReply(attempt, received),
-      (error) => this.#onError(attempt, error),
-    );
+    reply
+      .then(
+        (received) => this.#onReply(attempt, received),
+        (error) => this.#onError(attempt, error),
+      )
+      .catch((error) => this.#abort(error));
   }
 
   #onReply(attempt: Attempt, reply: Result | Redirect): void {
@@ -254,6 +259,14 @@ export class ShardCall<Result extends ReadResult | WriteResult> {
     this.#group.onNoAnswer(member, kind, nowMs, this.#context.port);
   }
 
+  #fireTimer(): void {
+    try {
+      this.#onTimer();
+    } catch (error) {
+      this.#abort(error);
+    }
+  }
+
   #onTimer(): void {
     // A timer may fire a little before the clock shows its time; what it was armed for is due all the same.
     const nowMs = Math.max(this.#context.now(), this.#timerAtMs);
@@ -308,7 +321,7 @@ export class ShardCall<Result extends ReadResult | WriteResult> {
     if (this.#isDone || this.#timerAtMs <= nextMs) return;
     this.#cancelTimer?.();
     this.#timerAtMs = nextMs;
-    this.#cancelTimer = this.#context.timers.after(Math.max(0, nextMs - nowMs), () => this.#onTimer());
+    this.#cancelTimer = this.#context.timers.after(Math.max(0, nextMs - nowMs), () => this.#fireTimer());
   }
 
   /** Takes the attempt out of those in flight; false: its call went on without it, so its result is ignored. */
@@ -317,6 +330,12 @@ export class ShardCall<Result extends ReadResult | WriteResult> {
     if (this.#isDone || at === -1) return false;
     this.#attempts.splice(at, 1);
     return true;
+  }
+
+  #abort(error: unknown): void {
+    this.#isDone = true;
+    this.#cancelTimer?.();
+    this.#reject(error);
   }
 
   #giveUp(reason: string): void {

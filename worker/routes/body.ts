@@ -16,7 +16,7 @@ export async function readValue(request: Request): Promise<Parsed<Uint8Array>> {
   try {
     const value =
       announced === undefined ? await readWithinLimit(request) : new Uint8Array(await request.arrayBuffer());
-    if (value === undefined || value.length > VALUE_BYTES_MAX) return tooLarge("more");
+    if (value === undefined || value.length > VALUE_BYTES_MAX) return tooLarge(`more than ${VALUE_BYTES_MAX} bytes`);
     if (announced !== undefined && value.length !== announced) {
       return refused("incomplete-body", `${value.length} of ${announced} bytes arrived; nothing was stored`);
     }

@@ -32,9 +32,7 @@ function measuredAt(id: string, rates: readonly number[]): Measured {
   const samples = rates.map((rps) => ({
     load: loadOf(rps),
     serverCpuSeconds: rps / 1_000,
-    counters: path.byConstruction
-      ? undefined
-      : { mutations: rps, batches: rps / 10, rpcs_sent: rps / 5, rows_written: (rps / 10) * 3 },
+    counters: path.byConstruction ? undefined : { batches: rps / 10, rpcs_sent: rps / 5, rows_written: (rps / 10) * 3 },
   }));
   return { path, system: SYSTEM, samples, openLoops: [loadOf(10)], rowsPerPut: undefined };
 }
@@ -86,12 +84,12 @@ describe("the report", () => {
   it("divides CPU time, RPCs and rows by the requests", () => {
     const put = summarize(measured).find(({ id }) => id === "put");
     expect(put?.cpuUs).toBeCloseTo(1_000);
-    expect(put).toMatchObject({ rpcs: expect.closeTo(0.2), rows: expect.closeTo(0.3), mutationsPerBatch: 10 });
+    expect(put).toMatchObject({ rpcs: expect.closeTo(0.2), rows: expect.closeTo(0.3), putsPerBatch: 10 });
     expect(tableOf(summarize(measured)).split("\n")).toHaveLength(measured.length + 1);
   });
 
   it("writes the promised keys", () => {
-    const machine = { cpu: "c", cores: 2, memory_gib: 1, kernel: "k", filesystem: "ext4" };
+    const machine = { cpu: "c", cores: 2, memory_gib: 1, kernel: "k", load_average: 0.1, filesystem: "ext4" };
     const facts = {
       machine,
       versions: {},

@@ -8,7 +8,8 @@ import type { RoundResult } from "../../../cluster/failover/rounds.ts";
 
 function round(changes: Partial<RoundResult> = {}): RoundResult {
   const gaps = { writeGapMs: 300, strongGapMs: 200, lowerGapMs: 50, resumedMs: 300, caughtUpMs: 700 };
-  return { failure: "kill", region: "weur", shards: [0], ...gaps, ...changes };
+  const rejoin = { rejoinWriteGapMs: 60, rejoinLowerGapMs: 40 };
+  return { failure: "kill", region: "weur", shards: [0], ...gaps, ...rejoin, ...changes };
 }
 
 function run(changes: Partial<FailoverRun> = {}): FailoverRun {
@@ -44,6 +45,8 @@ describe("the verdict", () => {
   const GAPS: Partial<RoundResult>[] = [
     { writeGapMs: LIMITS.writeGapMaxMs + 1 },
     { lowerGapMs: LIMITS.lowerGapMs + 1 },
+    { rejoinWriteGapMs: LIMITS.writeGapMaxMs + 1 },
+    { rejoinLowerGapMs: LIMITS.lowerGapMs + 1 },
     { failure: "freeze", writeGapMs: LIMITS.writeGapMaxMs + 1 },
     { failure: "freeze", lowerGapMs: LIMITS.lowerGapMs + 1 },
   ];

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import type { Directory } from "../../../durable/directory.ts";
 import { parseClusterConfig } from "../../../routing/cluster-config.ts";
 import { buildTopology, type Topology } from "../../../routing/topology.ts";
-import { createDirectoryClient, directoryName } from "../../../worker/clients/directory-client.ts";
+import { createDirectoryClient, directoryName } from "../../../durable/directory-client.ts";
 
 const variables = env as unknown as {
   readonly DIRECTORY: DurableObjectNamespace<Directory>;

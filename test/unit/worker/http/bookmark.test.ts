@@ -70,7 +70,7 @@ describe("a bookmark that cannot be used", () => {
     "",
     "garbage",
     "1",
-    "2." + TAG + ".0-1-1",
+    `2.${TAG}.0-1-1`,
     `1.${TAG}.`,
     `1.${TAG}.0-1`,
     `1.${TAG}.0-1-1-1`,

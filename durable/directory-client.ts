@@ -1,8 +1,8 @@
-// The edge's way to the Directory: a typed client of the one object that holds the cluster's topology document. Used by
+// The way to the Directory: a typed client of the one object that holds the cluster's topology document. Used by
 // operators' requests and by an edge that heals a stale topology, never on the way of a read or a write.
 
-import type { Directory, PublishReply } from "../../durable/directory.ts";
-import type { Topology } from "../../routing/topology.ts";
+import type { Topology } from "../routing/topology.ts";
+import type { Directory, PublishReply } from "./directory.ts";
 
 export interface DirectoryClient {
   /** The current document. Throws when the Directory cannot be reached: the caller goes on with the one it has. */

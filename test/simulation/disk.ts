@@ -1,0 +1,147 @@
+// What a replica has stored: the content as plain data, and the writes on it as functions, so that one write can be applied
+// twice: at once to what the running instance sees, and later, when it is flushed, to what a crash leaves behind.
+
+import { invariant } from "../../durable/replication/invariant.ts";
+import type { LogEntry } from "../../durable/replication/entry.ts";
+import type { HardState } from "../../durable/replication/log-reader.ts";
+import type { Membership } from "../../durable/replication/membership.ts";
+import type { SnapshotMeta } from "../../durable/replication/message.ts";
+import type { CheckpointDelta, Entry, IdempotencyRecord, StoreState } from "../../durable/store/entry.ts";
+import type { SnapshotChunk } from "../../durable/store/snapshot-codec.ts";
+import { EMPTY_STORE_STATE } from "../../durable/store/store.ts";
+
+export interface LogRow {
+  readonly entry: LogEntry;
+  /** Commit index that was known when the row was written. */
+  readonly commitIndex: number;
+}
+
+/** The rows of the state machine's tables. */
+export class Tables {
+  readonly entries: Map<string, Entry>;
+  readonly idempotency: Map<string, IdempotencyRecord>;
+
+  constructor(from?: Tables) {
+    this.entries = new Map(from?.entries);
+    this.idempotency = new Map(from?.idempotency);
+  }
+
+  insert(entries: readonly Entry[], records: readonly IdempotencyRecord[]): void {
+    for (const entry of entries) this.entries.set(entry.key, entry);
+    for (const record of records) this.idempotency.set(idempotencyRowKey(record.key, record.id), record);
+  }
+
+  write(delta: CheckpointDelta): void {
+    for (const { key } of delta.removals) this.entries.delete(key);
+    this.insert(delta.upserts, delta.idempotencyUpserts);
+    for (const [rowKey, { expiresMs, sequence }] of this.idempotency) {
+      const isOver = expiresMs <= delta.idempotencyExpiredMs || sequence <= delta.idempotencyEvictedSequence;
+      if (isOver) this.idempotency.delete(rowKey);
+    }
+  }
+}
+
+export function idempotencyRowKey(key: string, id: string): string {
+  return `${id.length}:${id}${key}`;
+}
+
+export class DiskContent {
+  hardState: HardState = { term: 0, quiesced: true };
+  compacted: SnapshotMeta;
+  /** `rows[i]` is the entry at `compacted.index + 1 + i`. */
+  rows: LogRow[] = [];
+  checkpointIndex = 0;
+  checkpointState: StoreState = EMPTY_STORE_STATE;
+  tables = new Tables();
+  staging: { readonly tables: Tables; state: StoreState | undefined } | undefined;
+
+  constructor(bootstrap: Membership) {
+    this.compacted = { index: 0, term: 0, membership: bootstrap };
+  }
+
+  copy(): DiskContent {
+    const copy = new DiskContent(this.compacted.membership);
+    copy.hardState = this.hardState;
+    copy.compacted = this.compacted;
+    copy.rows = [...this.rows];
+    copy.checkpointIndex = this.checkpointIndex;
+    copy.checkpointState = this.checkpointState;
+    copy.tables = new Tables(this.tables);
+    // What an unfinished import has staged is never looked at again: the next one begins anew.
+    return copy;
+  }
+
+  get lastIndex(): number {
+    return this.compacted.index + this.rows.length;
+  }
+
+  row(index: number): LogRow | undefined {
+    return this.rows[index - this.compacted.index - 1];
+  }
+
+  term(index: number): number | undefined {
+    if (index === this.compacted.index) return this.compacted.term;
+    return this.row(index)?.entry.term;
+  }
+
+  /** Whether this entry is stored here, in the log or as part of the checkpoint. */
+  holds(index: number, term: number): boolean {
+    return index <= this.compacted.index || this.row(index)?.entry.term === term;
+  }
+}
+
+export type DiskWrite = (content: DiskContent) => void;
+
+export function appendLog(entries: readonly LogEntry[], commitIndex: number): DiskWrite {
+  return (content) => {
+    const first = entries[0];
+    if (first === undefined) return;
+    invariant(first.index <= content.lastIndex + 1, "log rows are contiguous");
+    content.rows.length = first.index - content.compacted.index - 1;
+    for (const entry of entries) content.rows.push({ entry, commitIndex });
+  };
+}
+
+export function saveCheckpoint(delta: CheckpointDelta, index: number): DiskWrite {
+  return (content) => {
+    invariant(index >= content.checkpointIndex, "checkpoints move forward");
+    content.tables.write(delta);
+    content.checkpointIndex = index;
+    content.checkpointState = delta.state;
+  };
+}
+
+export function compactLog(meta: SnapshotMeta): DiskWrite {
+  return (content) => {
+    invariant(meta.index <= content.checkpointIndex, "the log is kept from the checkpoint on");
+    content.rows = content.rows.slice(meta.index - content.compacted.index);
+    content.compacted = meta;
+  };
+}
+
+export function beginImport(): DiskWrite {
+  return (content) => {
+    content.staging = { tables: new Tables(), state: undefined };
+  };
+}
+
+export function importChunk(chunk: SnapshotChunk): DiskWrite {
+  return ({ staging }) => {
+    invariant(staging !== undefined, "an import has begun");
+    staging.tables.insert(chunk.entries, chunk.idempotency);
+    staging.state = chunk.state;
+  };
+}
+
+export function finishImport(meta: SnapshotMeta): DiskWrite {
+  return (content) => {
+    const { staging } = content;
+    invariant(staging?.state !== undefined, "something was imported");
+    content.tables = staging.tables;
+    content.checkpointState = staging.state;
+    content.checkpointIndex = meta.index;
+    content.compacted = meta;
+    content.rows = [];
+    content.staging = undefined;
+  };
+}

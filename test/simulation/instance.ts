@@ -1,0 +1,227 @@
+// One running instance of a replica: the production ShardReplica on simulated ports, with the platform's output gate. What
+// it writes in one event becomes durable together, a little later; whatever it sends after a write waits for that.
+
+import type { LogEntry } from "../../durable/replication/entry.ts";
+import type { Message } from "../../durable/replication/message.ts";
+import type { Replica } from "../../durable/replication/replica.ts";
+import type { ReplicaTransport } from "../../durable/ports.ts";
+import { ShardReplica } from "../../durable/shard-replica.ts";
+import type { Store } from "../../durable/store/store.ts";
+import { withCore } from "./core-probe.ts";
+import type { DiskWrite } from "./disk.ts";
+import type { ReplicaHost } from "./replica-host.ts";
+import type { Caller } from "./rpc.ts";
+import { SimStorage, StorageGoneError } from "./sim-storage.ts";
+
+interface Unit {
+  readonly number: number;
+  readonly writes: readonly DiskWrite[];
+}
+
+export class Instance implements Caller {
+  readonly host: ReplicaHost;
+  readonly name: string;
+  /** Counts the instances of a host, from 1. */
+  readonly incarnation: number;
+  readonly storage: SimStorage;
+  readonly replica: ShardReplica;
+  readonly core: Replica;
+  /** The store that the newest batch was applied to; a snapshot replaces it. */
+  store: Store | undefined;
+  isAlive = true;
+  /** Superseded: running on, without its storage. */
+  isZombie = false;
+  /** Probability that a caller who asks for this replica is sent to this zombie, by caller. */
+  readonly reachedBy = new Map<string, number>();
+  /** Calls that it has not answered yet: told when it dies. */
+  readonly openCalls = new Set<{ broken(): void }>();
+  // What the checkers have seen of it.
+  seenApplied: number;
+  seenTerm = 0;
+  seenRole = "";
+
+  #openWrites: DiskWrite[] = [];
+  #pending: Unit[] = [];
+  #closedUnits = 0;
+  #durableUnits = 0;
+  #lastDurableAtMs = 0;
+  #held: { readonly unit: number; readonly send: () => void }[] = [];
+
+  constructor(host: ReplicaHost, incarnation: number) {
+    const { world } = host;
+    this.host = host;
+    this.name = host.name;
+    this.incarnation = incarnation;
+    this.storage = new SimStorage(
+      host.disk.copy(),
+      (write) => this.#openWrites.push(write),
+      (entries) => this.#onAppend(entries),
+    );
+    this.seenApplied = host.disk.checkpointIndex;
+    const random = world.random.fork(`${host.name}#${incarnation}`);
+    const made = withCore(() => {
+      return new ShardReplica(
+        { ...host.options, timing: world.config.timing, random: () => random.next(), limits: world.config.limits },
+        {
+          storage: this.storage,
+          transport: this.#transport(),
+          timers: {
+            now: () => host.clock.at(world.loop.nowMs),
+            after: (ms, run) => this.#after(ms, run),
+          },
+          ownership: host.ownership,
+          restart: (error) => this.#fail(error),
+        },
+      );
+    });
+    this.replica = made.value;
+    this.core = made.core;
+  }
+
+  get label(): string {
+    return `${this.name}#${this.incarnation}${this.isZombie ? "z" : ""}`;
+  }
+
+  // --- Caller ---
+
+  whenGateOpens(send: () => void): void {
+    const unit = this.#closedUnits + (this.#openWrites.length > 0 ? 1 : 0);
+    if (this.#durableUnits >= unit) send();
+    else this.#held.push({ unit, send });
+  }
+
+  get busyUntilMs(): number {
+    return this.host.frozenUntilMs;
+  }
+
+  enter(run: () => void): void {
+    this.host.world.enter(this, run);
+  }
+
+  // --- the end of an event, and flushing ---
+
+  /** Everything written in the event becomes one unit of durability. */
+  closeUnit(): void {
+    if (this.#openWrites.length === 0 || !this.isAlive) return;
+    const { world } = this.host;
+    const unit: Unit = { number: ++this.#closedUnits, writes: this.#openWrites };
+    this.#openWrites = [];
+    this.#pending.push(unit);
+    this.#lastDurableAtMs = Math.max(this.#lastDurableAtMs, world.loop.nowMs + world.flushDelayMs());
+    const crash = world.crashAroundPersist();
+    if (crash === "before") world.loop.after(0, () => this.host.crash("before persist", this));
+    world.loop.at(this.#lastDurableAtMs, () => this.#flush(unit, crash === "between", crash === "after"));
+  }
+
+  #flush(unit: Unit, crashesBeforeSending: boolean, crashesAfterSending: boolean): void {
+    const { host } = this;
+    if (!this.isAlive || this.isZombie) return;
+    if (host.world.loop.nowMs < host.frozenUntilMs) {
+      host.world.loop.at(host.frozenUntilMs, () => this.#flush(unit, crashesBeforeSending, crashesAfterSending));
+      return;
+    }
+    this.#pending.shift();
+    for (const write of unit.writes) write(host.disk);
+    this.#durableUnits = unit.number;
+    if (crashesBeforeSending) {
+      host.crash("after persist", this);
+      return;
+    }
+    const released = this.#held.filter((held) => held.unit <= unit.number);
+    this.#held = this.#held.filter((held) => held.unit > unit.number);
+    for (const { send } of released) send();
+    if (crashesAfterSending) host.crash("after sending", this);
+  }
+
+  /** Some of what was on its way to the disk may have got there, in order; nothing is sent after it any more. */
+  loseStorage(): void {
+    const arrived = this.host.world.faultRandom.below(this.#pending.length + 1);
+    for (const unit of this.#pending.slice(0, arrived)) for (const write of unit.writes) write(this.host.disk);
+    this.#pending = [];
+    this.#openWrites = [];
+    this.#held = [];
+    this.storage.isGone = true;
+    // What a zombie sends from here on waits for nothing: it can write nothing.
+    this.#durableUnits = this.#closedUnits;
+  }
+
+  die(): void {
+    if (!this.isAlive) return;
+    if (!this.storage.isGone) this.loseStorage();
+    this.isAlive = false;
+    for (const call of this.openCalls) call.broken();
+    this.openCalls.clear();
+  }
+
+  // --- ports ---
+
+  #transport(): ReplicaTransport {
+    const { host } = this;
+    const { rpc } = host.world;
+    const peer = (member: string): ReplicaHost => host.world.member(host.options.shard, member);
+    return {
+      send: (message) => {
+        const sent = host.world.decorated(message, this);
+        return rpc.call(this, peer(message.to), {
+          label: messageLabel(message),
+          isRepeatable: true,
+          onLeave: () => host.world.checks.messageLeft(this, sent),
+          run: (instance): readonly Message[] => instance.replica.receive(sent),
+          onReplyLeaves: (replies, by) => {
+            for (const reply of replies) host.world.checks.messageLeft(by, reply);
+          },
+        });
+      },
+      sendSnapshotPart: (part) =>
+        rpc.call(this, peer(part.to), {
+          label: `snapshot ${part.meta.index} part ${part.part}`,
+          isRepeatable: true,
+          run: (instance) => instance.replica.receiveSnapshotPart(part),
+        }),
+      ping: (to) =>
+        rpc.call(this, peer(to), { label: "ping", isRepeatable: false, run: (instance) => instance.replica.ping() }),
+    };
+  }
+
+  #after(ms: number, run: () => void): () => void {
+    const { world, clock } = this.host;
+    let isCancelled = false;
+    const fire = (): void => {
+      if (isCancelled || !this.isAlive) return;
+      if (world.loop.nowMs < this.host.frozenUntilMs) {
+        world.loop.at(this.host.frozenUntilMs, fire);
+        return;
+      }
+      this.enter(run);
+    };
+    const cancel = world.loop.after(clock.realMs(ms) + world.timerLatenessMs(), fire);
+    return () => {
+      isCancelled = true;
+      cancel();
+    };
+  }
+
+  #onAppend(entries: readonly LogEntry[]): void {
+    this.host.world.checks.appended(this, entries);
+  }
+
+  /** The production code asks to be restarted from its storage: expected of a zombie, a bug of anyone else. */
+  #fail(error: unknown): void {
+    const { world } = this.host;
+    if (!(error instanceof StorageGoneError) && !isFollowUp(error)) {
+      world.checks.report("invariants", `${this.label}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    world.note(this.label, "fails", error instanceof Error ? error.message : String(error));
+    this.host.removed(this);
+  }
+}
+
+/** A failed driver refuses further turns; the failure itself was reported before. */
+function isFollowUp(error: unknown): boolean {
+  return error instanceof Error && error.message === "halo: this replica has failed and is about to restart";
+}
+
+function messageLabel(message: Message): string {
+  if (message.kind !== "append") return `${message.kind} t${message.term}`;
+  return `append t${message.term} ${message.prevIndex}+${message.entries.length} c${message.commit}`;
+}

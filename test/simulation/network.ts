@@ -1,0 +1,104 @@
+// The network between all machines of a simulation: every direction of every link has its own delay, and can lose, hold back
+// (clog) or refuse messages. Nothing keeps order.
+
+import type { EventLoop } from "./event-loop.ts";
+import type { SeededRandom } from "./random.ts";
+
+export interface NetworkConfig {
+  /** One way, between two machines of different regions: uniform in this range, drawn once a link. */
+  readonly delayMs: readonly [from: number, to: number];
+  /** Mean of what is added to every message. */
+  readonly jitterMs: number;
+  readonly lossProbability: number;
+  /** A lost message breaks its connection (the caller is told) with this probability; otherwise the call hangs. */
+  readonly lossIsNoticedProbability: number;
+  readonly repeatProbability: number;
+  /** Messages that are held up for long, and how long at most. */
+  readonly stragglerProbability: number;
+  readonly stragglerMsMax: number;
+}
+
+export type Fate =
+  | { readonly kind: "delivered"; readonly delayMs: number }
+  /** Nobody hears of it: the call hangs. */
+  | { readonly kind: "lost" }
+  /** The connection breaks and the caller is told. */
+  | { readonly kind: "refused"; readonly delayMs: number };
+
+export type CutMode = "silent" | "refusing";
+
+/** A refused connection answers faster than a message travels. */
+const REFUSAL_MS = 1;
+
+export class Network {
+  readonly #loop: EventLoop;
+  readonly #random: SeededRandom;
+  readonly #baseDelays = new Map<string, number>();
+  readonly #cuts = new Map<string, CutMode>();
+  readonly #cloggedUntil = new Map<string, number>();
+  readonly #config: NetworkConfig;
+  /** No more random losses, delays and repeats. */
+  isCalm = false;
+
+  constructor(loop: EventLoop, random: SeededRandom, config: NetworkConfig) {
+    this.#loop = loop;
+    this.#random = random;
+    this.#config = config;
+  }
+
+  /** What happens to one message that leaves now. */
+  fate(from: string, to: string): Fate {
+    const link = linkName(from, to);
+    const cut = this.#cuts.get(link);
+    if (cut === "silent") return { kind: "lost" };
+    if (cut === "refusing") return { kind: "refused", delayMs: REFUSAL_MS };
+    const random = this.#random;
+    const config = this.#config;
+    let delayMs = this.#baseDelay(link) + random.exponential(config.jitterMs);
+    if (!this.isCalm) {
+      if (random.chance(config.lossProbability)) {
+        return random.chance(config.lossIsNoticedProbability) ? { kind: "refused", delayMs } : { kind: "lost" };
+      }
+      if (random.chance(config.stragglerProbability)) delayMs += random.between(0, config.stragglerMsMax);
+    }
+    const cloggedUntil = this.#cloggedUntil.get(link) ?? 0;
+    const openMs = Math.max(0, cloggedUntil - this.#loop.nowMs);
+    return { kind: "delivered", delayMs: openMs + delayMs };
+  }
+
+  /** Delay of a second copy of a message; undefined: there is none. */
+  repeatDelayMs(): number | undefined {
+    if (this.isCalm || !this.#random.chance(this.#config.repeatProbability)) return undefined;
+    return this.#random.exponential(this.#config.delayMs[1] * 4);
+  }
+
+  cut(from: string, to: string, mode: CutMode): void {
+    this.#cuts.set(linkName(from, to), mode);
+  }
+
+  mend(from: string, to: string): void {
+    this.#cuts.delete(linkName(from, to));
+  }
+
+  clog(from: string, to: string, untilMs: number): void {
+    this.#cloggedUntil.set(linkName(from, to), untilMs);
+  }
+
+  mendAll(): void {
+    this.#cuts.clear();
+    this.#cloggedUntil.clear();
+  }
+
+  #baseDelay(link: string): number {
+    let delayMs = this.#baseDelays.get(link);
+    if (delayMs === undefined) {
+      delayMs = this.#random.between(...this.#config.delayMs);
+      this.#baseDelays.set(link, delayMs);
+    }
+    return delayMs;
+  }
+}
+
+function linkName(from: string, to: string): string {
+  return `${from}>${to}`;
+}

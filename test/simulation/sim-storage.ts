@@ -1,0 +1,180 @@
+// ReplicaStorage of one instance. Reads and writes see the instance's own writes at once; `onWrite` hands each write on to
+// whoever flushes it. An instance that has been superseded or has died fails on every access, as on the platform; what the
+// production adapter keeps in memory (hard state, indexes) can still be read, there as here.
+
+import { entryBytes, type LogEntry } from "../../durable/replication/entry.ts";
+import type { HardState } from "../../durable/replication/log-reader.ts";
+import type { SnapshotMeta } from "../../durable/replication/message.ts";
+import type { ReplicaStorage, SnapshotCursor } from "../../durable/ports.ts";
+import type { CheckpointDelta, Entry, IdempotencyRecord, StoreState } from "../../durable/store/entry.ts";
+import { decodeSnapshotChunk, encodeSnapshotChunk } from "../../durable/store/snapshot-codec.ts";
+import {
+  appendLog,
+  beginImport,
+  compactLog,
+  type DiskContent,
+  type DiskWrite,
+  finishImport,
+  idempotencyRowKey,
+  importChunk,
+  saveCheckpoint,
+} from "./disk.ts";
+
+export class StorageGoneError extends Error {
+  override readonly name = "StorageGoneError";
+}
+
+/** Rows in one part of a snapshot: few, so that streams of a small state have several parts. */
+const CHUNK_ROWS = 6;
+
+interface RowCursor {
+  readonly entriesDone: number;
+  readonly recordsDone: number;
+}
+
+export class SimStorage implements ReplicaStorage {
+  readonly content: DiskContent;
+  readonly commitIndex: number;
+  rowsWritten = 0;
+  logBytes = 0;
+  /** Set when the instance is cut off from its storage. */
+  isGone = false;
+  readonly #onWrite: (write: DiskWrite) => void;
+  readonly #onAppend: (entries: readonly LogEntry[]) => void;
+
+  /** `content`: a copy of what was durable when the instance started. */
+  constructor(content: DiskContent, onWrite: (write: DiskWrite) => void, onAppend: SimStorage["noteAppend"]) {
+    this.content = content;
+    this.#onWrite = onWrite;
+    this.#onAppend = onAppend;
+    this.commitIndex = Math.max(content.rows.at(-1)?.commitIndex ?? 0, content.checkpointIndex);
+    for (const { entry } of content.rows) this.logBytes += entry.data.byteLength;
+  }
+
+  get hardState(): HardState {
+    return this.content.hardState;
+  }
+
+  get snapshot(): SnapshotMeta {
+    return this.content.compacted;
+  }
+
+  get lastIndex(): number {
+    return this.content.lastIndex;
+  }
+
+  get checkpointIndex(): number {
+    return this.content.checkpointIndex;
+  }
+
+  get checkpointState(): StoreState {
+    return this.content.checkpointState;
+  }
+
+  term(index: number): number | undefined {
+    this.touch();
+    return this.content.row(index)?.entry.term;
+  }
+
+  entries(from: number, to: number, bytesMax: number): readonly LogEntry[] {
+    this.touch();
+    const entries: LogEntry[] = [];
+    let bytes = 0;
+    for (let index = from; index <= to; index++) {
+      const entry = this.content.row(index)?.entry;
+      if (entry === undefined) break;
+      bytes += entryBytes(entry);
+      if (entries.length > 0 && bytes > bytesMax) break;
+      entries.push(entry);
+    }
+    return entries;
+  }
+
+  configEntries(): readonly LogEntry[] {
+    this.touch();
+    return this.content.rows.map(({ entry }) => entry).filter(({ kind }) => kind === "config");
+  }
+
+  entry(_slot: number, key: string): Entry | undefined {
+    this.touch();
+    return this.content.tables.entries.get(key);
+  }
+
+  idempotency(_slot: number, key: string, id: string): IdempotencyRecord | undefined {
+    this.touch();
+    return this.content.tables.idempotency.get(idempotencyRowKey(key, id));
+  }
+
+  touch(): void {
+    if (this.isGone) throw new StorageGoneError("this instance has been superseded");
+  }
+
+  appendLog(entries: readonly LogEntry[], commitIndex: number): void {
+    this.#write(appendLog(entries, commitIndex));
+    for (const entry of entries) this.logBytes += entry.data.byteLength;
+    this.noteAppend(entries);
+  }
+
+  /** For the checkers. */
+  noteAppend(entries: readonly LogEntry[]): void {
+    this.#onAppend(entries);
+  }
+
+  saveHardState(state: HardState): void {
+    this.#write((content) => {
+      content.hardState = state;
+    });
+  }
+
+  saveCheckpoint(delta: CheckpointDelta, index: number): void {
+    this.#write(saveCheckpoint(delta, index));
+  }
+
+  compactLog(meta: SnapshotMeta): void {
+    for (const { entry } of this.content.rows) {
+      if (entry.index <= meta.index) this.logBytes -= entry.data.byteLength;
+    }
+    this.#write(compactLog(meta));
+  }
+
+  exportChunk(after: SnapshotCursor | undefined): {
+    readonly bytes: Uint8Array;
+    readonly next: SnapshotCursor | undefined;
+  } {
+    this.touch();
+    const { tables, checkpointState } = this.content;
+    const { entriesDone, recordsDone } = (after as RowCursor | undefined) ?? { entriesDone: 0, recordsDone: 0 };
+    const entries = [...tables.entries.values()].slice(entriesDone, entriesDone + CHUNK_ROWS);
+    const idempotency =
+      entries.length > 0 ? [] : [...tables.idempotency.values()].slice(recordsDone, recordsDone + CHUNK_ROWS);
+    const next: RowCursor = {
+      entriesDone: entriesDone + entries.length,
+      recordsDone: recordsDone + idempotency.length,
+    };
+    const isLast = entries.length === 0 && idempotency.length === 0;
+    return {
+      bytes: encodeSnapshotChunk({ state: checkpointState, entries, idempotency }),
+      next: isLast ? undefined : next,
+    };
+  }
+
+  beginImport(): void {
+    this.#write(beginImport());
+  }
+
+  importChunk(bytes: Uint8Array): void {
+    this.#write(importChunk(decodeSnapshotChunk(bytes)));
+  }
+
+  finishImport(meta: SnapshotMeta): void {
+    this.#write(finishImport(meta));
+    this.logBytes = 0;
+  }
+
+  #write(write: DiskWrite): void {
+    this.touch();
+    this.rowsWritten++;
+    write(this.content);
+    this.#onWrite(write);
+  }
+}

@@ -1,0 +1,547 @@
+import { describe, expect, it } from "vitest";
+import type { ReadReply, WriteReply } from "../../../../durable/protocol.ts";
+import type { Mutation } from "../../../../durable/store/command.ts";
+import { slotOf } from "../../../../routing/slots.ts";
+import { buildTopology, type Topology } from "../../../../routing/topology.ts";
+import {
+  type ClientRead,
+  createShardClient,
+  SHARD_CLIENT_DEFAULTS,
+  type ShardClientOptions,
+} from "../../../../worker/clients/shard-client.ts";
+import { SUSPICION_MS } from "../../../../worker/clients/shard-group.ts";
+import { CLUSTER, connectionLost, createWorld, from, readOk, settle, stored } from "../fake-world.ts";
+
+const KEY = "greeting";
+const SLOT = slotOf(KEY);
+const STRONG: ClientRead = { key: KEY, slot: SLOT, level: "strong" };
+const EVENTUAL: ClientRead = { key: KEY, slot: SLOT, level: "eventual" };
+const DELETE: Mutation = { kind: "delete", key: KEY, slot: SLOT };
+const REPEATABLE: Mutation = { ...DELETE, idempotency: { id: "once", fingerprint: "f" } };
+
+const deleted = (replica: number, term = 1): WriteReply => ({
+  status: "ok",
+  outcome: { kind: "deleted", existed: true },
+  from: from(replica, "leader", term),
+  clockMs: 0,
+});
+const notLeader = (leader?: number, term = 1): Extract<ReadReply, { status: "not_leader" }> => ({
+  status: "not_leader",
+  leader,
+  term,
+});
+
+function setUp(options: Partial<ShardClientOptions> = {}, topology?: Topology) {
+  const world = createWorld(topology);
+  return { ...world, client: createShardClient({ ...world, options }) };
+}
+
+/** Where a call has got to, without waiting for it. */
+function track<T>(promise: Promise<T>): { result: T | undefined } {
+  const tracked: { result: T | undefined } = { result: undefined };
+  promise.then((result) => {
+    tracked.result = result;
+  });
+  return tracked;
+}
+
+describe("the way to the leader", () => {
+  it("is one call and one timer, which is gone afterwards, when the guess is right", async () => {
+    const { client, port, clock } = setUp();
+    port.onRead = () => readOk(from(0));
+    expect(await client.read(STRONG)).toMatchObject({ status: "ok" });
+    expect(port.asked("read")).toEqual([0]);
+    expect([clock.started, clock.pending]).toEqual([1, 0]);
+  });
+
+  it("says to the replica by which epoch and to which name it was sent", async () => {
+    const { client, port } = setUp();
+    port.onRead = () => readOk(from(0));
+    await client.read(STRONG);
+    expect(port.calls[0]?.request).toEqual({
+      v: 1,
+      to: "halo:test:s0:r0:g1",
+      epoch: 0,
+      slot: SLOT,
+      key: KEY,
+      level: "strong",
+    });
+  });
+
+  it("follows the hint of a replica that does not lead, and remembers it", async () => {
+    const { client, port } = setUp();
+    port.onWrite = ({ replica }) => (replica === 2 ? deleted(2) : notLeader(2));
+    expect(await client.write(DELETE)).toMatchObject({ status: "ok", from: { replica: 2 } });
+    await client.write(DELETE);
+    expect(port.asked("write")).toEqual([0, 2, 2]);
+  });
+
+  it("asks the others when the replica knows no leader", async () => {
+    const { client, port } = setUp();
+    port.onWrite = ({ replica }) => (replica === 1 ? deleted(1) : notLeader());
+    await client.write(DELETE);
+    expect(port.asked("write")).toEqual([0, 1]);
+  });
+
+  it("does not run in circles when two replicas point at each other", async () => {
+    const { client, port, clock } = setUp({ deadlineMs: 1_000 });
+    port.onWrite = ({ replica }) => notLeader(replica === 0 ? 1 : 0);
+    const call = track(client.write(DELETE));
+    await clock.advance(1_100);
+    expect(call.result).toMatchObject({ status: "unavailable" });
+    // Every round asks each of the three at most once, and rounds are at least 5 ms apart and soon 37.
+    expect(port.asked("write").length).toBeLessThan((1_000 / 35) * 3);
+  });
+
+  it("does not forget the leader for a hint of an older term", async () => {
+    const { client, port } = setUp();
+    port.onRead = ({ replica }) => (replica === 1 ? readOk(from(1, "leader", 7)) : notLeader(1, 7));
+    await client.read(STRONG);
+    port.onRead = ({ replica }) =>
+      replica === 1
+        ? readOk(from(1, "leader", 7))
+        : { status: "unavailable", reason: "cut off", leader: 2 - replica, term: 3 };
+    await client.read(EVENTUAL);
+    port.calls.length = 0;
+    await client.read(STRONG);
+    expect(port.asked("read")).toEqual([1]);
+  });
+});
+
+describe("a leader that is known", () => {
+  it("stays the one to ask while it says that it is not ready", async () => {
+    const { client, port } = setUp();
+    port.onRead = ({ replica }) => (replica === 1 ? readOk(from(1, "leader", 7)) : notLeader(1, 7));
+    await client.read(STRONG);
+    port.onRead = ({ replica }) =>
+      replica === 1 ? { status: "unavailable", reason: "no quorum yet", leader: 1, term: 7 } : "silence";
+    void client.read(STRONG);
+    await settle();
+    port.calls.length = 0;
+    port.onRead = () => readOk(from(1, "leader", 7));
+    await client.read(STRONG);
+    expect(port.asked("read")).toEqual([1]);
+  });
+
+  it("is not displaced by the late answer of its predecessor", async () => {
+    const { client, port, clock } = setUp();
+    let answerLate: (reply: WriteReply) => void = () => {};
+    port.onWrite = () =>
+      new Promise((resolve) => {
+        answerLate = resolve;
+      });
+    void client.write(DELETE);
+    await clock.advance(SHARD_CLIENT_DEFAULTS.silenceMs);
+    port.onRead = ({ replica }) => (replica === 1 ? readOk(from(1, "leader", 2)) : notLeader(1, 2));
+    await client.read(STRONG);
+    answerLate(deleted(0, 1));
+    await settle();
+    port.calls.length = 0;
+    await client.read(STRONG);
+    expect(port.asked("read")).toEqual([1]);
+  });
+});
+
+describe("a leader that dies", () => {
+  it("is reported to the others at once, and a strong read goes to its successor", async () => {
+    const { client, port, clock } = setUp();
+    let hasSuccessor = false;
+    port.onRead = ({ replica }) => {
+      if (replica === 0) return connectionLost();
+      if (!hasSuccessor) return notLeader(0);
+      return replica === 1 ? readOk(from(1, "leader", 2)) : notLeader(1, 2);
+    };
+    const call = track(client.read(STRONG));
+    await clock.advance(300);
+    expect(
+      port.calls.filter(({ kind }) => kind === "suspect").map(({ replica, request }) => [replica, request]),
+    ).toEqual([
+      [1, { v: 1, to: "halo:test:s0:r1:g1", leader: 0, evidence: "refused" }],
+      [2, { v: 1, to: "halo:test:s0:r2:g1", leader: 0, evidence: "refused" }],
+    ]);
+    expect(call.result).toBeUndefined();
+    // The dead one is not asked again, although both others still point at it.
+    expect(port.asked("read").filter((replica) => replica === 0)).toEqual([0]);
+    hasSuccessor = true;
+    await clock.advance(50);
+    expect(call.result).toMatchObject({ status: "ok", from: { replica: 1 } });
+  });
+
+  it("leaves the fate of a write that was on its way unknown", async () => {
+    const { client, port } = setUp();
+    port.onWrite = () => connectionLost();
+    expect(await client.write(DELETE)).toMatchObject({ status: "unknown" });
+    expect(port.asked("write")).toEqual([0]);
+  });
+
+  it("does not keep later writes from the successor", async () => {
+    const { client, port } = setUp();
+    port.onWrite = ({ replica }) =>
+      replica === 0 ? connectionLost() : replica === 1 ? deleted(1, 2) : notLeader(1, 2);
+    await client.write(DELETE);
+    expect(await client.write(DELETE)).toMatchObject({ status: "ok", from: { replica: 1 } });
+    expect(port.asked("write")).toEqual([0, 1]);
+  });
+
+  it("does not matter to a write that certainly never left", async () => {
+    const { client, port } = setUp();
+    port.onWrite = ({ replica }) => (replica === 0 ? new Error("connect(): Connection refused") : deleted(1, 2));
+    expect(await client.write(DELETE)).toMatchObject({ status: "ok", from: { replica: 1 } });
+  });
+
+  it("does not matter to a write that can be repeated", async () => {
+    const { client, port } = setUp();
+    port.onWrite = ({ replica }) => (replica === 0 ? connectionLost() : deleted(1, 2));
+    expect(await client.write(REPEATABLE)).toMatchObject({ status: "ok", from: { replica: 1 } });
+  });
+
+  it("is asked again as soon as it wins an election", async () => {
+    const { client, port, clock } = setUp();
+    let term = 1;
+    port.onRead = ({ replica }) => {
+      if (replica !== 0) return notLeader(0, term);
+      return term === 1 ? readOk(from(0)) : readOk(from(0, "leader", term));
+    };
+    await client.read(STRONG);
+    port.onRead = ({ replica }) =>
+      replica === 0 ? (term === 1 ? connectionLost() : readOk(from(0, "leader", term))) : notLeader(0, term);
+    const call = track(client.read(STRONG));
+    await clock.advance(30);
+    expect(call.result).toBeUndefined();
+    term = 2;
+    await clock.advance(50);
+    expect(call.result).toMatchObject({ status: "ok", from: { replica: 0, term: 2 } });
+  });
+});
+
+describe("a leader that only this edge cannot reach", () => {
+  it("is tried by a trickle once it is believed again, not by every request", async () => {
+    const { client, port, clock } = setUp();
+    port.onWrite = ({ replica }) => (replica === 0 ? connectionLost() : notLeader(0));
+    await client.write(DELETE);
+    await clock.advance(SUSPICION_MS);
+    port.calls.length = 0;
+    port.onWrite = ({ replica }) => (replica === 0 ? "silence" : notLeader(0));
+    for (let write = 0; write < 5; write++) void client.write(DELETE);
+    await settle();
+    expect(port.asked("write").filter((replica) => replica === 0)).toEqual([0]);
+  });
+});
+
+describe("a leader that freezes", () => {
+  it("is reported after the silence that a garbage collection cannot explain", async () => {
+    const { client, port, clock } = setUp();
+    void client.write(DELETE);
+    await clock.advance(SHARD_CLIENT_DEFAULTS.silenceMs - 1);
+    expect(port.asked("suspect")).toEqual([]);
+    await clock.advance(1);
+    expect(port.asked("suspect")).toEqual([1, 2]);
+    expect(port.calls.at(-1)?.request).toMatchObject({ leader: 0, evidence: "silent" });
+  });
+
+  it("is reported at most once in a while, however many requests it leaves waiting", async () => {
+    const { client, port, clock } = setUp();
+    for (let write = 0; write < 20; write++) void client.write(DELETE);
+    await clock.advance(SHARD_CLIENT_DEFAULTS.silenceMs);
+    expect(port.asked("suspect")).toEqual([1, 2]);
+  });
+
+  it("costs a write that cannot be repeated its attempt, and its fate is unknown", async () => {
+    const { client, port, clock } = setUp();
+    const call = track(client.write(DELETE));
+    await clock.advance(SHARD_CLIENT_DEFAULTS.attemptMs - 1);
+    expect(call.result).toBeUndefined();
+    await clock.advance(1);
+    expect(call.result).toMatchObject({ status: "unknown" });
+    expect(port.asked("write")).toEqual([0]);
+    expect(clock.pending).toBe(0);
+  });
+
+  it("lets a strong read and a repeatable write look for its successor while they wait", async () => {
+    const { client, port, clock } = setUp();
+    port.onRead = ({ replica }) =>
+      replica === 0 ? "silence" : replica === 1 ? readOk(from(1, "leader", 2)) : notLeader(1, 2);
+    port.onWrite = ({ replica }) => (replica === 0 ? "silence" : replica === 1 ? deleted(1, 2) : notLeader(1, 2));
+    const [read, write] = [track(client.read(STRONG)), track(client.write(REPEATABLE))];
+    await clock.advance(SHARD_CLIENT_DEFAULTS.silenceMs);
+    expect(read.result).toMatchObject({ status: "ok", from: { replica: 1 } });
+    expect(write.result).toMatchObject({ status: "ok", from: { replica: 1 } });
+  });
+
+  it("leads on when it thaws in time", async () => {
+    const { client, port, clock } = setUp();
+    let thaw: (reply: WriteReply) => void = () => {};
+    port.onWrite = () =>
+      new Promise((resolve) => {
+        thaw = resolve;
+      });
+    const call = track(client.write(DELETE));
+    await clock.advance(400);
+    thaw(deleted(0));
+    await settle();
+    expect(call.result).toMatchObject({ status: "ok" });
+    port.onWrite = () => deleted(0);
+    await client.write(DELETE);
+    expect(port.asked("write")).toEqual([0, 0]);
+  });
+
+  it("does no harm when its answer comes after the request was answered", async () => {
+    const { client, port, clock } = setUp();
+    let reject: (error: Error) => void = () => {};
+    port.onRead = ({ replica }) => {
+      if (replica === 1) return readOk(from(1, "leader", 2));
+      return new Promise((_, fail) => {
+        reject = fail;
+      });
+    };
+    const call = track(client.read(STRONG));
+    await clock.advance(SHARD_CLIENT_DEFAULTS.silenceMs);
+    reject(connectionLost());
+    await settle();
+    expect(call.result).toMatchObject({ status: "ok", from: { replica: 1 } });
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe("an attempt that was given up", () => {
+  it("does not answer the request any more, whatever it says in the end", async () => {
+    const { client, port, clock } = setUp();
+    let answerLate: (reply: WriteReply) => void = () => {};
+    port.onWrite = ({ replica }) => {
+      if (replica !== 0) return notLeader();
+      return new Promise((resolve) => {
+        answerLate = resolve;
+      });
+    };
+    const call = track(client.write(REPEATABLE));
+    await clock.advance(SHARD_CLIENT_DEFAULTS.attemptMs);
+    const firstAnswer = answerLate;
+    await clock.advance(100);
+    firstAnswer({ status: "invalid", reason: "late" });
+    await settle();
+    expect(call.result).toBeUndefined();
+    await clock.advance(SHARD_CLIENT_DEFAULTS.deadlineMs);
+    expect(call.result).toMatchObject({ status: "unknown" });
+  });
+});
+
+describe("reads that any replica may serve", () => {
+  it("are hedged when the first replica is silent, and the first good answer wins", async () => {
+    const { client, port, clock } = setUp();
+    port.onRead = ({ replica }) =>
+      replica === 0 ? "silence" : readOk(from(replica, "follower"), { level: "eventual" });
+    const call = track(client.read(EVENTUAL));
+    await clock.advance(SHARD_CLIENT_DEFAULTS.hedgeAfterMs - 1);
+    expect(port.asked("read")).toEqual([0]);
+    await clock.advance(1);
+    expect(call.result).toMatchObject({ status: "ok", from: { role: "follower" } });
+    expect(clock.pending).toBe(0);
+  });
+
+  it("survive two frozen replicas of three within a tenth of a second and a bit", async () => {
+    const { client, port, clock } = setUp();
+    port.onRead = ({ replica }) => (replica === 2 ? readOk(from(2, "follower")) : "silence");
+    const calls = [track(client.read(EVENTUAL)), track(client.read(EVENTUAL)), track(client.read(EVENTUAL))];
+    await clock.advance(100);
+    expect(calls.map(({ result }) => result?.status)).toEqual(["ok", "ok", "ok"]);
+  });
+
+  it("go to the next replica at once when one cannot meet the level, to the leader last", async () => {
+    const { client, port } = setUp();
+    port.onRead = ({ replica }) =>
+      replica === 1 ? readOk(from(1)) : { status: "unavailable", reason: "too stale", leader: 1, term: 1 };
+    await client.read(STRONG);
+    port.calls.length = 0;
+    expect(await client.read({ ...EVENTUAL, level: "bounded", boundMs: 5 })).toMatchObject({ status: "ok" });
+    expect(port.asked("read")).toEqual([0, 2, 1]);
+    expect(port.calls[0]?.request).toMatchObject({ level: "bounded", boundMs: 5 });
+  });
+
+  it("go elsewhere when one replica sheds load", async () => {
+    const { client, port } = setUp();
+    port.onRead = ({ replica }) =>
+      replica === 0 ? { status: "overloaded", retryAfterMs: 500 } : readOk(from(replica, "follower"));
+    expect(await client.read(EVENTUAL)).toMatchObject({ status: "ok", from: { replica: 1 } });
+  });
+
+  it("tell the replica what the session has seen of its shard", async () => {
+    const { client, port } = setUp();
+    port.onRead = ({ replica }) => readOk(from(replica, "follower"), { level: "session" });
+    const after = new Map([
+      [7, { term: 1, index: 1 }],
+      [0, { term: 2, index: 9 }],
+    ]);
+    await client.read({ ...EVENTUAL, level: "session", after });
+    expect(port.calls[0]?.request).toMatchObject({ level: "session", after: { term: 2, index: 9 } });
+  });
+
+  it("stop paying for a frozen replica after a few hedges", async () => {
+    const { client, port, clock } = setUp();
+    port.onRead = ({ replica }) => (replica === 1 ? "silence" : readOk(from(replica, "follower")));
+    for (let read = 0; read < 12; read++) {
+      void client.read(EVENTUAL);
+      await clock.advance(SHARD_CLIENT_DEFAULTS.hedgeAfterMs);
+    }
+    expect(port.asked("read").filter((replica) => replica === 1).length).toBe(3);
+  });
+
+  it("skip a replica whose breaker is open, and try it again later by a trickle", async () => {
+    const { client, port, clock } = setUp();
+    let isDead = true;
+    port.onRead = ({ replica }) => (replica === 1 && isDead ? connectionLost() : readOk(from(replica, "follower")));
+    for (let read = 0; read < 12; read++) await client.read(EVENTUAL);
+    expect(port.asked("read").filter((replica) => replica === 1)).toEqual([1]);
+    isDead = false;
+    await clock.advance(10_000);
+    for (let read = 0; read < 12; read++) await client.read(EVENTUAL);
+    expect(port.asked("read").filter((replica) => replica === 1).length).toBeGreaterThan(1);
+  });
+
+  it("are answered unavailable, with the reason, when nobody can meet the level until the deadline", async () => {
+    const { client, port, clock } = setUp();
+    port.onRead = () => ({ status: "unavailable", reason: "no quorum", term: 1 });
+    const call = track(client.read(EVENTUAL));
+    await clock.advance(SHARD_CLIENT_DEFAULTS.deadlineMs - 1);
+    expect(call.result).toBeUndefined();
+    await clock.advance(1);
+    expect(call.result).toMatchObject({ status: "unavailable", reason: "no quorum" });
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe("a topology that has moved on", () => {
+  const older = buildTopology({ ...CLUSTER, weights: [1, 0] });
+  const newer: Topology = { ...older, epoch: 1, slots: older.slots.map(() => 1) };
+
+  it("costs one extra hop once, and none afterwards", async () => {
+    const { client, port, topology } = setUp({}, older);
+    port.onWrite = ({ shard }) =>
+      shard === 0 ? { status: "wrong_owner", topology: newer } : stored(from(0, "leader", 1, 1, 1));
+    expect(await client.write(DELETE)).toMatchObject({ status: "ok", from: { shard: 1 } });
+    expect(topology.view.epoch).toBe(1);
+    await client.write(DELETE);
+    expect(port.calls.map(({ shard, request }) => [shard, "epoch" in request && request.epoch])).toEqual([
+      [0, 0],
+      [1, 1],
+      [1, 1],
+    ]);
+  });
+
+  it("is never followed twice in one request", async () => {
+    const { client, port } = setUp({}, older);
+    const newest: Topology = { ...older, epoch: 2 };
+    port.onRead = (_, { epoch }) => ({ status: "wrong_owner", topology: epoch === 0 ? newer : newest });
+    expect(await client.read(STRONG)).toMatchObject({ status: "unavailable" });
+    expect(port.asked("read").length).toBe(2);
+  });
+
+  it("makes an answer of the old owner worthless, even if it comes first", async () => {
+    const { client, port, clock } = setUp({}, older);
+    let answerLate: (reply: ReadReply) => void = () => {};
+    port.onRead = ({ shard, replica }) => {
+      if (shard === 1) return "silence";
+      if (replica !== 0) return { status: "wrong_owner", topology: newer };
+      return new Promise((resolve) => {
+        answerLate = resolve;
+      });
+    };
+    const call = track(client.read(EVENTUAL));
+    await clock.advance(SHARD_CLIENT_DEFAULTS.hedgeAfterMs);
+    port.onRead = ({ replica }) => readOk(from(replica, "follower", 1, 1, 1));
+    answerLate(readOk(from(0, "leader")));
+    await clock.advance(SHARD_CLIENT_DEFAULTS.hedgeAfterMs);
+    expect(call.result).toMatchObject({ status: "ok", from: { shard: 1 } });
+  });
+
+  it("does not make the edge forget who leads, since when, and who is down", async () => {
+    const { client, port, topology } = setUp({}, older);
+    port.onRead = ({ replica }) => (replica === 2 ? readOk(from(2, "leader", 7)) : notLeader(2, 7));
+    await client.read(STRONG);
+    port.onRead = ({ replica }) =>
+      replica === 0 ? connectionLost() : { status: "unavailable", reason: "cut off", leader: 2, term: 7 };
+    void client.read(EVENTUAL);
+    await settle();
+    expect(topology.maybeInstall({ ...older, epoch: 1 })).toBe(true);
+    port.calls.length = 0;
+    // Replica 0 is left alone; a hint of an older term from replica 1 does not count.
+    port.onRead = ({ replica }) =>
+      replica === 1 ? { status: "unavailable", reason: "cut off", leader: 0, term: 3 } : readOk(from(2, "leader", 7));
+    await client.read(EVENTUAL);
+    await client.read(STRONG);
+    expect(port.asked("read")).toEqual([1, 2, 2]);
+  });
+
+  const unfit: [string, Topology][] = [
+    ["no newer", { ...newer, epoch: 0 }],
+    ["of another cluster", { ...newer, cluster: "other" }],
+    ["broken", { ...newer, slots: [1] }],
+  ];
+  for (const [name, document] of unfit) {
+    it(`is not taken from a document that is ${name}`, async () => {
+      const { client, port, topology } = setUp({}, older);
+      port.onRead = () => ({ status: "wrong_owner", topology: document });
+      expect(await client.read(STRONG)).toMatchObject({ status: "unavailable" });
+      expect(topology.view.topology).toEqual(older);
+      expect(port.asked("read").length).toBe(1);
+    });
+  }
+});
+
+describe("refusals that end a request", () => {
+  it("a shed write is not sent again", async () => {
+    const { client, port } = setUp();
+    port.onWrite = () => ({ status: "overloaded", retryAfterMs: 250 });
+    expect(await client.write(REPEATABLE)).toEqual({ status: "overloaded", retryAfterMs: 250 });
+    expect(port.asked("write")).toEqual([0]);
+  });
+
+  it("a call shed by the platform is not sent again and not held against the replica", async () => {
+    const { client, port } = setUp();
+    port.onWrite = () => Object.assign(new Error("overloaded"), { overloaded: true });
+    expect(await client.write(REPEATABLE)).toMatchObject({ status: "overloaded" });
+    expect(port.asked("write")).toEqual([0]);
+    expect(port.asked("suspect")).toEqual([]);
+  });
+
+  it("a request that the replica calls invalid is not sent again", async () => {
+    const { client, port } = setUp();
+    port.onRead = () => ({ status: "invalid", reason: "unknown protocol version" });
+    expect(await client.read(STRONG)).toEqual({ status: "invalid", reason: "unknown protocol version" });
+    expect(port.asked("read")).toEqual([0]);
+  });
+
+  it("a write whose fate the replica does not know is unknown, unless it can be repeated", async () => {
+    const { client, port } = setUp();
+    port.onWrite = ({ replica }) =>
+      replica === 0 ? { status: "unknown", reason: "deposed", term: 1 } : deleted(replica, 2);
+    expect(await client.write(DELETE)).toMatchObject({ status: "unknown", reason: "deposed" });
+    expect(await client.write(REPEATABLE)).toMatchObject({ status: "ok" });
+  });
+
+  it("a repeated write that ends without an answer is unknown, not unavailable: its first attempt may have worked", async () => {
+    const { client, port, clock } = setUp();
+    port.onWrite = ({ replica }) => (replica === 0 ? connectionLost() : notLeader());
+    const call = track(client.write(REPEATABLE));
+    await clock.advance(SHARD_CLIENT_DEFAULTS.deadlineMs);
+    expect(call.result).toMatchObject({ status: "unknown" });
+  });
+
+  for (const reply of [
+    { status: "overloaded", retryAfterMs: 250 },
+    { status: "invalid", reason: "unknown protocol version" },
+  ] as const) {
+    it(`a repeated write that is then answered ${reply.status} is unknown all the same`, async () => {
+      const { client, port } = setUp();
+      port.onWrite = ({ replica }) => (replica === 0 ? connectionLost() : reply);
+      expect(await client.write(REPEATABLE)).toMatchObject({ status: "unknown" });
+    });
+  }
+
+  it("a write that no replica ever took is unavailable: nothing was changed", async () => {
+    const { client, port, clock } = setUp();
+    port.onWrite = () => notLeader();
+    const call = track(client.write(DELETE));
+    await clock.advance(SHARD_CLIENT_DEFAULTS.deadlineMs);
+    expect(call.result).toMatchObject({ status: "unavailable" });
+  });
+});

@@ -1,0 +1,46 @@
+// Four kinds of test: `unit` and `simulation` in plain Node, `workerd` inside the real runtime, `cluster` against real
+// processes that are killed. The last one is slow and takes the machine's ports, so its files run one after the other.
+
+import { cloudflareTest } from "@cloudflare/vitest-plugin";
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], environment: "node" } },
+      {
+        test: {
+          name: "simulation",
+          include: ["test/simulation/**/*.test.ts"],
+          environment: "node",
+          testTimeout: 120_000,
+        },
+      },
+      {
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: "./wrangler.toml" },
+            miniflare: { bindings: { HALO_TOKEN: "token-of-the-tests", HALO_QUIESCE_MS: "500" } },
+          }),
+        ],
+        test: {
+          name: "workerd",
+          include: ["test/workerd/**/*.test.ts"],
+          // itty-durable's package is CommonJS that requires ESM files: it has to be bundled before it runs here.
+          deps: { optimizer: { ssr: { enabled: true, include: ["itty-durable", "js-xxhash"] } } },
+          testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: "cluster",
+          include: ["test/cluster/**/*.test.ts"],
+          environment: "node",
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
