@@ -66,7 +66,7 @@ async function prepare(options: BenchOptions, workplace: Workplace): Promise<Mea
       system = await startSystem(benchPath.system, workplace.directory);
       workplace.systems.push(system);
       progress(`started ${system.name} on ${system.url}`);
-      if (system.startsEmpty) await loadDataSet(system, options.connections);
+      if (system.startsEmpty) await loadDataSet(system);
     }
     measured.push({ path: benchPath, system, samples: [], openLoops: [], rowsPerPut: undefined });
   }
@@ -101,7 +101,7 @@ async function bench(options: BenchOptions, workplace: Workplace): Promise<boole
   };
   if (options.jsonFile !== undefined) writeFileSync(options.jsonFile, jsonOf(summaries, verdicts, facts));
   console.log(
-    `\n${machine.cpu}, ${machine.cores} cores (load average ${machine.load_average} before the run), storage on ${machine.filesystem}; ${options.connections} connections, ` +
+    `\n${machine.cpu}, ${machine.cores} cores (load average ${machine.load_average} before the run), storage on ${machine.filesystem} (fsync ${machine.fsync_ms} ms); ${options.connections} connections, ` +
       `${options.rounds} rounds of ${options.seconds} s; open loop at ${options.getRate} GETs and ${options.putRate} PUTs a second\n`,
   );
   console.log(`${tableOf(summaries)}\n\n${barLines(verdicts)}`);

@@ -3,6 +3,7 @@
 // Durable Object.
 
 import { slotOf } from "../routing/slots.ts";
+import { type CheckpointLimits, DEFAULT_CHECKPOINT_LIMITS } from "./checkpoint-limits.ts";
 import { CommitPace } from "./commit-pace.ts";
 import { Driver } from "./driver.ts";
 import { Leadership } from "./leadership.ts";
@@ -30,7 +31,7 @@ import {
   type WriteRequest,
 } from "./protocol.ts";
 import { ReadQueue } from "./read-queue.ts";
-import { DEFAULT_LIMITS, type ReplicationConfig } from "./replication/config.ts";
+import { CLOCK_DRIFT_MAX, DEFAULT_LIMITS, type ReplicationConfig } from "./replication/config.ts";
 import type { LogEntry } from "./replication/entry.ts";
 import type { Message } from "./replication/message.ts";
 import { Replica } from "./replication/replica.ts";
@@ -40,7 +41,7 @@ import type { Batch, Mutation } from "./store/command.ts";
 import type { Entry } from "./store/entry.ts";
 import { validateMutation } from "./store/limits.ts";
 import { Store } from "./store/store.ts";
-import { mutationBytes, WriteQueue, type WriteResult } from "./write-queue.ts";
+import { mutationBytes, QUEUE_BYTES_MAX, WriteQueue, type WriteResult } from "./write-queue.ts";
 
 export interface ReplicaTiming {
   readonly heartbeatMs: number;
@@ -59,6 +60,7 @@ export interface ShardReplicaOptions {
   readonly region: string;
   readonly timing: ReplicaTiming;
   readonly random: () => number;
+  readonly checkpoints?: CheckpointLimits | undefined;
 }
 
 export interface ShardReplicaPorts {
@@ -69,16 +71,6 @@ export interface ShardReplicaPorts {
   /** The instance has broken an invariant or lost its storage: restart it from what it persisted. */
   readonly restart: (error: unknown) => void;
 }
-
-/** What is dirty when a checkpoint is due. Overwrites of a hot key between two checkpoints cost one row together. */
-const CHECKPOINT_KEYS = 4_096;
-const CHECKPOINT_BYTES = 8 * 1024 * 1024;
-/** Log kept at most before a checkpoint lets it go: bounds recovery and what a short absence can catch up from the log. */
-const CHECKPOINT_LOG_BYTES = 16 * 1024 * 1024;
-/** Entries kept behind the checkpoint, so that a follower that was away briefly needs no snapshot. */
-const LOG_ENTRIES_KEPT = 512;
-/** Dirty bytes at which a snapshot stream is broken off so that a checkpoint can be taken. */
-const SNAPSHOT_HOLD_BYTES_MAX = 4 * CHECKPOINT_BYTES;
 
 /** Batches in flight at once; how fast they may follow each other is CommitPace's. */
 const BATCHES_IN_FLIGHT_MAX = 8;
@@ -102,6 +94,7 @@ function replicaOf(member: string | undefined): number | undefined {
 
 export class ShardReplica {
   readonly #options: ShardReplicaOptions;
+  readonly #limits: CheckpointLimits;
   readonly #ports: ShardReplicaPorts;
   readonly #core: Replica;
   readonly #driver: Driver;
@@ -116,7 +109,11 @@ export class ShardReplica {
   #lastProposedMs = Number.NEGATIVE_INFINITY;
   #lastExpiryMs = Number.NEGATIVE_INFINITY;
   #checkpointDue = false;
+  /** Log that the newest checkpoint left behind: entries kept for followers are no reason for another one. */
+  #logBytesKept = 0;
   #snapshotStreams = 0;
+  /** Mutations that wait for a leader to be known: they fill the memory like those in the queue. */
+  #parkedBytes = 0;
   #counters = {
     mutations: 0,
     batches: 0,
@@ -129,6 +126,7 @@ export class ShardReplica {
 
   constructor(options: ShardReplicaOptions, ports: ShardReplicaPorts) {
     this.#options = options;
+    this.#limits = options.checkpoints ?? DEFAULT_CHECKPOINT_LIMITS;
     this.#ports = ports;
     const { storage, transport, timers } = ports;
     const config: ReplicationConfig = {
@@ -187,11 +185,17 @@ export class ShardReplica {
     if (refusal !== undefined) return refusal;
     const problem = validateMutation(request.mutation);
     if (problem !== undefined) return { status: "invalid", reason: problem };
-    if (this.#writes.isFull) return { status: "overloaded", retryAfterMs: LEADER_WAIT_MS };
+    const bytes = mutationBytes(request.mutation);
+    const isFull = () => this.#writes.isFull || this.#parkedBytes + bytes > QUEUE_BYTES_MAX;
+    if (isFull()) return { status: "overloaded", retryAfterMs: LEADER_WAIT_MS };
     const deadlineMs = this.#ports.timers.now() + request.deadlineMs;
     if (this.#core.role !== "leader") {
+      this.#parkedBytes += bytes;
       const elsewhere = await this.#awaitLeadership(deadlineMs);
+      this.#parkedBytes -= bytes;
       if (elsewhere !== undefined) return elsewhere;
+      // All that waited for the leader arrive at once.
+      if (isFull()) return { status: "overloaded", retryAfterMs: LEADER_WAIT_MS };
     }
     const result = await this.#enqueue(request.mutation, deadlineMs);
     const leader = replicaOf(this.#core.leader);
@@ -282,19 +286,24 @@ export class ShardReplica {
     const core = this.#core;
     if (part.term < core.term) return { status: "refused", term: core.term };
     if (!core.wantsSnapshot(part.meta)) return { status: "done" };
-    const progress = this.#receiver.accept(part);
-    if (progress === "out_of_order") return { status: "refused", term: core.term };
-    if (progress === "complete") {
-      this.#driver.turn((nowMs) => {
-        this.#ports.storage.finishImport(part.meta);
-        this.#store = new Store(this.#ports.storage, this.#ports.storage.checkpointState);
-        core.installSnapshot(part.meta, nowMs);
-        this.#writes.settleReplaced(part.meta.index);
-        this.#proposed.clear();
-        this.#counters.snapshots_installed++;
-      });
-    }
-    return { status: "ok" };
+    let progress: ReturnType<SnapshotReceiver["accept"]> = "out_of_order";
+    // In a turn, so that a failing storage ends this instance as everywhere else.
+    this.#driver.turn((nowMs) => {
+      progress = this.#receiver.accept(part);
+      if (progress === "complete") this.#installSnapshot(part, nowMs);
+    });
+    return progress === "out_of_order" ? { status: "refused", term: core.term } : { status: "ok" };
+  }
+
+  #installSnapshot({ meta, from, term }: SnapshotPart, nowMs: number): void {
+    const { storage } = this.#ports;
+    storage.finishImport(meta);
+    this.#store = new Store(storage, storage.checkpointState);
+    this.#logBytesKept = storage.logBytes;
+    this.#core.installSnapshot(meta, { id: from, term }, nowMs);
+    this.#writes.settleReplaced(meta.index);
+    this.#proposed.clear();
+    this.#counters.snapshots_installed++;
   }
 
   ping(): Pong {
@@ -345,13 +354,14 @@ export class ShardReplica {
 
   /**
    * The shard's time: the leader's clock, because it stamps; a follower knows it only as old as the leader's last message,
-   * so it is never ahead and nothing expires early.
+   * and counts on from there at the slowest rate that the leader's clock may have: never ahead, so nothing expires early.
    */
   #clock(nowMs: number): number {
     const { leaderClock, role } = this.#core;
     if (role === "leader") return Math.max(nowMs, this.#store.clockMs);
     if (leaderClock === undefined) return this.#store.clockMs;
-    return Math.max(leaderClock.sentAtMs + (nowMs - leaderClock.receivedMs), this.#store.clockMs);
+    const sinceMs = Math.floor((nowMs - leaderClock.receivedMs) * (1 - CLOCK_DRIFT_MAX));
+    return Math.max(leaderClock.sentAtMs + sinceMs, this.#store.clockMs);
   }
 
   // --- writes ---
@@ -409,8 +419,10 @@ export class ShardReplica {
     const nowMs = this.#ports.timers.now();
     const isLeader = this.#core.role === "leader";
     if (this.#leadership.changed()) {
-      if (isLeader) this.#counters.elections++;
-      else {
+      if (isLeader) {
+        this.#counters.elections++;
+        this.#writes.settleCutOff(this.#core.log.lastIndex);
+      } else {
         this.#writes.refuseWaiting("this replica is not the leader any more");
         this.#reads.refuseUnconfirmed();
       }
@@ -430,12 +442,15 @@ export class ShardReplica {
   #maybeScheduleCheckpoint(): void {
     if (this.#checkpointDue) return;
     const { storage, timers } = this.#ports;
+    const limits = this.#limits;
+    const { dirtyKeys, dirtyBytes } = this.#store;
+    const newLogBytes = storage.logBytes - this.#logBytesKept;
     const isDue =
-      this.#store.dirtyKeys >= CHECKPOINT_KEYS ||
-      this.#store.dirtyBytes >= CHECKPOINT_BYTES ||
-      (storage.logBytes >= CHECKPOINT_LOG_BYTES && this.#core.appliedIndex > storage.checkpointIndex);
+      dirtyKeys >= limits.dirtyKeys ||
+      dirtyBytes >= limits.dirtyBytes ||
+      (newLogBytes >= limits.logBytes && this.#core.appliedIndex > storage.checkpointIndex);
     if (!isDue) return;
-    if (this.#snapshotStreams > 0 && this.#store.dirtyBytes < SNAPSHOT_HOLD_BYTES_MAX) return;
+    if (this.#snapshotStreams > 0 && Math.max(dirtyBytes, newLogBytes) < limits.snapshotHoldBytes) return;
     this.#checkpointDue = true;
     // In a turn of its own: answers that are about to leave must not wait for the checkpoint's flush.
     timers.after(0, () => this.#checkpoint());
@@ -449,15 +464,17 @@ export class ShardReplica {
       storage.saveCheckpoint(this.#store.checkpointDelta(), core.appliedIndex);
       this.#store.markCheckpointed();
       this.#counters.checkpoints++;
-      const compactTo = core.appliedIndex - LOG_ENTRIES_KEPT;
-      if (compactTo < core.log.firstIndex) return;
-      core.compactTo(compactTo);
-      storage.compactLog(core.log.snapshot);
+      const compactTo = core.appliedIndex - this.#limits.entriesKept;
+      if (compactTo >= core.log.firstIndex) {
+        core.compactTo(compactTo);
+        storage.compactLog(core.log.snapshot);
+      }
+      this.#logBytesKept = storage.logBytes;
     });
   }
 
   #sendSnapshot(to: string): void {
-    const { storage, transport } = this.#ports;
+    const { storage, transport, timers } = this.#ports;
     const core = this.#core;
     const { term } = core;
     const index = storage.checkpointIndex;
@@ -467,7 +484,7 @@ export class ShardReplica {
     this.#snapshotStreams++;
     this.#counters.snapshots_sent++;
     const mayGoOn = () => core.term === term && core.role === "leader" && storage.checkpointIndex === index;
-    const stream = streamSnapshot({ from: core.id, to, term, meta, storage, transport, mayGoOn });
+    const stream = streamSnapshot({ from: core.id, to, term, meta, storage, transport, timers, mayGoOn });
     stream
       .then((held) => {
         this.#snapshotStreams--;

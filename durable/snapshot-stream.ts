@@ -2,8 +2,18 @@
 // them over at the end in one transaction. While a stream runs the sender takes no checkpoint, so that all parts are of one
 // state; a stream that holds back too much is broken off and started again from a newer state. Platform-free.
 
-import type { ReplicaStorage, ReplicaTransport, SnapshotCursor, SnapshotPart, SnapshotPartReply } from "./ports.ts";
+import type {
+  ReplicaStorage,
+  ReplicaTimers,
+  ReplicaTransport,
+  SnapshotCursor,
+  SnapshotPart,
+  SnapshotPartReply,
+} from "./ports.ts";
 import { MESSAGE_VERSION, type SnapshotMeta } from "./replication/message.ts";
+
+/** A part unanswered for this long is lost: while a stream waits, no checkpoint is taken. Far above a large part's transfer. */
+export const PART_DEADLINE_MS = 10_000;
 
 /** Sends the checkpoint to one member. Resolves with the index that the member holds then; undefined: it failed. */
 export async function streamSnapshot(options: {
@@ -13,27 +23,36 @@ export async function streamSnapshot(options: {
   readonly meta: SnapshotMeta;
   readonly storage: ReplicaStorage;
   readonly transport: ReplicaTransport;
+  readonly timers: ReplicaTimers;
   /** Asked before each part: false breaks the stream off. */
   readonly mayGoOn: () => boolean;
 }): Promise<number | undefined> {
-  const { from, to, term, meta, storage, transport, mayGoOn } = options;
+  const { from, to, term, meta, storage, transport, timers, mayGoOn } = options;
   let cursor: SnapshotCursor | undefined;
   for (let part = 0; mayGoOn(); part++) {
     const { bytes, next } = storage.exportChunk(cursor);
     const isLast = next === undefined;
-    let reply: SnapshotPartReply;
-    try {
-      reply = await transport.sendSnapshotPart({ v: MESSAGE_VERSION, from, to, term, meta, part, isLast, bytes });
-    } catch {
-      // The connection broke: the next probe finds out where the member stands.
-      return undefined;
-    }
-    if (reply.status === "done") return meta.index;
-    if (reply.status === "refused") return undefined;
+    const message: SnapshotPart = { v: MESSAGE_VERSION, from, to, term, meta, part, isLast, bytes };
+    const reply = await answerInTime(transport.sendSnapshotPart(message), timers);
+    if (reply?.status === "done") return meta.index;
+    // Lost or refused: the next probe finds out where the member stands.
+    if (reply?.status !== "ok") return undefined;
     if (isLast) return meta.index;
     cursor = next;
   }
   return undefined;
+}
+
+/** Undefined: the connection broke, or nothing came. A frozen member never answers, and never breaks the connection. */
+function answerInTime(call: Promise<SnapshotPartReply>, timers: ReplicaTimers): Promise<SnapshotPartReply | undefined> {
+  return new Promise((resolve) => {
+    const cancel = timers.after(PART_DEADLINE_MS, () => resolve(undefined));
+    const settle = (reply: SnapshotPartReply | undefined): void => {
+      cancel();
+      resolve(reply);
+    };
+    call.then(settle, () => settle(undefined));
+  });
 }
 
 /** The receiving side: accepts the parts of one stream in order, and drops a stream when another one begins. */

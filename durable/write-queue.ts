@@ -1,7 +1,7 @@
 // Group commit: mutations that arrive while a batch is in flight wait here and go into the next one, and whoever asked is
 // answered when the batch is applied, or told `unknown` when its fate stays open. Platform-free.
 
-import type { Mutation, Outcome } from "./store/command.ts";
+import type { Mutation, Outcome, VersionMatch } from "./store/command.ts";
 
 /** What became of one mutation. */
 export type WriteResult =
@@ -33,13 +33,25 @@ export const BATCH_BYTES_MAX = 1_500_000;
 export const QUEUE_MUTATIONS_MAX = 8_192;
 export const QUEUE_BYTES_MAX = 32 * 1024 * 1024;
 
-/** Fixed cost charged for a mutation beside its key and value. */
+/** Fixed cost charged for a mutation beside what varies in it. */
 const MUTATION_OVERHEAD_BYTES = 64;
+/** A version in a condition is a number of at most this many bytes on the wire. */
+const VERSION_BYTES = 9;
 
+/** An upper bound of its bytes in a log entry: a row holds 2 MB, and 1,024 mutations with long headers would pass it. */
 export function mutationBytes(mutation: Mutation): number {
-  // A key of n UTF-16 units has at most 3n bytes.
-  const keyBytes = mutation.key.length * 3;
-  return MUTATION_OVERHEAD_BYTES + keyBytes + (mutation.kind === "put" ? mutation.value.byteLength : 0);
+  const { key, idempotency, ifMatch, ifNoneMatch } = mutation;
+  const contentType = mutation.kind === "put" ? mutation.contentType : "";
+  const units =
+    key.length + contentType.length + (idempotency?.id.length ?? 0) + (idempotency?.fingerprint.length ?? 0);
+  const versions = versionCount(ifMatch) + versionCount(ifNoneMatch);
+  const valueBytes = mutation.kind === "put" ? mutation.value.byteLength : 0;
+  // A string of n UTF-16 units has at most 3n bytes.
+  return MUTATION_OVERHEAD_BYTES + units * 3 + versions * VERSION_BYTES + valueBytes;
+}
+
+function versionCount(match: VersionMatch | undefined): number {
+  return match === undefined || match === "any" ? 0 : match.length;
 }
 
 export class WriteQueue {
@@ -101,6 +113,16 @@ export class WriteQueue {
   settleReplaced(index: number): void {
     for (const batch of this.#proposed.values()) {
       if (batch.index <= index) this.#abandon(batch, "the log was replaced by a snapshot");
+    }
+  }
+
+  /**
+   * This replica leads again, with a log that ends at `lastIndex`: another leader had cut off what it proposed behind that.
+   * Those indexes are about to get other entries, and whether somebody still holds the old ones is not known.
+   */
+  settleCutOff(lastIndex: number): void {
+    for (const batch of this.#proposed.values()) {
+      if (batch.index > lastIndex) this.#abandon(batch, "another leader cut the log before the write was committed");
     }
   }
 

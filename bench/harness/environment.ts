@@ -1,11 +1,12 @@
 // Where and of what a figure was measured; a figure without this cannot be compared with another.
 
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { closeSync, fdatasyncSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus, loadavg, release, totalmem } from "node:os";
 import path from "node:path";
 import { projectRoot } from "../../cluster/project.ts";
+import { median } from "./statistics.ts";
 
 export interface Machine {
   readonly cpu: string;
@@ -16,6 +17,8 @@ export interface Machine {
   readonly load_average: number;
   /** Type of the file system under the systems' storage: its fsync decides what a write costs. */
   readonly filesystem: string;
+  /** What one synced write of a page costs there just now; a disk that others use can be ten times slower. */
+  readonly fsync_ms: number;
 }
 
 /** File systems that keep nothing over a power failure, where fsync is free. */
@@ -30,7 +33,32 @@ export function machineOf(directory: string): Machine {
     kernel: release(),
     load_average: Math.round((loadavg()[0] ?? 0) * 10) / 10,
     filesystem: filesystemOf(directory, readFileSync("/proc/mounts", "utf8")),
+    fsync_ms: Math.round(syncedWriteMs(directory) * 100) / 100,
   };
+}
+
+/** Enough for a median, over in a fraction of a second. */
+const SYNCED_WRITES = 30;
+/** SQLite's page. */
+const PAGE_BYTES = 4_096;
+
+/** Median time of appending one page and syncing it. */
+function syncedWriteMs(directory: string): number {
+  const file = path.join(directory, "fsync-probe");
+  const page = Buffer.alloc(PAGE_BYTES, 1);
+  const descriptor = openSync(file, "w");
+  try {
+    const times = Array.from({ length: SYNCED_WRITES }, () => {
+      const startMs = performance.now();
+      writeSync(descriptor, page);
+      fdatasyncSync(descriptor);
+      return performance.now() - startMs;
+    });
+    return median(times);
+  } finally {
+    closeSync(descriptor);
+    rmSync(file);
+  }
 }
 
 export function isRealDisk(filesystem: string): boolean {

@@ -27,6 +27,8 @@ export interface Measured {
   rowsPerPut: number | undefined;
 }
 
+/** More than the runs have: batches get thicker and loading shorter. */
+const LOAD_CONNECTIONS = 64;
 /** Enough to show that a system stores what it acknowledges, few enough to take no time. */
 const KEYS_READ_BACK = 1_000;
 /** Two equal readings so far apart mean that no deferred writing is going on. */
@@ -53,8 +55,8 @@ export class Complaints {
 }
 
 /** Writes every key once. Throws on the first wrong reply: there is nothing to measure on a part of the data. */
-export async function loadDataSet(system: System, connections: number): Promise<void> {
-  const workload = system.dataSet.load(connections);
+export async function loadDataSet(system: System): Promise<void> {
+  const workload = system.dataSet.load(LOAD_CONNECTIONS);
   const stop = new AbortController();
   const stoppingWorkload: typeof workload = {
     next: workload.next,
@@ -66,7 +68,7 @@ export async function loadDataSet(system: System, connections: number): Promise<
     failed: () => stop.abort(),
   };
   const load = await runClosedLoop(system.target, stoppingWorkload, {
-    connections,
+    connections: LOAD_CONNECTIONS,
     signal: stop.signal,
   });
   if (load.errors > 0) throw new Error(`${system.name}: loading the data set failed: ${load.errorSamples.join("; ")}`);

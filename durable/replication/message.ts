@@ -59,6 +59,8 @@ export interface AppendMessage extends MessageHeader {
   readonly leaseHeld: boolean;
   /** The receiver's own clock as its latest reply told it: bounds the age of this message without comparing clocks. */
   readonly echoMs: number;
+  /** Which instance of the receiver told it; absent before its first reply. Another instance's clock says nothing. */
+  readonly echoInstance?: string | undefined;
   /** The leader has given up its lease and sleeps: the receiver's promise ends, its timers stop. */
   readonly quiesce: boolean;
 }
@@ -74,6 +76,8 @@ export interface AppendReplyMessage extends MessageHeader {
   readonly sentAtMs: number;
   /** Receiver's clock when it answered. */
   readonly clockMs: number;
+  /** Receiver's `Replica.instance`. */
+  readonly instance: string;
   /** The message slept the receiver, or found it asleep. */
   readonly quiesced: boolean;
 }

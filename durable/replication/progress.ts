@@ -15,12 +15,15 @@ export class Progress {
   next: number;
   /** Appends sent and neither answered nor given up. */
   inFlight = 0;
+  /** A call to it has just failed: nothing is sent until its next heartbeat is due, or a refused call would be made in a loop. */
+  isPaused = false;
   /** Send time (leader's clock) of the newest append that it acknowledged in this term; the lease counts from it. */
   ackedSentAtMs = Number.NEGATIVE_INFINITY;
   /** Sequence of the newest append that it acknowledged in this term; ReadIndex rounds count by it. */
   ackedSequence = 0;
-  /** The member's own clock in its newest answer, echoed back to it. */
+  /** The member's own clock in its newest answer, and which instance of it answered: echoed back to it. */
   clockMs = Number.NEGATIVE_INFINITY;
+  instance: string | undefined;
   /** When the next heartbeat is due; every append puts it off. */
   heartbeatDueMs = Number.NEGATIVE_INFINITY;
   /** Commit index in the newest append that was sent. */
@@ -37,6 +40,12 @@ export class Progress {
     this.inFlight = 0;
   }
 
+  /** The connection is broken, or a stream over it was. */
+  becomeUnreachable(): void {
+    this.becomeProbe();
+    this.isPaused = true;
+  }
+
   becomeReplicate(): void {
     this.state = "replicate";
     this.next = this.match + 1;
@@ -49,8 +58,14 @@ export class Progress {
 
   /** Whether another append may leave now. */
   canSend(inFlightMax: number): boolean {
-    if (this.state === "snapshot") return false;
+    if (this.state === "snapshot" || this.isPaused) return false;
     return this.inFlight < (this.state === "probe" ? 1 : inFlightMax);
+  }
+
+  /** A restarted member may run on another machine, with another clock. */
+  noteClock(instance: string, clockMs: number): void {
+    this.clockMs = instance === this.instance ? Math.max(this.clockMs, clockMs) : clockMs;
+    this.instance = instance;
   }
 
   /** Returns whether `index` is news. */

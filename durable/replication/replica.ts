@@ -44,8 +44,8 @@ export class Replica {
   /** No timers run: the group sleeps, or this replica has given up alone. Any message of the group or client wakes it. */
   asleep: boolean;
   nowMs: number;
-  /** When this instance started: what happened before is known from storage only. */
-  readonly startedMs: number;
+  /** Tells this instance from earlier ones of the same member: what they heard and promised is known from storage only. */
+  readonly instance: string;
 
   /** Votes are refused until then, except to a transfer: a lease that this replica granted may live. */
   promiseUntilMs: number;
@@ -89,7 +89,7 @@ export class Replica {
     this.commitIndex = Math.max(appliedIndex, Math.min(reader.commitIndex, this.log.lastIndex));
     this.appliedIndex = appliedIndex;
     this.nowMs = nowMs;
-    this.startedMs = nowMs;
+    this.instance = `${nowMs}.${config.random()}`;
     this.lastActivityMs = nowMs;
     this.#memberships = [{ index: reader.snapshot.index, membership: reader.snapshot.membership }];
     for (const entry of reader.configEntries()) this.#noteMembership(entry);
@@ -239,8 +239,10 @@ export class Replica {
     this.#advanceClock(nowMs);
     if (this.role !== "follower" || !this.isVoter) return;
     if (this.leader !== undefined && this.leader !== leader) return;
-    this.asleep = false;
     this.lastActivityMs = this.nowMs;
+    // Every client of a dead leader reports it: only the first report may set the timer, or it would never run out.
+    if (this.suspectsLeader && !this.asleep) return;
+    this.asleep = false;
     this.suspectsLeader = true;
     resetElectionTimer(this);
   }
@@ -249,7 +251,7 @@ export class Replica {
   reportUnreachable(id: string, nowMs: number): void {
     this.#advanceClock(nowMs);
     const progress = this.leaderState?.progress.get(id);
-    if (progress !== undefined && progress.state !== "snapshot") progress.becomeProbe();
+    if (progress !== undefined && progress.state !== "snapshot") progress.becomeUnreachable();
   }
 
   /** A snapshot stream to `id` has ended: it holds everything up to `index`, or the stream failed. */
@@ -257,8 +259,11 @@ export class Replica {
     this.#advanceClock(nowMs);
     const progress = this.leaderState?.progress.get(id);
     if (progress === undefined || progress.state !== "snapshot") return;
-    progress.becomeProbe();
-    if (index !== undefined) progress.next = Math.max(progress.next, index + 1);
+    if (index === undefined) progress.becomeUnreachable();
+    else {
+      progress.becomeProbe();
+      progress.next = Math.max(progress.next, index + 1);
+    }
   }
 
   /** Whether a received snapshot is news. If not, the log already holds or can still receive what it stands for. */
@@ -266,10 +271,12 @@ export class Replica {
     return meta.index > this.commitIndex && this.log.term(meta.index) !== meta.term;
   }
 
-  /** The driver has durably replaced log and state by the snapshot. */
-  installSnapshot(meta: SnapshotMeta, nowMs: number): void {
+  /** The driver has durably replaced log and state by the snapshot, which the leader of `term` sent. */
+  installSnapshot(meta: SnapshotMeta, sender: { readonly id: string; readonly term: number }, nowMs: number): void {
     this.#advanceClock(nowMs);
     invariant(this.wantsSnapshot(meta), "a snapshot never replaces a newer log");
+    // The parts may overtake the leader's first append; a deposed leader must not go on counting in the old log.
+    if (sender.term > this.term || this.role !== "follower") this.becomeFollower(sender.term, sender.id);
     this.log.resetTo(meta);
     this.commitIndex = meta.index;
     this.appliedIndex = meta.index;
@@ -310,6 +317,7 @@ export class Replica {
       entries.length === 0 &&
       committed.length === 0 &&
       hardState === undefined &&
+      !this.#mustTouch &&
       this.#appends.length === 0 &&
       this.#messages.length === 0 &&
       this.#readStates.length === 0 &&

@@ -43,7 +43,7 @@ describe("npm start", () => {
       const [put = "", get = "", status = ""] = await start();
       expect((await pasteIntoShell(put)).status).toBe(0);
       expect((await pasteIntoShell(get)).output).toMatch(/^HTTP\/1\.1 200 [\s\S]*Hello, Halo/m);
-      const { shards } = JSON.parse(jsonIn((await pasteIntoShell(status)).output));
+      const { shards } = JSON.parse((await pasteIntoShell(status)).output);
       expect(shards).toHaveLength(4);
       expect(shards[0].replicas).toHaveLength(3);
       const url = /http:\S+?:\d+/.exec(get)?.[0] ?? "";
@@ -79,11 +79,6 @@ describe("npm start", () => {
     );
   }
 });
-
-/** curl's progress goes to the same place as the reply. */
-function jsonIn(output: string): string {
-  return output.slice(output.indexOf("{"), output.lastIndexOf("}") + 1);
-}
 
 function tokenIn(line: string): string | undefined {
   return /Bearer ([^']+)/.exec(line)?.[1];

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { isAlive } from "../../cluster/processes.ts";
+import { isAlive, killNow } from "../../cluster/processes.ts";
 import { answeringReplicas, readStatus, untilAllAnswer } from "../../cluster/status.ts";
 import { type RegionCluster, startRegionCluster } from "../../cluster/supervisor.ts";
 import { newToken } from "../../cluster/token.ts";
@@ -103,9 +103,11 @@ describe("a region cluster", () => {
 describe("a cluster whose program was killed with -9", () => {
   let dataDir: string;
   let program: Command | undefined;
+  let pids: readonly number[] = [];
 
   afterEach(async () => {
     await program?.dispose();
+    for (const pid of pids) killNow(pid);
     await rm(dataDir, { recursive: true, force: true });
   });
 
@@ -117,7 +119,7 @@ describe("a cluster whose program was killed with -9", () => {
         const fixture = fileURLToPath(new URL("support/hold-cluster.ts", import.meta.url));
         program = new Command(process.execPath, [fixture, kind, dataDir]);
         const [line] = await program.untilOutput(/^\{.*\}$/m);
-        const { pids } = JSON.parse(line) as { pids: number[] };
+        ({ pids } = JSON.parse(line) as { pids: readonly number[] });
         expect(pids.every(isAlive)).toBe(true);
         process.kill(program.pid, "SIGKILL");
         await until(`processes ${pids.join(", ")} gone`, () => !pids.some(isAlive), { timeoutMs: 10_000 });

@@ -1,8 +1,8 @@
 // What a replica has stored: the content as plain data, and the writes on it as functions, so that one write can be applied
 // twice: at once to what the running instance sees, and later, when it is flushed, to what a crash leaves behind.
 
-import { invariant } from "../../durable/replication/invariant.ts";
 import type { LogEntry } from "../../durable/replication/entry.ts";
+import { invariant } from "../../durable/replication/invariant.ts";
 import type { HardState } from "../../durable/replication/log-reader.ts";
 import type { Membership } from "../../durable/replication/membership.ts";
 import type { SnapshotMeta } from "../../durable/replication/message.ts";

@@ -1,10 +1,10 @@
 // One running instance of a replica: the production ShardReplica on simulated ports, with the platform's output gate. What
 // it writes in one event becomes durable together, a little later; whatever it sends after a write waits for that.
 
+import type { ReplicaTransport } from "../../durable/ports.ts";
 import type { LogEntry } from "../../durable/replication/entry.ts";
 import type { Message } from "../../durable/replication/message.ts";
 import type { Replica } from "../../durable/replication/replica.ts";
-import type { ReplicaTransport } from "../../durable/ports.ts";
 import { ShardReplica } from "../../durable/shard-replica.ts";
 import type { Store } from "../../durable/store/store.ts";
 import { withCore } from "./core-probe.ts";
@@ -61,7 +61,12 @@ export class Instance implements Caller {
     const random = world.random.fork(`${host.name}#${incarnation}`);
     const made = withCore(() => {
       return new ShardReplica(
-        { ...host.options, timing: world.config.timing, random: () => random.next(), limits: world.config.limits },
+        {
+          ...host.options,
+          timing: world.config.timing,
+          random: () => random.next(),
+          checkpoints: world.config.checkpoints,
+        },
         {
           storage: this.storage,
           transport: this.#transport(),

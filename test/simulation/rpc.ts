@@ -35,101 +35,116 @@ export interface CallOptions<T> {
 const HANG_MS_MAX = 20_000;
 
 export class Rpc {
-  readonly #loop: EventLoop;
-  readonly #network: Network;
+  readonly loop: EventLoop;
+  readonly network: Network;
+  readonly note: (who: string, what: string, label: string) => void;
   readonly #random: SeededRandom;
-  readonly #note: (who: string, what: string, label: string) => void;
   readonly #hung = new Set<() => void>();
 
   constructor(loop: EventLoop, network: Network, random: SeededRandom, note: Rpc["note"]) {
-    this.#loop = loop;
-    this.#network = network;
+    this.loop = loop;
+    this.network = network;
+    this.note = note;
     this.#random = random;
-    this.#note = note;
-  }
-
-  note(who: string, what: string, label: string): void {
-    this.#note(who, what, label);
   }
 
   call<T>(caller: Caller, to: ReplicaHost, options: CallOptions<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      caller.whenGateOpens(() => {
-        options.onLeave?.();
-        this.#depart(caller, to, options, (settle) => this.#settle(caller, settle), resolve, reject);
-      });
+      const call = new Call(this, caller, to, options, resolve, reject);
+      caller.whenGateOpens(() => call.depart());
     });
   }
 
   /** Connections that hang break now: the network is whole again. */
   breakHung(): void {
-    for (const brk of [...this.#hung]) this.#loop.after(this.#random.between(0, 50), brk);
+    for (const broken of this.#hung) this.loop.after(this.#random.between(0, 50), broken);
     this.#hung.clear();
   }
 
-  #depart<T>(
+  /** Nobody hears of the call for as long as a connection can be silent. */
+  hang(broken: () => void): void {
+    this.#hung.add(broken);
+    this.loop.after(HANG_MS_MAX, () => {
+      if (this.#hung.delete(broken)) broken();
+    });
+  }
+}
+
+/** One call on its way. It may arrive twice; the caller hears of it once at most. */
+class Call<T> {
+  readonly #rpc: Rpc;
+  readonly #caller: Caller;
+  readonly #to: ReplicaHost;
+  readonly #options: CallOptions<T>;
+  readonly #resolve: (value: T) => void;
+  readonly #reject: (error: Error) => void;
+
+  constructor(
+    rpc: Rpc,
     caller: Caller,
     to: ReplicaHost,
     options: CallOptions<T>,
-    settle: (run: () => void) => void,
     resolve: (value: T) => void,
-    reject: (error: unknown) => void,
-  ): void {
-    const fail = (error: Error): void => settle(() => reject(error));
-    const arrive = (): void => this.#arrive(caller, to, options, (value) => settle(() => resolve(value)), fail);
-    const fate = this.#network.fate(caller.name, to.name);
-    if (fate.kind === "lost") this.#hang(() => fail(connectionLost()));
-    else if (fate.kind === "refused") this.#loop.after(fate.delayMs, () => fail(connectionRefused()));
+    reject: (error: Error) => void,
+  ) {
+    this.#rpc = rpc;
+    this.#caller = caller;
+    this.#to = to;
+    this.#options = options;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  depart(): void {
+    this.#options.onLeave?.();
+    const { loop, network } = this.#rpc;
+    const fate = network.fate(this.#caller.name, this.#to.name);
+    if (fate.kind === "lost") this.#rpc.hang(() => this.#fail(connectionLost()));
+    else if (fate.kind === "refused") loop.after(fate.delayMs, () => this.#fail(connectionRefused()));
     else {
-      this.#loop.after(fate.delayMs, arrive);
-      const repeatDelayMs = options.isRepeatable ? this.#network.repeatDelayMs() : undefined;
-      if (repeatDelayMs !== undefined) this.#loop.after(fate.delayMs + repeatDelayMs, arrive);
+      loop.after(fate.delayMs, () => this.#arrive());
+      const repeatDelayMs = this.#options.isRepeatable ? network.repeatDelayMs() : undefined;
+      if (repeatDelayMs !== undefined) loop.after(fate.delayMs + repeatDelayMs, () => this.#arrive());
     }
   }
 
-  #arrive<T>(
-    caller: Caller,
-    to: ReplicaHost,
-    options: CallOptions<T>,
-    resolve: (value: T) => void,
-    fail: (error: Error) => void,
-  ): void {
-    const waitMs = to.delayOfArrivalMs();
+  #arrive(): void {
+    const to = this.#to;
+    const waitMs = to.arrivalDelayMs();
     if (waitMs > 0) {
-      this.#loop.after(waitMs, () => this.#arrive(caller, to, options, resolve, fail));
+      this.#rpc.loop.after(waitMs, () => this.#arrive());
       return;
     }
     if (to.isDown) {
-      this.#sendBack(to, caller, () => fail(connectionRefused()));
+      this.#sendBack(() => this.#fail(connectionRefused()));
       return;
     }
-    const instance = to.instanceFor(caller.name);
-    this.#note(instance.label, `<- ${caller.name}`, options.label);
-    let isAnswered = false;
-    const open = {
-      broken: (): void => {
-        if (!isAnswered) this.#sendBack(to, caller, () => fail(objectReset()));
-        isAnswered = true;
-      },
+    const instance = to.instanceFor(this.#caller.name);
+    if (instance === undefined) {
+      this.#sendBack(() => this.#fail(objectReset()));
+      return;
+    }
+    this.#rpc.note(instance.label, `<- ${this.#caller.name}`, this.#options.label);
+    this.#handle(instance);
+  }
+
+  #handle(instance: Instance): void {
+    const open = { broken: (): void => this.#sendBack(() => this.#fail(objectReset())) };
+    const answerError = (): void => {
+      if (instance.openCalls.delete(open)) open.broken();
     };
     const answer = (value: T): void => {
-      if (!instance.isAlive || isAnswered) return;
+      if (!instance.isAlive) return;
       instance.whenGateOpens(() => {
-        if (isAnswered) return;
-        isAnswered = true;
-        instance.openCalls.delete(open);
-        options.onReplyLeaves?.(value, instance);
-        this.#sendBack(to, caller, () => resolve(value));
+        if (!instance.openCalls.delete(open)) return;
+        this.#options.onReplyLeaves?.(value, instance);
+        this.#sendBack(() => this.#settle(() => this.#resolve(value)));
       });
-    };
-    const answerError = (): void => {
-      instance.openCalls.delete(open);
-      open.broken();
     };
     instance.openCalls.add(open);
     instance.enter(() => {
       try {
-        const result = options.run(instance);
+        const result = this.#options.run(instance);
         if (result instanceof Promise) result.then(answer, answerError);
         else answer(result);
       } catch {
@@ -138,30 +153,27 @@ export class Rpc {
     });
   }
 
-  #sendBack(from: ReplicaHost, caller: Caller, deliver: () => void): void {
-    const fate = this.#network.fate(from.name, caller.name);
-    if (fate.kind === "delivered") this.#loop.after(fate.delayMs, deliver);
-    // The answer is lost; whoever waits may be told some time that the connection is gone.
-    else this.#hang(deliver === undefined ? () => {} : () => {});
+  #sendBack(deliver: () => void): void {
+    const { loop, network } = this.#rpc;
+    const fate = network.fate(this.#to.name, this.#caller.name);
+    if (fate.kind === "delivered") loop.after(fate.delayMs, deliver);
+    else if (fate.kind === "refused") loop.after(fate.delayMs, () => this.#fail(connectionLost()));
+    else this.#rpc.hang(() => this.#fail(connectionLost()));
   }
 
-  #settle(caller: Caller, run: () => void): void {
-    if (!caller.isAlive) return;
-    if (this.#loop.nowMs < caller.busyUntilMs) {
-      this.#loop.at(caller.busyUntilMs, () => this.#settle(caller, run));
+  #fail(error: Error): void {
+    this.#settle(() => this.#reject(error));
+  }
+
+  #settle(run: () => void): void {
+    const { loop } = this.#rpc;
+    if (!this.#caller.isAlive) return;
+    if (loop.nowMs < this.#caller.busyUntilMs) {
+      loop.at(this.#caller.busyUntilMs, () => this.#settle(run));
       return;
     }
-    caller.enter(run);
-  }
-
-  #hang(brk: () => void): void {
-    const once = (): void => {
-      if (this.#hung.delete(once) || !isDone) brk();
-      isDone = true;
-    };
-    let isDone = false;
-    this.#hung.add(once);
-    this.#loop.after(HANG_MS_MAX, once);
+    this.#rpc.note(this.#caller.name, `-> ${this.#to.name}`, this.#options.label);
+    this.#caller.enter(run);
   }
 }
 

@@ -2,10 +2,10 @@
 // whoever flushes it. An instance that has been superseded or has died fails on every access, as on the platform; what the
 // production adapter keeps in memory (hard state, indexes) can still be read, there as here.
 
+import type { ReplicaStorage, SnapshotCursor } from "../../durable/ports.ts";
 import { entryBytes, type LogEntry } from "../../durable/replication/entry.ts";
 import type { HardState } from "../../durable/replication/log-reader.ts";
 import type { SnapshotMeta } from "../../durable/replication/message.ts";
-import type { ReplicaStorage, SnapshotCursor } from "../../durable/ports.ts";
 import type { CheckpointDelta, Entry, IdempotencyRecord, StoreState } from "../../durable/store/entry.ts";
 import { decodeSnapshotChunk, encodeSnapshotChunk } from "../../durable/store/snapshot-codec.ts";
 import {

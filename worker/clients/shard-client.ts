@@ -105,7 +105,10 @@ export function createShardClient(deps: ShardClientDeps): ShardClient {
     },
   };
 
-  /** The policy's order; the leader, unless it is first anyway, last: it has the writes and the strong reads to serve. */
+  /**
+   * The policy's order, but the leader, unless it is first anyway, after the other replicas that may be asked now: it has
+   * the writes and the strong reads to serve. It still goes before those whose breaker is open.
+   */
   const anyReplica = (group: ShardGroup, nowMs: number): readonly GroupMember[] => {
     const isAllowed = (name: string) => group.memberNamed(name)?.breaker.isAllowed(nowMs) ?? false;
     const views = preferenceList({
@@ -119,7 +122,9 @@ export function createShardClient(deps: ShardClientDeps): ShardClient {
     const ordered = views.flatMap(({ replica }) => group.member(replica) ?? []);
     const { leader } = group;
     if (leader === undefined || ordered[0] === leader) return ordered;
-    return [...ordered.filter((member) => member !== leader), leader];
+    const others = ordered.filter((member) => member !== leader);
+    const blockedAt = others.findIndex(({ address }) => !isAllowed(address.name));
+    return others.toSpliced(blockedAt === -1 ? others.length : blockedAt, 0, leader);
   };
   const onLatency = (address: ReplicaAddress, latencyMs: number, nowMs: number) =>
     loads.end(address.name, nowMs, latencyMs);

@@ -14,6 +14,7 @@ export class Command {
   readonly #line: string;
   readonly #child: ChildProcess;
   #output = "";
+  #standardOutput = "";
 
   constructor(command: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
     this.#line = [command, ...args].join(" ");
@@ -23,11 +24,13 @@ export class Command {
       env: { ...process.env, ...environment },
       stdio: ["ignore", "pipe", "pipe"],
     });
-    for (const stream of [this.#child.stdout, this.#child.stderr]) {
-      stream?.setEncoding("utf8").on("data", (text: string) => {
-        this.#output += text;
-      });
-    }
+    this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      this.#output += text;
+      this.#standardOutput += text;
+    });
+    this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.#output += text;
+    });
   }
 
   get pid(): number {
@@ -35,8 +38,14 @@ export class Command {
     return this.#child.pid;
   }
 
+  /** Standard output and standard error as they came. */
   get output(): string {
     return this.#output;
+  }
+
+  /** Standard output alone: what a program writes there is not cut in two by what it says on the side. */
+  get standardOutput(): string {
+    return this.#standardOutput;
   }
 
   get hasEnded(): boolean {
@@ -77,11 +86,11 @@ export class Command {
   }
 }
 
-/** Runs a line as it would be pasted into a shell. */
+/** Runs a line as it would be pasted into a shell; `output` is what it wrote to standard output. */
 export async function pasteIntoShell(
   line: string,
 ): Promise<{ status: number | NodeJS.Signals | null; output: string }> {
   const command = new Command("sh", ["-c", line]);
   const status = await command.untilEnd();
-  return { status, output: command.output };
+  return { status, output: command.standardOutput };
 }

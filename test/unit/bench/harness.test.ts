@@ -89,7 +89,15 @@ describe("the report", () => {
   });
 
   it("writes the promised keys", () => {
-    const machine = { cpu: "c", cores: 2, memory_gib: 1, kernel: "k", load_average: 0.1, filesystem: "ext4" };
+    const machine = {
+      cpu: "c",
+      cores: 2,
+      memory_gib: 1,
+      kernel: "k",
+      load_average: 0.1,
+      filesystem: "ext4",
+      fsync_ms: 1,
+    };
     const facts = {
       machine,
       versions: {},

@@ -5,9 +5,9 @@ import { evictDurableObject, reset, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Directory } from "../../../durable/directory.ts";
+import { createDirectoryClient, directoryName } from "../../../durable/directory-client.ts";
 import { parseClusterConfig } from "../../../routing/cluster-config.ts";
 import { buildTopology, type Topology } from "../../../routing/topology.ts";
-import { createDirectoryClient, directoryName } from "../../../durable/directory-client.ts";
 
 const variables = env as unknown as {
   readonly DIRECTORY: DurableObjectNamespace<Directory>;

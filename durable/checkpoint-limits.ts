@@ -1,0 +1,22 @@
+// When a replica takes a checkpoint and how much log it keeps behind it. Options, so that a simulation of seconds takes
+// checkpoints and sends snapshots as a shard does in hours.
+
+export interface CheckpointLimits {
+  /** What is dirty when a checkpoint is due. Overwrites of a hot key between two checkpoints cost one row together. */
+  readonly dirtyKeys: number;
+  readonly dirtyBytes: number;
+  /** Log since the last checkpoint at which the next one is due: bounds recovery. */
+  readonly logBytes: number;
+  /** Entries kept behind the checkpoint, so that a follower that was away briefly needs no snapshot. */
+  readonly entriesKept: number;
+  /** Dirty bytes, or bytes of log since the last checkpoint, at which a snapshot stream is broken off so that a checkpoint can be taken. */
+  readonly snapshotHoldBytes: number;
+}
+
+export const DEFAULT_CHECKPOINT_LIMITS: CheckpointLimits = {
+  dirtyKeys: 4_096,
+  dirtyBytes: 8 * 1024 * 1024,
+  logBytes: 16 * 1024 * 1024,
+  entriesKept: 512,
+  snapshotHoldBytes: 32 * 1024 * 1024,
+};

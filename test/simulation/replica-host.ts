@@ -1,0 +1,133 @@
+// The place of one replica: its disk, its clock, and the instances that run there one after the other. The first call after
+// a crash starts the next instance, as the platform does; an instance that was superseded may run on as a zombie.
+
+import { Ownership } from "../../durable/ownership.ts";
+import { memberId } from "../../durable/shard-replica.ts";
+import type { ReplicaView, ShardView } from "../../routing/topology-view.ts";
+import type { SimClock } from "./clock.ts";
+import { DiskContent } from "./disk.ts";
+import { Instance } from "./instance.ts";
+import type { World } from "./world.ts";
+
+export class ReplicaHost {
+  readonly world: World;
+  readonly name: string;
+  readonly member: string;
+  readonly options: {
+    readonly name: string;
+    readonly shard: number;
+    readonly replica: number;
+    readonly generation: number;
+    readonly region: string;
+  };
+  readonly clock: SimClock;
+  readonly ownership: Ownership;
+  /** What is durable. */
+  readonly disk: DiskContent;
+  current: Instance | undefined;
+  zombies: Instance[] = [];
+  frozenUntilMs = 0;
+  downUntilMs = 0;
+  /** Mean extra time that an event waits before this machine gets to it; 0: it is as fast as any. */
+  slowMs = 0;
+  #incarnations = 0;
+
+  constructor(world: World, shard: ShardView, view: ReplicaView, clock: SimClock) {
+    this.world = world;
+    this.name = `s${shard.shard}r${view.replica}`;
+    this.member = memberId(view);
+    this.options = { ...view, shard: shard.shard };
+    this.clock = clock;
+    this.ownership = new Ownership(world.topology);
+    this.disk = new DiskContent({ voters: shard.replicas.map(memberId), learners: [] });
+  }
+
+  get isDown(): boolean {
+    return this.world.loop.nowMs < this.downUntilMs;
+  }
+
+  /** All that run, zombies included. */
+  get instances(): readonly Instance[] {
+    return this.current === undefined ? this.zombies : [...this.zombies, this.current];
+  }
+
+  /** How long an event that arrives now must wait. */
+  arrivalDelayMs(): number {
+    const frozenMs = this.frozenUntilMs - this.world.loop.nowMs;
+    if (frozenMs > 0) return frozenMs;
+    if (this.slowMs === 0 || this.world.networkRandom.chance(0.5)) return 0;
+    return this.world.networkRandom.exponential(this.slowMs);
+  }
+
+  /** The instance that a call of `caller` reaches, started if need be; undefined: it failed at its start. */
+  instanceFor(caller: string): Instance | undefined {
+    for (const zombie of this.zombies) {
+      if (this.world.faultRandom.chance(zombie.reachedBy.get(caller) ?? 0)) return zombie;
+    }
+    return this.current ?? this.#start();
+  }
+
+  #start(): Instance | undefined {
+    const { world } = this;
+    let instance: Instance | undefined;
+    world.starting(this, () => {
+      this.#incarnations++;
+      instance = new Instance(this, this.#incarnations);
+      this.current = instance;
+    });
+    if (instance !== undefined) {
+      world.note(
+        instance.label,
+        "starts",
+        `t${instance.core.term} at ${instance.core.appliedIndex}/${instance.core.log.lastIndex}`,
+      );
+      world.checks.started(instance);
+      instance.enter(() => {});
+    }
+    return instance;
+  }
+
+  /** The instance loses its memory and what was not durable. `only`: nothing happens if another one runs by now. */
+  crash(why: string, only: Instance | undefined = this.current, downMs = 0): void {
+    const instance = this.current;
+    this.downUntilMs = Math.max(this.downUntilMs, this.world.loop.nowMs + downMs);
+    if (instance === undefined || instance !== only) return;
+    this.world.note(instance.label, "crashes", why);
+    this.current = undefined;
+    instance.die();
+  }
+
+  /** Another instance takes the storage over; the old one does not notice and is reached by some callers. */
+  supersede(lifeMs: number, reachedBy: ReadonlyMap<string, number>): void {
+    const instance = this.current;
+    if (instance === undefined) return;
+    this.world.note(instance.label, "becomes a zombie", `for ${Math.round(lifeMs)} ms`);
+    instance.loseStorage();
+    instance.isZombie = true;
+    for (const [caller, probability] of reachedBy) instance.reachedBy.set(caller, probability);
+    this.zombies.push(instance);
+    this.current = undefined;
+    this.#start();
+    this.world.loop.after(lifeMs, () => this.removed(instance));
+  }
+
+  freeze(forMs: number): void {
+    this.frozenUntilMs = Math.max(this.frozenUntilMs, this.world.loop.nowMs + forMs);
+    this.world.note(this.name, "freezes", `for ${Math.round(forMs)} ms`);
+  }
+
+  /** Ends every fault of this machine. */
+  heal(): void {
+    this.frozenUntilMs = 0;
+    this.downUntilMs = 0;
+    this.slowMs = 0;
+    for (const zombie of [...this.zombies]) this.removed(zombie);
+  }
+
+  /** The instance is over: it failed, or it was a zombie whose time was up. */
+  removed(instance: Instance): void {
+    if (this.current === instance) this.current = undefined;
+    this.zombies = this.zombies.filter((zombie) => zombie !== instance);
+    instance.die();
+  }
+}

@@ -1,0 +1,128 @@
+// What kind of world a seed stands for. Every seed switches whole kinds of faults on and off and draws how strong the others
+// are (swarm testing), because some bugs show only where some faults are absent.
+
+import type { CheckpointLimits } from "../../durable/checkpoint-limits.ts";
+import { DEFAULT_TIMING } from "../../durable/replication/config.ts";
+import type { ReplicaTiming } from "../../durable/shard-replica.ts";
+import type { ClusterConfig } from "../../routing/cluster-config.ts";
+import type { Region } from "../../routing/region.ts";
+import type { NetworkConfig } from "./network.ts";
+import { SeededRandom } from "./random.ts";
+
+export const FAULT_KINDS = [
+  "crash",
+  "evict",
+  "freeze",
+  "partition",
+  "one_way_cut",
+  "clog",
+  "zombie",
+  "deploy",
+  "slow",
+  "overload",
+  "transfer",
+  "edge_restart",
+  "pause",
+] as const;
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+export interface SwarmConfig {
+  readonly seed: number | string;
+  readonly cluster: ClusterConfig;
+  readonly edges: number;
+  readonly clients: number;
+  readonly keysPerShard: number;
+  /** Mean time between a client's operations. */
+  readonly thinkMs: number;
+  /** Weights of the operations. */
+  readonly writeShare: number;
+  readonly stormMs: number;
+  readonly timing: ReplicaTiming;
+  readonly checkpoints: CheckpointLimits;
+  readonly clockOffsetMs: number;
+  /** Largest difference of a clock's rate from 1. */
+  readonly clockDrift: number;
+  readonly network: NetworkConfig;
+  readonly disk: {
+    readonly flushMs: number;
+    readonly slowFlushProbability: number;
+    readonly slowFlushMsMax: number;
+    readonly crashProbability: number;
+  };
+  /** Mean time between two faults of the kind; absent: the kind does not occur. */
+  readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
+  /** Longest time that a fault lasts. */
+  readonly faultMsMax: number;
+  /** Replica numbers that send fields of a newer protocol. */
+  readonly newerReplicas: readonly number[];
+}
+
+const REGIONS: readonly Region[] = ["weur", "enam", "apac", "oc", "wnam"];
+
+/** Two clocks at the ends of this range differ in rate by a little less than CLOCK_DRIFT_MAX allows. */
+const CLOCK_DRIFT = 0.023;
+
+export function drawSwarm(seed: number | string): SwarmConfig {
+  const random = new SeededRandom(seed, "swarm");
+  const replicas = random.chance(0.8) ? 3 : 5;
+  const shards = random.chance(0.75) ? 1 : 2;
+  const isLossy = random.chance(0.5);
+  const hasStragglers = random.chance(0.5);
+  return {
+    seed,
+    cluster: {
+      cluster: "sim",
+      replicas,
+      regions: REGIONS.slice(0, replicas),
+      weights: Array.from({ length: shards }, () => 1),
+    },
+    edges: 1 + random.below(3),
+    clients: 3 + random.below(6),
+    keysPerShard: 2 + random.below(5),
+    thinkMs: random.logarithmic(10, 200),
+    writeShare: random.between(0.2, 0.7),
+    stormMs: random.between(6_000, 16_000),
+    timing: { ...DEFAULT_TIMING, quiesceAfterMs: random.pick([700, 2_000, DEFAULT_TIMING.quiesceAfterMs]) },
+    checkpoints: drawCheckpoints(random),
+    clockOffsetMs: random.pick([0, 50, 5_000]),
+    clockDrift: random.pick([0, CLOCK_DRIFT / 4, CLOCK_DRIFT]),
+    network: {
+      delayMs: [0.2, random.logarithmic(0.5, 40)],
+      jitterMs: random.logarithmic(0.1, 20),
+      lossProbability: isLossy ? random.logarithmic(0.001, 0.1) : 0,
+      lossIsNoticedProbability: random.pick([0, 0.5, 0.9]),
+      repeatProbability: random.chance(0.5) ? random.logarithmic(0.01, 0.2) : 0,
+      stragglerProbability: hasStragglers ? random.logarithmic(0.001, 0.05) : 0,
+      stragglerMsMax: random.logarithmic(100, 4_000),
+    },
+    disk: {
+      flushMs: random.logarithmic(0.2, 10),
+      slowFlushProbability: random.chance(0.5) ? 0.02 : 0,
+      slowFlushMsMax: random.logarithmic(20, 800),
+      crashProbability: random.chance(0.4) ? random.logarithmic(0.0005, 0.01) : 0,
+    },
+    faults: drawFaults(random),
+    faultMsMax: random.logarithmic(300, 4_000),
+    newerReplicas: random.chance(0.3) ? [random.below(replicas)] : [],
+  };
+}
+
+function drawCheckpoints(random: SeededRandom): CheckpointLimits {
+  return {
+    dirtyKeys: random.pick([2, 4, 1_000]),
+    dirtyBytes: 1_000_000,
+    logBytes: random.logarithmic(1_000, 30_000),
+    entriesKept: random.pick([0, 3, 20, 100]),
+    snapshotHoldBytes: 4_000_000,
+  };
+}
+
+function drawFaults(random: SeededRandom): Partial<Record<FaultKind, number>> {
+  const faults: Partial<Record<FaultKind, number>> = {};
+  for (const kind of FAULT_KINDS) {
+    const share = random.chance(0.45);
+    const everyMs = random.logarithmic(400, 6_000);
+    if (share) faults[kind] = everyMs;
+  }
+  return faults;
+}

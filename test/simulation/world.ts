@@ -1,0 +1,138 @@
+// Everything of one simulation that its parts share: time, randomness, network, machines, checkers and trace.
+
+import type { Message } from "../../durable/replication/message.ts";
+import { buildTopology, type Topology } from "../../routing/topology.ts";
+import { TopologyView } from "../../routing/topology-view.ts";
+import { Checks } from "./checkers/checks.ts";
+import { SimClock } from "./clock.ts";
+import { listenToStores } from "./core-probe.ts";
+import { EventLoop } from "./event-loop.ts";
+import type { Instance } from "./instance.ts";
+import { Network } from "./network.ts";
+import { SeededRandom } from "./random.ts";
+import { ReplicaHost } from "./replica-host.ts";
+import { Rpc } from "./rpc.ts";
+import type { SwarmConfig } from "./swarm.ts";
+import type { Trace, TracePart } from "./trace.ts";
+
+export class World {
+  readonly config: SwarmConfig;
+  readonly loop = new EventLoop();
+  readonly trace: Trace;
+  readonly random: SeededRandom;
+  readonly networkRandom: SeededRandom;
+  readonly faultRandom: SeededRandom;
+  readonly #diskRandom: SeededRandom;
+  readonly network: Network;
+  readonly rpc: Rpc;
+  readonly topology: Topology;
+  readonly view: TopologyView;
+  readonly hosts: readonly ReplicaHost[];
+  readonly checks: Checks;
+  /** Faults are drawn only while this holds. */
+  isStormy = true;
+  /** The instance whose event is running. */
+  #entered: Instance | undefined;
+
+  constructor(config: SwarmConfig, trace: Trace) {
+    this.config = config;
+    this.trace = trace;
+    this.random = new SeededRandom(config.seed, "world");
+    this.networkRandom = this.random.fork("network");
+    this.faultRandom = this.random.fork("faults");
+    this.#diskRandom = this.random.fork("disk");
+    this.network = new Network(this.loop, this.networkRandom, config.network);
+    this.rpc = new Rpc(this.loop, this.network, this.networkRandom, (who, what, label) => this.note(who, what, label));
+    this.topology = buildTopology(config.cluster);
+    this.view = new TopologyView(this.topology);
+    this.checks = new Checks(this);
+    const clocks = this.random.fork("clocks");
+    this.hosts = this.view.shards.flatMap((shard) =>
+      shard.replicas.map((replica) => new ReplicaHost(this, shard, replica, this.drawClock(clocks))),
+    );
+    listenToStores((store) => {
+      if (this.#entered !== undefined) this.#entered.store = store;
+    });
+    this.loop.onSettled = () => this.#settled();
+  }
+
+  note(who: string, what: string, ...parts: readonly TracePart[]): void {
+    this.trace.note(this.loop.nowMs, who, what, ...parts);
+  }
+
+  drawClock(random: SeededRandom): SimClock {
+    const { clockOffsetMs, clockDrift } = this.config;
+    return new SimClock(random.between(-clockOffsetMs, clockOffsetMs), 1 + random.between(-clockDrift, clockDrift));
+  }
+
+  hostsOf(shard: number): readonly ReplicaHost[] {
+    return this.hosts.filter(({ options }) => options.shard === shard);
+  }
+
+  host(shard: number, replica: number): ReplicaHost {
+    const host = this.hosts.find(({ options }) => options.shard === shard && options.replica === replica);
+    if (host === undefined) throw new RangeError(`no replica ${replica} of shard ${shard}`);
+    return host;
+  }
+
+  member(shard: number, member: string): ReplicaHost {
+    const host = this.hosts.find((other) => other.options.shard === shard && other.member === member);
+    if (host === undefined) throw new RangeError(`no member ${member} of shard ${shard}`);
+    return host;
+  }
+
+  /** Runs an event of an instance; what it wrote is collected when all promises have settled. */
+  enter(instance: Instance, run: () => void): void {
+    if (!instance.isAlive) return;
+    this.#entered = instance;
+    run();
+  }
+
+  /** A new instance runs its constructor; one that cannot is reported. */
+  starting(host: ReplicaHost, run: () => void): void {
+    this.#entered = undefined;
+    try {
+      run();
+    } catch (error) {
+      this.checks.report("invariants", `${host.name} cannot start: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
+  #settled(): void {
+    const instance = this.#entered;
+    if (instance === undefined) return;
+    this.#entered = undefined;
+    if (!instance.isAlive) return;
+    instance.closeUnit();
+    this.checks.settled(instance);
+  }
+
+  // --- the platform's moods ---
+
+  flushDelayMs(): number {
+    const { flushMs, slowFlushProbability, slowFlushMsMax } = this.config.disk;
+    const delayMs = this.#diskRandom.exponential(flushMs);
+    if (!this.isStormy || !this.#diskRandom.chance(slowFlushProbability)) return delayMs;
+    return delayMs + this.#diskRandom.between(0, slowFlushMsMax);
+  }
+
+  /** Whether the machine dies around a flush: before it, between it and what it lets go, or right after that. */
+  crashAroundPersist(): "before" | "between" | "after" | undefined {
+    if (!this.isStormy || !this.#diskRandom.chance(this.config.disk.crashProbability)) return undefined;
+    return this.#diskRandom.pick(["before", "between", "after"]);
+  }
+
+  timerLatenessMs(): number {
+    return this.networkRandom.next();
+  }
+
+  /** A replica that runs newer code sends fields that older code does not know. */
+  decorated<M extends Message>(message: M, by: Instance): M {
+    if (!this.config.newerReplicas.includes(by.host.options.replica)) return message;
+    return { ...message, v: message.v + 1, fieldOfTheFuture: { nested: true } };
+  }
+
+  dispose(): void {
+    listenToStores(undefined);
+  }
+}
