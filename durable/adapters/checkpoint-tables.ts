@@ -20,6 +20,9 @@ export interface PageCursor {
 
 export const FIRST_PAGE: PageCursor = { table: "entries", after: [-1, "", ""] };
 
+/** 8 parameters each, of the 100 that the platform allows in a statement: a statement costs more than a row. */
+const ENTRIES_PER_STATEMENT = 12;
+
 /** Rows fetched at most for one chunk, whatever their size. */
 const CHUNK_ROWS_MAX = 5_000;
 
@@ -65,21 +68,9 @@ export class CheckpointTables {
   }
 
   insert(entries: readonly Entry[], records: readonly IdempotencyRecord[]): void {
-    for (const entry of entries) {
-      this.#run(
-        `INSERT INTO entries_${this.#set} (slot, key, version, value, content_type, created_ms, modified_ms, expires_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT DO UPDATE SET version = excluded.version, value = excluded.value, content_type = excluded.content_type,
-           created_ms = excluded.created_ms, modified_ms = excluded.modified_ms, expires_ms = excluded.expires_ms`,
-        entry.slot,
-        entry.key,
-        entry.version,
-        blob(entry.value),
-        entry.contentType,
-        entry.createdMs,
-        entry.modifiedMs,
-        entry.expiresMs ?? null,
-      );
+    for (let at = 0; at < entries.length; at += ENTRIES_PER_STATEMENT) {
+      const some = entries.slice(at, at + ENTRIES_PER_STATEMENT);
+      this.#run(this.#upsertOf(some.length), ...some.flatMap(bindingsOf));
     }
     for (const record of records) {
       this.#run(
@@ -94,6 +85,15 @@ export class CheckpointTables {
         record.sequence,
       );
     }
+  }
+
+  /** As few texts as there are row counts, so that the platform keeps the statements prepared. */
+  #upsertOf(rows: number): string {
+    const values = new Array(rows).fill("(?, ?, ?, ?, ?, ?, ?, ?)").join(", ");
+    return `INSERT INTO entries_${this.#set} (slot, key, version, value, content_type, created_ms, modified_ms, expires_ms)
+      VALUES ${values}
+      ON CONFLICT DO UPDATE SET version = excluded.version, value = excluded.value, content_type = excluded.content_type,
+        created_ms = excluded.created_ms, modified_ms = excluded.modified_ms, expires_ms = excluded.expires_ms`;
   }
 
   /** The rows after `cursor`, up to about one chunk's bytes, and the cursor after them; undefined: no more rows. */
@@ -140,6 +140,19 @@ function takeBytes<Row, T>(rows: Iterable<Row>, read: (row: Row) => T, bytesOf: 
     if (bytes >= SNAPSHOT_CHUNK_BYTES_TARGET) break;
   }
   return items;
+}
+
+function bindingsOf(entry: Entry): SqlStorageValue[] {
+  return [
+    entry.slot,
+    entry.key,
+    entry.version,
+    blob(entry.value),
+    entry.contentType,
+    entry.createdMs,
+    entry.modifiedMs,
+    entry.expiresMs ?? null,
+  ];
 }
 
 function entryOf(row: EntryRow): Entry {

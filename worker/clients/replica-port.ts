@@ -3,27 +3,38 @@
 
 import { waitUntil } from "cloudflare:workers";
 import type { CacheReplica } from "../../durable/cache-replica.ts";
-import { type ReplicaBindings, replicaNamespace } from "../../durable/namespaces.ts";
+import { type ReplicaBindings, type ReplicaNamespace, replicaNamespace } from "../../durable/namespaces.ts";
 import type { ReplicaAddress, ReplicaPort } from "./ports.ts";
 
 /** The runtime would retry for up to ten seconds, hiding a dead leader for as long: retries are the shard client's. */
 const NO_RETRIES = { maxRetries: 0 } as const;
 
-/** More ids than any cluster has replicas; a topology of many generations must not grow the cache without end. */
-const IDS_MAX = 4_096;
+/** More objects than any cluster has replicas; a topology of many generations must not grow the cache without end. */
+const OBJECTS_MAX = 4_096;
+
+/** What making a stub takes; all of it outlives requests, unlike the stub. */
+interface ReplicaObject {
+  readonly namespace: ReplicaNamespace;
+  readonly id: DurableObjectId;
+  readonly options: DurableObjectNamespaceGetDurableObjectOptions;
+}
 
 export function createReplicaPort(env: ReplicaBindings): ReplicaPort {
-  const ids = new Map<string, DurableObjectId>();
+  const objects = new Map<string, ReplicaObject>();
 
-  const stubOf = ({ name, region }: ReplicaAddress): DurableObjectStub<CacheReplica> => {
+  const objectOf = ({ name, region }: ReplicaAddress): ReplicaObject => {
     const namespace = replicaNamespace(env, region);
-    let id = ids.get(name);
-    if (id === undefined) {
-      if (ids.size >= IDS_MAX) ids.clear();
-      id = namespace.idFromName(name);
-      ids.set(name, id);
+    return { namespace, id: namespace.idFromName(name), options: { locationHint: region, retry: NO_RETRIES } };
+  };
+
+  const stubOf = (address: ReplicaAddress): DurableObjectStub<CacheReplica> => {
+    let object = objects.get(address.name);
+    if (object === undefined) {
+      if (objects.size >= OBJECTS_MAX) objects.clear();
+      object = objectOf(address);
+      objects.set(address.name, object);
     }
-    return namespace.get(id, { locationHint: region, retry: NO_RETRIES });
+    return object.namespace.get(object.id, object.options);
   };
 
   return {
