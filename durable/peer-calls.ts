@@ -41,13 +41,11 @@ export class PeerCalls {
   expire(nowMs: number): readonly string[] {
     const lost: string[] = [];
     for (const [to, calls] of this.#open) {
-      let isLost = false;
-      for (const call of calls) {
-        if (call.givenUp || nowMs - call.sinceMs < CALL_DEADLINE_MS) continue;
-        call.givenUp = true;
-        isLost = true;
-      }
-      if (isLost) lost.push(to);
+      const isOverdue = (call: OpenCall) => !call.givenUp && nowMs - call.sinceMs >= CALL_DEADLINE_MS;
+      if (![...calls].some(isOverdue)) continue;
+      // All of them: or each would expire in turn, and each time the peer would be tried again.
+      for (const call of calls) call.givenUp = true;
+      lost.push(to);
     }
     return lost;
   }

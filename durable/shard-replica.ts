@@ -186,16 +186,14 @@ export class ShardReplica {
     const problem = validateMutation(request.mutation);
     if (problem !== undefined) return { status: "invalid", reason: problem };
     const bytes = mutationBytes(request.mutation);
-    const isFull = () => this.#writes.isFull || this.#parkedBytes + bytes > QUEUE_BYTES_MAX;
-    if (isFull()) return { status: "overloaded", retryAfterMs: LEADER_WAIT_MS };
+    const isFull = this.#writes.isFull || this.#parkedBytes + bytes > QUEUE_BYTES_MAX;
+    if (isFull) return { status: "overloaded", retryAfterMs: LEADER_WAIT_MS };
     const deadlineMs = this.#ports.timers.now() + request.deadlineMs;
     if (this.#core.role !== "leader") {
       this.#parkedBytes += bytes;
       const elsewhere = await this.#awaitLeadership(deadlineMs);
       this.#parkedBytes -= bytes;
       if (elsewhere !== undefined) return elsewhere;
-      // All that waited for the leader arrive at once.
-      if (isFull()) return { status: "overloaded", retryAfterMs: LEADER_WAIT_MS };
     }
     const result = await this.#enqueue(request.mutation, deadlineMs);
     const leader = replicaOf(this.#core.leader);

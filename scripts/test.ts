@@ -1,5 +1,5 @@
-// `npm test`: everything that must hold, in one go: format and lint, types and purity fence, unit, simulation, workerd and
-// multi-process tests, and a bounded search of simulation seeds. Goes on after a failure, so that one run tells all.
+// `npm test`: everything that must hold, in one go: format and lint, types and purity fence, unit, workerd and
+// multi-process tests. Goes on after a failure, so that one run tells all.
 // Ends with the plain line "N passed, N failed"; the exit status is 0 only if nothing failed.
 
 import { spawn } from "node:child_process";
@@ -17,17 +17,13 @@ interface Step {
   run(workDir: string): Promise<Counts>;
 }
 
-/** Seeds searched by the simulator in each run: about a minute and a half. `npm run sim` searches as many as one likes. */
-const SIMULATION_SEEDS = 150;
-
 const steps: readonly Step[] = [
   command("format and lint", "biome", ["check", "--error-on-warnings"]),
   command("types: Worker and objects", "tsc", ["-p", "tsconfig.json"]),
   command("types: purity fence", "tsc", ["-p", "tsconfig.pure.json"]),
   command("types: Node", "tsc", ["-p", "tsconfig.node.json"]),
   command("types: tests in workerd", "tsc", ["-p", "tsconfig.workerd-tests.json"]),
-  vitest("unit", "simulation", "workerd"),
-  command("simulation search", "node", ["test/simulation/main.ts", "--runs", String(SIMULATION_SEEDS), "--jobs", "2"]),
+  vitest("unit", "workerd"),
   vitest("cluster"),
 ];
 

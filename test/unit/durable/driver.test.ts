@@ -103,6 +103,41 @@ describe("turns", () => {
   });
 });
 
+describe("the order", () => {
+  /** Runs an election that everybody grants, and notes what was on disk when each message left. */
+  async function electionOn(made: Rig): Promise<void> {
+    made.driver.turn((nowMs) => {
+      made.driver.core.wake(nowMs);
+      made.driver.core.tick(nowMs);
+    });
+    await made.clock.pass(0);
+  }
+
+  test("a promise leaves after what it promises is written, an append before", async () => {
+    const atSend: string[] = [];
+    const made = rig((message) => {
+      const { hardState, lastIndex } = made.disk.content;
+      atSend.push(`${message.kind} to ${message.to}: voted ${hardState.vote ?? "nobody"}, log ${lastIndex}`);
+      if (message.kind !== "pre_vote" && message.kind !== "vote") return new Promise(() => undefined);
+      const kind = message.kind === "vote" ? "vote_reply" : "pre_vote_reply";
+      return Promise.resolve([
+        { v: 1, kind, from: message.to, to: "a", term: message.term, granted: true, promiseRemainingMs: 0 },
+      ]);
+    });
+    await electionOn(made);
+    expect(made.driver.core.role).toBe("leader");
+    expect(atSend).toEqual([
+      "pre_vote to b: voted nobody, log 0",
+      "pre_vote to c: voted nobody, log 0",
+      "vote to b: voted a, log 0",
+      "vote to c: voted a, log 0",
+      "append to b: voted a, log 0",
+      "append to c: voted a, log 0",
+    ]);
+    expect(made.disk.content.lastIndex).toBe(1);
+  });
+});
+
 describe("messages", () => {
   test("to whoever is asking travel as the answer of its call", () => {
     const { driver, sent } = rig();
@@ -141,6 +176,8 @@ describe("the timer", () => {
     expect(clock.pending).toBe(0);
     for (let at = 0; at < 10; at++) driver.receive({ ...HEARTBEAT, sequence: at + 1 });
     expect(clock.pending).toBe(1);
+    driver.receive({ ...HEARTBEAT, sequence: 99, quiesce: true, echoInstance: driver.core.instance });
+    expect(clock.pending).toBe(0);
   });
 
   test("goes on while somebody waits, so that deadlines are seen", async () => {

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { DEFAULT_CHECKPOINT_LIMITS } from "../../../durable/checkpoint-limits.ts";
-import { OPEN_CALLS_MAX } from "../../../durable/peer-calls.ts";
+import { CALL_DEADLINE_MS, OPEN_CALLS_MAX } from "../../../durable/peer-calls.ts";
 import { PART_DEADLINE_MS } from "../../../durable/snapshot-stream.ts";
 import { type Host, ShardGroup, T, textIn } from "./shard-group.ts";
 
@@ -125,17 +125,45 @@ describe("snapshots", () => {
     const group = new ShardGroup(3, SMALL);
     const leader = await group.lead(0);
     group.host(2).crash();
-    await putMany(group, leader, 0, 40);
+    await putMany(group, leader, 0, 100);
+    const { snapshots_sent: refused = 0 } = leader.replica.status().counters;
     group.host(2).restart();
-    await putMany(group, leader, 40, 45);
+    await putMany(group, leader, 100, 130);
     await group.clock.when(() => group.host(2).replica.status().appliedIndex >= leader.replica.status().appliedIndex);
     expect(group.network.calls.filter(({ kind }) => kind === "snapshot").length).toBeGreaterThan(5);
     expect(group.host(2).replica.status().counters.snapshots_installed).toBe(1);
-    for (let at = 0; at < 45; at++) expect(textIn(await group.host(2).read(`k${at}`, "eventual"))).toBe(`v${at}`);
-    await putMany(group, leader, 45, 50);
+    // No checkpoint was taken that would have broken the stream off.
+    expect(leader.replica.status().counters.snapshots_sent).toBe(refused + 1);
+    for (let at = 0; at < 130; at++) expect(textIn(await group.host(2).read(`k${at}`, "eventual"))).toBe(`v${at}`);
+    await putMany(group, leader, 130, 135);
     await group.clock.pass(T.heartbeatMs);
-    expect(textIn(await group.host(2).read("k49", "eventual"))).toBe("v49");
+    expect(textIn(await group.host(2).read("k134", "eventual"))).toBe("v134");
     for (const host of group.hosts) expect(host.failures).toEqual([]);
+  });
+
+  test("a stream whose checkpoint is replaced ends and begins again, so that no snapshot mixes two states", async () => {
+    const group = new ShardGroup(3, { ...SMALL, snapshotHoldBytes: 0 });
+    const leader = await group.lead(0);
+    group.host(2).crash();
+    await putMany(group, leader, 0, 100);
+    const { snapshots_sent: refused = 0 } = leader.replica.status().counters;
+    group.host(2).restart();
+    const sent = () => (leader.replica.status().counters.snapshots_sent ?? 0) - refused;
+    await group.clock.when(() => sent() === 1);
+    await putMany(group, leader, 0, 40);
+    await group.clock.when(() => group.host(2).replica.status().counters.snapshots_installed === 1);
+    await group.clock.pass(2 * T.heartbeatMs);
+    expect(sent()).toBeGreaterThan(1);
+    const versionAt = async (host: Host, key: string) => {
+      const reply = await host.read(key, "eventual");
+      return reply.status === "ok" && reply.entry?.version;
+    };
+    for (let at = 0; at < 100; at++) {
+      expect(await versionAt(group.host(2), `k${at}`)).toBe(await versionAt(leader, `k${at}`));
+    }
+    const reply = await group.clock.until(leader.put("k0", "last"));
+    await group.clock.pass(2 * T.heartbeatMs);
+    expect(reply.status === "ok" && reply.outcome).toMatchObject({ version: await versionAt(group.host(2), "k0") });
   });
 
   test("what came by snapshot is durable: the follower restarts from it and can lead", async () => {
@@ -253,6 +281,25 @@ describe("broken peers", () => {
     expect(toFrozen() - before).toBeLessThanOrEqual(OPEN_CALLS_MAX);
     group.network.fault("2.1", undefined);
     expect(await group.clock.until(leader.put("k0", "v"))).toMatchObject({ status: "ok" });
+  });
+
+  test("an unanswered call is given up at its deadline, and until then its member gets no other try", async () => {
+    const group = new ShardGroup();
+    const leader = await group.lead(0);
+    group.network.fault("2.1", "silent");
+    await putMany(group, leader, 0, 1);
+    const toFrozen = () => group.network.calls.filter(({ to }) => to === "2.1").length;
+    // The first second's heartbeats leave before anybody knows; then one try a second.
+    await group.clock.pass(CALL_DEADLINE_MS + T.heartbeatMs * 2);
+    const before = toFrozen();
+    for (let second = 0; second < 10; second++) {
+      await group.clock.until(leader.read("k0"));
+      await group.clock.pass(1_000);
+    }
+    expect(toFrozen() - before).toBeLessThanOrEqual(12);
+    group.network.fault("2.1", undefined);
+    await group.clock.pass(CALL_DEADLINE_MS + T.heartbeatMs * 3);
+    expect(textIn(await group.host(2).read("k0", "eventual"))).toBe("v0");
   });
 
   test("a follower that comes back is caught up within a heartbeat or two", async () => {

@@ -148,6 +148,9 @@ describe("failover", () => {
     for (const evidence of ["refused", "silent"] as const) {
       const follower = group.host(1);
       await group.clock.until(follower.replica.suspect({ v: 1, to: follower.name, leader: 0, evidence }));
+      const startMs = group.clock.nowMs;
+      expect(await group.clock.until(follower.put("k", "v"))).toMatchObject({ status: "not_leader", leader: 0 });
+      expect(group.clock.nowMs).toBe(startMs);
     }
     await group.clock.pass(T.electionMaxMs * 2);
     expect(group.host(0).replica.status()).toMatchObject({ role: "leader", term: 1 });

@@ -184,6 +184,19 @@ describe("PreVote", () => {
     expect(group.node("b").journal).toEqual(["send pre_vote_reply a"]);
   });
 
+  test("is refused to a candidate whose log is shorter: it could not win", () => {
+    const group = new CoreGroup();
+    const voter = group.node("b");
+    voter.step(append({ from: "a", to: "b", term: 1, entries: [entry(1, 1, "x")] }));
+    group.outbox = [];
+    group.nowMs += T.leaseMs;
+    const granted = (lastIndex: number, lastTerm: number) => {
+      voter.step({ v: 1, kind: "pre_vote", from: "c", to: "b", term: 2, lastIndex, lastTerm });
+      return only(group.take("pre_vote_reply")).granted;
+    };
+    expect([granted(0, 0), granted(1, 1)]).toEqual([false, true]);
+  });
+
   test("a replica that hears its leader refuses a pre-vote and says for how long", () => {
     const group = new CoreGroup();
     group.elect("a");
@@ -367,10 +380,15 @@ describe("leadership transfer", () => {
     const old = group.elect("a");
     const startMs = group.nowMs;
     expect(old.act((core, nowMs) => core.transferLeadership("c", nowMs))).toBe(true);
+    const [told] = group.take("timeout_now");
+    if (told === undefined) throw new Error("nobody was told");
+    // The old leader is gone, so it needs the other follower's vote.
+    group.cut("a");
+    group.node("c").step(told);
     group.deliver();
     expect(group.nowMs).toBe(startMs);
     expect(group.node("c").core).toMatchObject({ role: "leader", term: 2 });
-    expect(old.core).toMatchObject({ role: "follower", leader: "c" });
+    expect(group.node("b").core).toMatchObject({ role: "follower", leader: "c" });
   });
 
   test("the lease is forfeited before the successor is told, and for the rest of the term", () => {

@@ -71,11 +71,23 @@ describe("a broken connection", () => {
       leader.act((core, nowMs) => core.reportUnreachable("b", nowMs));
     }
     leader.propose("y");
-    leader.act((core, nowMs) => core.readIndex(1, nowMs));
     expect(leader.journal.filter((line) => line === "send append b")).toEqual([]);
     group.nowMs += T.heartbeatMs;
     leader.tick();
     expect(leader.journal.filter((line) => line === "send append b")).toHaveLength(1);
+    const probe = group.take("append", "b").at(-1);
+    expect(probe?.entries.map(({ index }) => index)).toEqual([2, 3]);
+  });
+
+  test("is left out of the round that confirms a read", () => {
+    const group = new CoreGroup();
+    const leader = group.elect("a");
+    group.nowMs += T.leaseMs;
+    leader.act((core, nowMs) => core.reportUnreachable("b", nowMs));
+    leader.act((core, nowMs) => core.readIndex(1, nowMs));
+    expect(group.outbox.map(({ to }) => to)).toEqual(["c"]);
+    group.deliver();
+    expect(leader.reads).toHaveLength(1);
   });
 
   test("is forgotten as soon as the member answers", () => {

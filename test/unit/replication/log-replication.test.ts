@@ -1,7 +1,7 @@
 // The replicated log: Raft sections 5.3 and 5.4.2.
 
 import { describe, expect, test } from "vitest";
-import { append, CoreGroup, entry, only, T } from "./core-group.ts";
+import { append, bytes, CoreGroup, entry, only, T } from "./core-group.ts";
 
 describe("log matching", () => {
   test("what the leader proposes arrives in order on everybody, and is applied in order", () => {
@@ -69,6 +69,20 @@ describe("log matching", () => {
     leader.propose("x");
     expect(leader.journal.slice(0, 3)).toEqual(["send append b", "send append c", "persist log"]);
     expect(leader.core.log.stableIndex).toBe(2);
+  });
+
+  test("the leader's own copy does not count before the driver has written it, however fast a follower answers", () => {
+    const group = new CoreGroup();
+    const { core } = group.elect("a");
+    core.propose("batch", bytes("x"), group.nowMs);
+    const ready = core.ready();
+    const sent = ready?.appends.find(({ to }) => to === "b");
+    if (ready === undefined || sent === undefined) throw new Error("nothing was sent");
+    group.node("b").step(sent);
+    core.step(only(group.take("append_reply")), group.nowMs);
+    expect(core.commitIndex).toBe(1);
+    core.advance(ready);
+    expect(core.commitIndex).toBe(2);
   });
 
   test("a superseded instance acknowledges nothing, not even a heartbeat", () => {

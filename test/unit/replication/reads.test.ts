@@ -85,9 +85,18 @@ describe("ReadIndex", () => {
     });
     group.deliver((message) => message.kind === "append");
     leader.act((core, nowMs) => core.readIndex(1, nowMs));
+    group.deliver((message) => message.kind === "append_reply");
+    // A majority answers, but lacks the entry.
+    for (const reply of group.take("append_reply")) {
+      leader.step({ ...reply, success: false, index: 0, sequence: 99 });
+      group.take("append");
+    }
     expect(leader.core.commitIndex).toBe(0);
     expect(leader.reads).toEqual([]);
-    group.deliver();
+    leader.act((core, nowMs) => {
+      for (const id of ["b", "c"]) core.reportUnreachable(id, nowMs);
+    });
+    group.pass(T.heartbeatMs);
     expect(leader.reads).toEqual([{ id: 1, index: 1 }]);
   });
 
