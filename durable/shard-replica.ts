@@ -107,6 +107,7 @@ export class ShardReplica {
   readonly #proposed = new Map<number, { readonly term: number; readonly batch: Batch; readonly proposedMs: number }>();
   readonly #pace = new CommitPace();
   #lastProposedMs = Number.NEGATIVE_INFINITY;
+  #isLingering = false;
   #lastExpiryMs = Number.NEGATIVE_INFINITY;
   #checkpointDue = false;
   /** Log that the newest checkpoint left behind: entries kept for followers are no reason for another one. */
@@ -391,9 +392,22 @@ export class ShardReplica {
   }
 
   #mayPropose(nowMs: number): boolean {
-    const { inFlight } = this.#writes;
-    if (inFlight === 0) return true;
-    return inFlight < BATCHES_IN_FLIGHT_MAX && nowMs - this.#lastProposedMs >= this.#pace.intervalMs;
+    const { inFlight, waiting } = this.#writes;
+    if (inFlight > 0) return inFlight < BATCHES_IN_FLIGHT_MAX && nowMs - this.#lastProposedMs >= this.#pace.intervalMs;
+    const lingerMs = this.#pace.lingerMs(waiting, nowMs);
+    if (lingerMs === 0) return true;
+    if (waiting > 0) this.#endLinger(lingerMs);
+    return false;
+  }
+
+  /** One timer for all that wait: whoever comes while it runs either completes the batch or is sent with it. */
+  #endLinger(lingerMs: number): void {
+    if (this.#isLingering) return;
+    this.#isLingering = true;
+    this.#ports.timers.after(lingerMs, () => {
+      this.#isLingering = false;
+      this.#driver.backgroundTurn(() => undefined);
+    });
   }
 
   #apply(entry: LogEntry): void {
@@ -404,7 +418,12 @@ export class ShardReplica {
       return;
     }
     const isOwn = own?.term === entry.term;
-    if (isOwn) this.#pace.noteCommit(this.#ports.timers.now() - own.proposedMs);
+    if (isOwn) {
+      const nowMs = this.#ports.timers.now();
+      this.#pace.noteCommit(own.batch.mutations.length, nowMs - own.proposedMs, nowMs);
+      const { nextExpectedMs } = this.#pace;
+      if (nextExpectedMs !== undefined) this.#core.expectProposal(nextExpectedMs);
+    }
     const batch = isOwn ? own.batch : decodeBatch(entry.data);
     const outcomes = this.#store.apply(batch);
     this.#counters.mutations += outcomes.length;

@@ -37,6 +37,8 @@ export class LeaderState {
   uncommittedBytes = 0;
   #uncommitted: { readonly index: number; readonly bytes: number }[] = [];
   pendingReads: PendingRead[] = [];
+  /** Another batch is about to leave and will tell the commit index: until then no append is sent for that alone. */
+  commitToldByMs = Number.NEGATIVE_INFINITY;
   /** An append must go to everybody, whether or not it carries entries. */
   roundWanted = true;
 
@@ -79,7 +81,10 @@ export class LeaderState {
 
   nextDeadlineMs(replica: Replica): number {
     let earliest = this.transferDeadlineMs;
-    for (const progress of this.progress.values()) earliest = Math.min(earliest, progress.heartbeatDueMs);
+    for (const progress of this.progress.values()) {
+      earliest = Math.min(earliest, progress.heartbeatDueMs);
+      if (progress.commitSent < replica.commitIndex) earliest = Math.min(earliest, this.commitToldByMs);
+    }
     if (this.progress.size === 0) earliest = Math.min(earliest, this.selfGrantMs + replica.config.heartbeatMs);
     return Math.max(earliest, replica.nowMs + 1);
   }
@@ -214,8 +219,8 @@ export function flushAppends(replica: Replica): void {
   for (const progress of leader.progress.values()) {
     let mustSend = isRound && !progress.isPaused && (progress.state !== "probe" || progress.inFlight === 0);
     // A commit is told by the next batch, or at once where nothing is under way that would bring one.
-    if (progress.inFlight === 0 && progress.commitSent < replica.commitIndex && progress.state === "replicate")
-      mustSend = true;
+    const isCommitNews = progress.commitSent < replica.commitIndex && replica.nowMs >= leader.commitToldByMs;
+    if (isCommitNews && progress.inFlight === 0 && progress.state === "replicate") mustSend = true;
     while (
       mustSend ||
       (progress.next <= replica.log.lastIndex && progress.canSend(replica.config.appendsInFlightMax))

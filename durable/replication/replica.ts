@@ -206,6 +206,11 @@ export class Replica {
     return { index: entry.index, term: entry.term };
   }
 
+  /** Another proposal is expected by then, and followers may learn from it what is committed meanwhile. */
+  expectProposal(byMs: number): void {
+    if (this.leaderState !== undefined) this.leaderState.commitToldByMs = byMs;
+  }
+
   /**
    * Asks, as leader, for the index that a linearizable read must see (dissertation, section 6.4). The answer is in a later
    * ready()'s `readStates`; it never comes if the leadership ends first. Returns false where this is not the leader.
@@ -224,7 +229,14 @@ export class Replica {
   wake(nowMs: number): void {
     this.#advanceClock(nowMs);
     this.lastActivityMs = this.nowMs;
-    if (!this.asleep) return;
+    if (!this.asleep) {
+      // Restarted, and nobody has spoken: with a client waiting, the promise to whoever led is all there is to wait for.
+      if (this.role === "follower" && this.leader === undefined && this.isVoter && !this.suspectsLeader) {
+        this.suspectsLeader = true;
+        resetElectionTimer(this);
+      }
+      return;
+    }
     if (this.role === "leader") this.#wakeLeader();
     else if (this.isVoter) {
       this.asleep = false;
