@@ -14,9 +14,15 @@ export interface CheckpointLimits {
 }
 
 export const DEFAULT_CHECKPOINT_LIMITS: CheckpointLimits = {
-  dirtyKeys: 4_096,
+  dirtyKeys: 8_192,
   dirtyBytes: 8 * 1024 * 1024,
   logBytes: 16 * 1024 * 1024,
   entriesKept: 512,
   snapshotHoldBytes: 32 * 1024 * 1024,
 };
+
+/**
+ * All replicas of a shard apply the same log, and would stop for their checkpoints at the same moment, a majority of them
+ * at once. Each one waits this much longer than the one before it in the shard.
+ */
+export const CHECKPOINT_STAGGER = 0.25;

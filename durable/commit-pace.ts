@@ -10,7 +10,7 @@
  * long for as many as that one had: a batch costs each replica a flush and a call, however few writes it carries. A write
  * that comes later than that after a commit, or alone as the one before it did, does not wait at all.
  */
-const LINGER_MS = 2;
+const LINGER_MS = 4;
 
 /** With so many writes in the last batch, another batch within LINGER_MS is as good as certain. */
 const BUSY_WRITES = 4;

@@ -3,7 +3,7 @@
 // Durable Object.
 
 import { slotOf } from "../routing/slots.ts";
-import { type CheckpointLimits, DEFAULT_CHECKPOINT_LIMITS } from "./checkpoint-limits.ts";
+import { CHECKPOINT_STAGGER, type CheckpointLimits, DEFAULT_CHECKPOINT_LIMITS } from "./checkpoint-limits.ts";
 import { CommitPace } from "./commit-pace.ts";
 import { Driver } from "./driver.ts";
 import { Leadership } from "./leadership.ts";
@@ -462,8 +462,9 @@ export class ShardReplica {
     const limits = this.#limits;
     const { dirtyKeys, dirtyBytes } = this.#store;
     const newLogBytes = storage.logBytes - this.#logBytesKept;
+    const patience = 1 + CHECKPOINT_STAGGER * this.#options.replica;
     const isDue =
-      dirtyKeys >= limits.dirtyKeys ||
+      dirtyKeys >= limits.dirtyKeys * patience ||
       dirtyBytes >= limits.dirtyBytes ||
       (newLogBytes >= limits.logBytes && this.#core.appliedIndex > storage.checkpointIndex);
     if (!isDue) return;

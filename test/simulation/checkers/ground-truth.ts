@@ -1,0 +1,123 @@
+// What really happened to one shard: the committed log as the first replica to apply an entry had it, and from it the
+// history of every key. Nothing in the system sees this; the checkers compare what replicas and clients saw with it.
+
+import type { LogEntry } from "../../../durable/replication/entry.ts";
+import { decodeBatch } from "../../../durable/store/codec.ts";
+import type { Mutation, Outcome } from "../../../durable/store/command.ts";
+import { Store, EMPTY_STORE_STATE } from "../../../durable/store/store.ts";
+import { slotOf } from "../../../routing/slots.ts";
+import { textOf } from "../values.ts";
+
+export interface CommittedEntry {
+  readonly entry: LogEntry;
+  /** Term of the replica that applied it first: it was committed in this term or before. */
+  readonly committedByTerm: number;
+  /** Hash of the state after it. */
+  readonly stateHash: number;
+}
+
+/** The state of a key after the entries from `fromIndex` up to, not including, `toIndex`. */
+export interface KeyState {
+  readonly fromIndex: number;
+  toIndex: number;
+  /** Absent: there was no entry. */
+  readonly value?: string | undefined;
+  readonly version?: number | undefined;
+  readonly expiresMs?: number | undefined;
+}
+
+const NOTHING_STORED = { entry: () => undefined, idempotency: () => undefined };
+
+export class GroundTruth {
+  readonly shard: number;
+  /** `entries[i]` is the entry at index i + 1. */
+  readonly entries: CommittedEntry[] = [];
+  /** When a write at this index was first acknowledged: the moment the answer left its replica. */
+  readonly acknowledgedMs = new Map<number, number>();
+  readonly #keys: readonly string[];
+  readonly #store = new Store(NOTHING_STORED, EMPTY_STORE_STATE);
+  readonly #states = new Map<string, KeyState[]>();
+  readonly #indexOfValue = new Map<string, number>();
+  readonly #report: (message: string) => void;
+
+  constructor(shard: number, keys: readonly string[], report: (message: string) => void) {
+    this.shard = shard;
+    this.#keys = keys;
+    this.#report = report;
+    for (const key of keys) this.#states.set(key, [{ fromIndex: 0, toIndex: Number.POSITIVE_INFINITY }]);
+  }
+
+  get lastIndex(): number {
+    return this.entries.length;
+  }
+
+  at(index: number): CommittedEntry | undefined {
+    return this.entries[index - 1];
+  }
+
+  /** The next committed entry. */
+  append(entry: LogEntry, committedByTerm: number): void {
+    if (entry.kind === "batch") {
+      const { mutations, stampMs } = decodeBatch(entry.data);
+      const outcomes = this.#store.apply({ mutations, stampMs });
+      mutations.forEach((mutation, position) => this.#note(entry.index, mutation, outcomes[position]));
+    }
+    this.entries.push({ entry, committedByTerm, stateHash: stateHash(this.#store, this.#keys) });
+  }
+
+  hashOf(store: Store): number {
+    return stateHash(store, this.#keys);
+  }
+
+  /** Where in the log the value was stored; undefined: it is not committed. */
+  indexOf(value: string): number | undefined {
+    return this.#indexOfValue.get(value);
+  }
+
+  statesOf(key: string): readonly KeyState[] {
+    return this.#states.get(key) ?? [];
+  }
+
+  /** The state of the key that holds after the entry at `index`. */
+  stateAt(key: string, index: number): KeyState | undefined {
+    return this.statesOf(key).findLast(({ fromIndex, toIndex }) => fromIndex <= index && index < toIndex);
+  }
+
+  #note(index: number, mutation: Mutation, outcome: Outcome | undefined): void {
+    const isStored = outcome?.kind === "stored" && mutation.kind === "put";
+    const isDeleted = outcome?.kind === "deleted" && outcome.existed;
+    if (!isStored && !isDeleted) return;
+    const states = this.#states.get(mutation.key);
+    const last = states?.at(-1);
+    if (states === undefined || last === undefined) return;
+    const toIndex = Number.POSITIVE_INFINITY;
+    if (!isStored) {
+      // A repeated deletion returns the remembered outcome and changes nothing.
+      if (last.value === undefined) return;
+      last.toIndex = index;
+      states.push({ fromIndex: index, toIndex });
+      return;
+    }
+    const { version, expiresMs } = outcome;
+    const value = textOf(mutation.value);
+    // A repeated write returns the remembered outcome, the old version, and changes nothing.
+    if (states.some((state) => state.version === version && state.value === value)) return;
+    if (this.#indexOfValue.has(value)) this.#report(`${value} was applied twice, at ${index} again`);
+    last.toIndex = index;
+    states.push({ fromIndex: index, toIndex, value, version, expiresMs });
+    this.#indexOfValue.set(value, index);
+  }
+}
+
+/** Over everything that the workload's keys hold. */
+function stateHash(store: Store, keys: readonly string[]): number {
+  let hash = store.state.revision;
+  for (const key of keys) {
+    const entry = store.read(slotOf(key), key, 0);
+    hash = Math.imul(hash ^ (entry?.version ?? 0), 16_777_619);
+    if (entry === undefined) continue;
+    hash = Math.imul(hash ^ ((entry.expiresMs ?? 1) % 4_294_967_291), 16_777_619);
+    for (const byte of entry.value) hash = Math.imul(hash ^ byte, 16_777_619);
+  }
+  return hash;
+}

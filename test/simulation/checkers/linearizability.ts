@@ -1,0 +1,97 @@
+// Writes and strong reads of one key are linearizable: as if one register had executed them one by one, each between its
+// call and its return. A write whose fate was told as open may have taken effect at any later time, or never; one that was
+// refused must never take effect.
+
+import { describe, isExpiringKey, type Operation } from "../history.ts";
+import type { GroundTruth } from "./ground-truth.ts";
+import type { Report } from "./report.ts";
+import { checkLinearizability, type Model, type TimedOperation } from "./wing-gong-lowe.ts";
+
+/** The value of the key; undefined: there is none. Wrapped, because a model's `undefined` means "impossible". */
+interface Register {
+  readonly value: string | undefined;
+}
+
+/** `valueOf`: the value that a version stands for, as far as anybody has seen it. */
+export function registerModel(valueOf: ReadonlyMap<number, string>): Model<Register, Operation> {
+  return {
+    initial: { value: undefined },
+    keyOf: ({ value }) => value ?? "",
+    step: (state, operation) => stepRegister(state, operation, valueOf),
+  };
+}
+
+function stepRegister(
+  state: Register,
+  operation: Operation,
+  valueOf: ReadonlyMap<number, string>,
+): Register | undefined {
+  if (operation.kind === "read") return operation.seen?.value === state.value ? state : undefined;
+  const { kind, value, expected, result } = operation;
+  const isAllowed =
+    kind === "cas" ? state.value === expected?.value : kind === "create" ? state.value === undefined : true;
+  // The outcome is open: it did what it could do in this state.
+  if (result === undefined) return isAllowed ? { value } : state;
+  if (result.kind === "precondition_failed") {
+    if (isAllowed) return undefined;
+    if (result.version === undefined) return state.value === undefined ? state : undefined;
+    const seen = valueOf.get(result.version);
+    return state.value !== undefined && (seen === undefined || seen === state.value) ? state : undefined;
+  }
+  if (!isAllowed) return undefined;
+  if (result.kind === "stored" && result.created !== (state.value === undefined)) return undefined;
+  if (result.kind === "deleted" && result.existed !== (state.value !== undefined)) return undefined;
+  return { value };
+}
+
+export class LinearizabilityChecker {
+  readonly #report: Report;
+
+  constructor(report: Report) {
+    this.#report = report;
+  }
+
+  finished(operations: readonly Operation[], truth: GroundTruth): void {
+    const byKey = Map.groupBy(
+      operations.filter(({ key }) => !isExpiringKey(key)),
+      ({ key }) => key,
+    );
+    for (const [key, ofKey] of byKey) this.#checkKey(key, ofKey, truth);
+  }
+
+  #checkKey(key: string, operations: readonly Operation[], truth: GroundTruth): void {
+    const history = operations.filter((operation) => isPartOfHistory(operation, truth)).map(timed);
+    const result = checkLinearizability(history, registerModel(versionsOf(operations)));
+    if (result.kind === "undecided") this.#report(`the history of ${key} is too long to be judged`);
+    if (result.kind === "violation") {
+      this.#report(`the history of ${key} is not linearizable; next must be one of\n${result.blocked.map(describe).join("\n")}`);
+    }
+  }
+}
+
+/**
+ * Refused writes never happened. Of those whose fate is open, the ones that never got into the log need not be tried at
+ * every place: it spares the search a factor of two for each. If one was seen all the same, nothing will explain it.
+ */
+function isPartOfHistory(operation: Operation, truth: GroundTruth): boolean {
+  if (operation.outcome === "fail") return false;
+  if (operation.kind === "read") return operation.met === "strong";
+  if (operation.outcome === "ok" || operation.value === undefined) return true;
+  return truth.indexOf(operation.value) !== undefined;
+}
+
+function timed(operation: Operation): TimedOperation<Operation> {
+  return { op: operation, invokedMs: operation.invokedMs, returnedMs: operation.returnedMs };
+}
+
+function versionsOf(operations: readonly Operation[]): ReadonlyMap<number, string> {
+  const valueOf = new Map<number, string>();
+  for (const operation of operations) {
+    if (operation.kind === "read") {
+      if (operation.seen !== undefined) valueOf.set(operation.seen.version, operation.seen.value);
+    } else if (operation.result?.kind === "stored" && operation.value !== undefined) {
+      valueOf.set(operation.result.version, operation.value);
+    }
+  }
+  return valueOf;
+}
