@@ -57,6 +57,9 @@ export class Instance implements Caller {
       (write) => this.#openWrites.push(write),
       (entries) => this.#onAppend(entries),
     );
+    this.storage.onReplaced = () => {
+      this.store = undefined;
+    };
     this.seenApplied = host.disk.checkpointIndex;
     const random = world.random.fork(`${host.name}#${incarnation}`);
     const made = withCore(() => {

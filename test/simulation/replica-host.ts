@@ -81,7 +81,6 @@ export class ReplicaHost {
         "starts",
         `t${instance.core.term} at ${instance.core.appliedIndex}/${instance.core.log.lastIndex}`,
       );
-      world.checks.started(instance);
       instance.enter(() => {});
     }
     return instance;

@@ -39,6 +39,8 @@ export class SimStorage implements ReplicaStorage {
   logBytes = 0;
   /** Set when the instance is cut off from its storage. */
   isGone = false;
+  /** A snapshot has replaced the state. */
+  onReplaced: () => void = () => {};
   readonly #onWrite: (write: DiskWrite) => void;
   readonly #onAppend: (entries: readonly LogEntry[]) => void;
 
@@ -169,6 +171,7 @@ export class SimStorage implements ReplicaStorage {
   finishImport(meta: SnapshotMeta): void {
     this.#write(finishImport(meta));
     this.logBytes = 0;
+    this.onReplaced();
   }
 
   #write(write: DiskWrite): void {

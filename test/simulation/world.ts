@@ -2,6 +2,7 @@
 
 import type { Message } from "../../durable/replication/message.ts";
 import { buildTopology, type Topology } from "../../routing/topology.ts";
+import { slotOf } from "../../routing/slots.ts";
 import { TopologyView } from "../../routing/topology-view.ts";
 import { Checks } from "./checkers/checks.ts";
 import { SimClock } from "./clock.ts";
@@ -28,6 +29,8 @@ export class World {
   readonly topology: Topology;
   readonly view: TopologyView;
   readonly hosts: readonly ReplicaHost[];
+  /** All keys that the workload uses. */
+  readonly keys: readonly string[];
   readonly checks: Checks;
   /** Faults are drawn only while this holds. */
   isStormy = true;
@@ -45,7 +48,8 @@ export class World {
     this.rpc = new Rpc(this.loop, this.network, this.networkRandom, (who, what, label) => this.note(who, what, label));
     this.topology = buildTopology(config.cluster);
     this.view = new TopologyView(this.topology);
-    this.checks = new Checks(this);
+    this.keys = keysOf(this.view, config);
+    this.checks = new Checks(this, (shard) => this.keys.filter((key) => this.view.ownerOf(slotOf(key)).shard === shard));
     const clocks = this.random.fork("clocks");
     this.hosts = this.view.shards.flatMap((shard) =>
       shard.replicas.map((replica) => new ReplicaHost(this, shard, replica, this.drawClock(clocks))),
@@ -135,4 +139,19 @@ export class World {
   dispose(): void {
     listenToStores(undefined);
   }
+}
+
+/** A few keys for every shard, and for every client one that only it writes and whose entries expire. */
+function keysOf(view: TopologyView, config: SwarmConfig): readonly string[] {
+  const keys: string[] = [];
+  for (const { shard } of view.shards) {
+    for (let number = 0, found = 0; found < config.keysPerShard; number++) {
+      const key = `key-${number}`;
+      if (view.ownerOf(slotOf(key)).shard !== shard) continue;
+      keys.push(key);
+      found++;
+    }
+  }
+  for (let client = 0; client < config.clients; client += 2) keys.push(`ttl-${client}`);
+  return keys;
 }

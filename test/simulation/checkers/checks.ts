@@ -1,0 +1,157 @@
+// All checkers of a simulation, and the moments at which each of them looks.
+
+import type { ReadReply, ReadRequest, WriteReply, WriteRequest } from "../../../durable/protocol.ts";
+import type { LogEntry } from "../../../durable/replication/entry.ts";
+import type { Message } from "../../../durable/replication/message.ts";
+import { textOf } from "../values.ts";
+import type { Operation, ReadOperation, WriteOperation } from "../history.ts";
+import type { Instance } from "../instance.ts";
+import type { World } from "../world.ts";
+import { AcknowledgedWritesChecker } from "./acknowledged-writes.ts";
+import { BookmarkChecker } from "./bookmarks.ts";
+import { ElectionSafetyChecker } from "./election-safety.ts";
+import { ExpiryChecker } from "./expiry.ts";
+import { GroundTruth } from "./ground-truth.ts";
+import { KeyOwnershipChecker } from "./key-ownership.ts";
+import { LeaderCompletenessChecker } from "./leader-completeness.ts";
+import { LeaseExclusivityChecker } from "./lease-exclusivity.ts";
+import { LinearizabilityChecker } from "./linearizability.ts";
+import { LogMatchingChecker } from "./log-matching.ts";
+import type { Report, Violation } from "./report.ts";
+import { SessionChecker } from "./sessions.ts";
+import { StalenessChecker } from "./staleness.ts";
+import { StateMachineChecker } from "./state-machine.ts";
+
+export class Checks {
+  readonly violations: Violation[] = [];
+  readonly #world: World;
+  readonly #truths: readonly GroundTruth[];
+  readonly #elections = new ElectionSafetyChecker(this.#reportOf("one leader per term"));
+  readonly #logs = new LogMatchingChecker(this.#reportOf("log matching"));
+  readonly #completeness = new LeaderCompletenessChecker(this.#reportOf("leader completeness"));
+  readonly #states = new StateMachineChecker(this.#reportOf("state machine equality"));
+  readonly #acknowledged = new AcknowledgedWritesChecker(this.#reportOf("no acknowledged write lost"));
+  readonly #leases = new LeaseExclusivityChecker(this.#reportOf("lease exclusivity"));
+  readonly #ownership = new KeyOwnershipChecker(this.#reportOf("key ownership"));
+  readonly #bookmarks = new BookmarkChecker(this.#reportOf("monotonic bookmarks"));
+  readonly #sessions = new SessionChecker(this.#reportOf("session guarantees"));
+  readonly #staleness = new StalenessChecker(this.#reportOf("staleness bound"));
+  readonly #expiry = new ExpiryChecker(this.#reportOf("nothing expired early"));
+  readonly #linearizability = new LinearizabilityChecker(this.#reportOf("linearizability"));
+
+  constructor(world: World, keysOf: (shard: number) => readonly string[]) {
+    this.#world = world;
+    const report = this.#reportOf("applied once");
+    this.#truths = world.view.shards.map(({ shard }) => new GroundTruth(shard, keysOf(shard), report));
+  }
+
+  report(checker: string, message: string): void {
+    const atMs = this.#world.loop.nowMs;
+    this.violations.push({ checker, message, atMs });
+    this.#world.note("CHECKER", checker, message);
+    this.#world.loop.stop();
+  }
+
+  truthOf(shard: number): GroundTruth {
+    const truth = this.#truths.find((candidate) => candidate.shard === shard);
+    if (truth === undefined) throw new RangeError(`no shard ${shard}`);
+    return truth;
+  }
+
+  appended(instance: Instance, entries: readonly LogEntry[]): void {
+    this.#logs.appended(instance, entries);
+  }
+
+  messageLeft(by: Instance, message: Message): void {
+    this.#elections.messageLeft(by, message);
+    this.#acknowledged.messageLeft(by, message);
+  }
+
+  /** An event of the instance is over, and everything that it set in motion. */
+  settled(instance: Instance): void {
+    const { core } = instance;
+    const { shard } = instance.host.options;
+    const truth = this.truthOf(shard);
+    const hasGrown = this.#noteApplied(instance, truth);
+    const hasChanged = core.role !== instance.seenRole || core.term !== instance.seenTerm;
+    if (core.term < instance.seenTerm) {
+      this.report("one leader per term", `${instance.label} went back from term ${instance.seenTerm} to ${core.term}`);
+    }
+    instance.seenRole = core.role;
+    instance.seenTerm = core.term;
+    if (hasChanged) this.#world.note(instance.label, core.role, core.term, core.commitIndex, core.log.lastIndex);
+    if (hasChanged && core.role === "leader") {
+      this.#elections.leads(instance);
+      this.#completeness.leads(instance, truth);
+      this.#expiry.leads(shard, instance.host);
+    }
+    if (hasGrown || core.role === "leader") {
+      const instances = this.#world.hostsOf(shard).flatMap((host) => host.instances);
+      this.#leases.check(instances, this.#world.loop.nowMs, truth);
+    }
+  }
+
+  #noteApplied(instance: Instance, truth: GroundTruth): boolean {
+    if (instance.core.appliedIndex === instance.seenApplied) return false;
+    this.#states.applied(instance, truth);
+    return true;
+  }
+
+  /** An answer to an edge has passed the gate of the replica. */
+  replyLeft(by: Instance, request: ReadRequest | WriteRequest, reply: ReadReply | WriteReply): void {
+    if (reply.status !== "ok") return;
+    const { shard, index } = reply.from;
+    const { loop, topology } = this.#world;
+    const truth = this.truthOf(shard);
+    // The answer may leave in the very event in which the entry was applied.
+    this.#noteApplied(by, truth);
+    this.#ownership.answered(request.slot, shard, topology);
+    this.#expiry.clockShown(shard, reply.clockMs, loop.nowMs, by.label);
+    if (!("mutation" in request)) return;
+    this.#acknowledged.acknowledged(by, index, this.#world.hostsOf(shard), truth);
+    const stored = request.mutation.kind === "put" ? truth.indexOf(textOf(request.mutation.value)) : undefined;
+    const firstIndex = stored ?? index;
+    if (!truth.acknowledgedMs.has(firstIndex)) truth.acknowledgedMs.set(firstIndex, loop.nowMs);
+  }
+
+  /** A client has got its answer. `floorIndex`: what its session had written or seen before. */
+  readDone(operation: ReadOperation, floorIndex: number): void {
+    if (operation.outcome !== "ok") return;
+    const truth = this.truthOf(operation.shard);
+    this.#checkLevel(operation);
+    this.#bookmarks.read(operation, truth);
+    this.#sessions.read(operation, floorIndex, truth);
+    this.#staleness.read(operation, truth);
+    this.#expiry.read(operation);
+  }
+
+  writeDone(operation: WriteOperation): void {
+    if (operation.outcome === "ok") this.#bookmarks.written(operation, this.truthOf(operation.shard));
+  }
+
+  /** The run is over, all replicas are together again. */
+  finished(operations: readonly Operation[]): void {
+    for (const truth of this.#truths) {
+      const ofShard = operations.filter(({ shard }) => shard === truth.shard);
+      const writes = ofShard.filter((operation) => operation.kind !== "read");
+      this.#acknowledged.finished(writes, truth);
+      this.#linearizability.finished(ofShard, truth);
+    }
+  }
+
+  /** All running instances of a shard against each other, at the end. */
+  compareStates(shard: number): void {
+    for (const { current } of this.#world.hostsOf(shard)) {
+      if (current !== undefined) this.#states.compare(current, this.truthOf(shard));
+    }
+  }
+
+  #checkLevel({ level, met, key }: ReadOperation): void {
+    if (level === "eventual" || met === "strong" || met === level) return;
+    this.report("session guarantees", `a ${level} read of ${key} was answered as ${met}`);
+  }
+
+  #reportOf(checker: string): Report {
+    return (message) => this.report(checker, message);
+  }
+}

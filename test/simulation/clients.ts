@@ -1,0 +1,212 @@
+// The workload: clients that read and write a few keys at all levels, each with a session of its own, one operation at a
+// time. Every value is written once, so that a read says which write it saw.
+
+import type { ConsistencyLevel, LogPosition } from "../../durable/protocol.ts";
+import type { Mutation } from "../../durable/store/command.ts";
+import { slotOf } from "../../routing/slots.ts";
+import type { ReadResult, WriteResult } from "../../worker/clients/shard-call.ts";
+import type { Edge } from "./edge.ts";
+import { isExpiringKey, type Operation, type ReadOperation, type Seen, type WriteOperation } from "./history.ts";
+import type { SeededRandom } from "./random.ts";
+import { bytesOf, textOf } from "./values.ts";
+import type { World } from "./world.ts";
+
+const BOUNDS_MS = [50, 200, 1_000];
+const TTLS_MS = [100, 600, 3_000];
+/** Share of the writes that carry an idempotency key, and how often a client sends such a write again. */
+const IDEMPOTENT_SHARE = 0.4;
+const IDEMPOTENT_TRIES = 3;
+/** An operation whose edge is gone is over for its client after so long at the latest. */
+const PATIENCE_MS = 8_000;
+
+type Answer<T> = { readonly status: "gone" } | T;
+
+export class Client {
+  readonly number: number;
+  readonly #world: World;
+  readonly #edges: readonly Edge[];
+  readonly #keys: readonly string[];
+  readonly #random: SeededRandom;
+  readonly #history: Operation[];
+  #edge: Edge;
+  /** By shard: what the session has written or seen. */
+  #bookmark = new Map<number, LogPosition>();
+  readonly #lastSeen = new Map<string, Seen | undefined>();
+  #writes = 0;
+  /** No operation begins before. */
+  pausedUntilMs = 0;
+  isStopped = false;
+
+  constructor(
+    world: World,
+    number: number,
+    edges: readonly Edge[],
+    keys: readonly string[],
+    random: SeededRandom,
+    history: Operation[],
+  ) {
+    this.#world = world;
+    this.number = number;
+    this.#edges = edges;
+    this.#keys = keys;
+    this.#random = random;
+    this.#history = history;
+    this.#edge = random.pick(edges);
+  }
+
+  /** Begins, and goes on until stopped. */
+  start(): void {
+    const { loop, config } = this.#world;
+    loop.after(this.#random.exponential(config.thinkMs), () => {
+      if (this.isStopped) return;
+      if (loop.nowMs < this.pausedUntilMs) loop.at(this.pausedUntilMs, () => this.start());
+      else this.operate().then(() => this.start());
+    });
+  }
+
+  async operate(): Promise<void> {
+    // Clients roam: a session must hold from one edge to the next.
+    if (this.#random.chance(0.05)) this.#edge = this.#random.pick(this.#edges);
+    const key = this.#random.pick(this.#keys);
+    if (!this.#random.chance(this.#world.config.writeShare)) await this.read(key, this.#drawLevel());
+    else if (!isExpiringKey(key)) await this.#write(key);
+    else if (key.endsWith(`-${this.number}`)) await this.put(key, this.#random.pick(TTLS_MS));
+    else await this.read(key, this.#drawLevel());
+  }
+
+  #drawLevel(): ConsistencyLevel {
+    return this.#random.pick(["strong", "strong", "session", "bounded", "eventual"]);
+  }
+
+  async read(key: string, level: ConsistencyLevel): Promise<ReadOperation> {
+    const shard = this.#shardOf(key);
+    const boundMs = level === "bounded" ? this.#random.pick(BOUNDS_MS) : undefined;
+    const afterIndex = this.#bookmark.get(shard)?.index ?? 0;
+    const operation: ReadOperation = {
+      ...this.#begun(key),
+      kind: "read",
+      level,
+      boundMs,
+      afterIndex,
+      outcome: "fail",
+    };
+    this.#history.push(operation);
+    const after = new Map(this.#bookmark);
+    const reply = await this.#orGone<ReadResult>(
+      this.#edge.client.read({ key, slot: slotOf(key), level, boundMs, after: level === "session" ? after : undefined }),
+    );
+    operation.returnedMs = this.#world.loop.nowMs;
+    this.#world.note(`client${this.number}`, `read ${level} ${key}`, reply.status);
+    if (reply.status !== "ok") return operation;
+    const { entry, from, clockMs } = reply;
+    const seen = entry === undefined ? undefined : { ...entry, value: textOf(entry.value ?? new Uint8Array()) };
+    Object.assign(operation, { outcome: "ok", met: reply.level, seen, from, clockMs });
+    this.#lastSeen.set(key, seen);
+    this.#world.checks.readDone(operation, afterIndex);
+    this.#advance(from.shard, { term: from.term, index: from.index });
+    return operation;
+  }
+
+  put(key: string, ttlMs?: number): Promise<WriteOperation> {
+    return this.#perform({ ...this.#begun(key), kind: "put", value: this.#nextValue(), ttlMs, outcome: "unknown" });
+  }
+
+  async #write(key: string): Promise<void> {
+    const begun = { ...this.#begun(key), outcome: "unknown" as const };
+    const draw = this.#random.next();
+    if (draw < 0.5) await this.put(key);
+    else if (draw < 0.65) await this.#perform({ ...begun, kind: "delete" });
+    else if (draw < 0.75) await this.#perform({ ...begun, kind: "create", value: this.#nextValue() });
+    else {
+      const expected = this.#lastSeen.get(key);
+      if (expected === undefined) await this.read(key, "strong");
+      else await this.#perform({ ...begun, kind: "cas", value: this.#nextValue(), expected });
+    }
+  }
+
+  async #perform(operation: WriteOperation): Promise<WriteOperation> {
+    this.#history.push(operation);
+    const isIdempotent = this.#random.chance(IDEMPOTENT_SHARE);
+    const mutation = mutationOf(operation, isIdempotent ? `op-${operation.id}` : undefined);
+    const { loop } = this.#world;
+    let reply = await this.#orGone<WriteResult>(this.#edge.client.write(mutation));
+    for (let tries = 1; isIdempotent && isOpen(reply) && tries < IDEMPOTENT_TRIES; tries++) {
+      reply = await this.#orGone<WriteResult>(this.#edge.client.write(mutation));
+      // A refusal speaks of this attempt; an earlier one may still come true.
+      if (reply.status !== "ok") reply = { status: "gone" };
+    }
+    this.#world.note(`client${this.number}`, `${operation.kind} ${operation.key}`, operation.value, reply.status);
+    if (isOpen(reply)) return operation;
+    operation.returnedMs = loop.nowMs;
+    if (reply.status !== "ok") {
+      operation.outcome = "fail";
+      return operation;
+    }
+    if (reply.outcome.kind === "idempotency_conflict") throw new Error("idempotency keys are unique here");
+    operation.outcome = "ok";
+    operation.result = reply.outcome;
+    operation.from = reply.from;
+    this.#world.checks.writeDone(operation);
+    this.#advance(reply.from.shard, { term: reply.from.term, index: reply.from.index });
+    if (reply.outcome.kind === "stored" && operation.value !== undefined) {
+      this.#lastSeen.set(operation.key, { value: operation.value, version: reply.outcome.version });
+    }
+    return operation;
+  }
+
+  #begun(key: string) {
+    return {
+      id: this.#history.length,
+      client: this.number,
+      key,
+      shard: this.#shardOf(key),
+      invokedMs: this.#world.loop.nowMs,
+      returnedMs: Number.POSITIVE_INFINITY,
+    };
+  }
+
+  #nextValue(): string {
+    return `c${this.number}-${++this.#writes}`;
+  }
+
+  #shardOf(key: string): number {
+    return this.#world.view.ownerOf(slotOf(key)).shard;
+  }
+
+  /** A session only ever moves forward. */
+  #advance(shard: number, position: LogPosition): void {
+    const known = this.#bookmark.get(shard);
+    if (known === undefined || position.index > known.index) this.#bookmark.set(shard, position);
+  }
+
+  /** The answer, unless the edge's isolate goes first. */
+  #orGone<T>(answer: Promise<T>): Promise<Answer<T>> {
+    return new Promise((resolve, reject) => {
+      const gone = (): void => resolve({ status: "gone" });
+      const forget = this.#edge.whenGone(gone);
+      const cancel = this.#world.loop.after(PATIENCE_MS, gone);
+      answer.then((reply) => {
+        forget();
+        cancel();
+        resolve(reply);
+      }, reject);
+    });
+  }
+}
+
+function isOpen(reply: Answer<WriteResult>): reply is Extract<Answer<WriteResult>, { status: "gone" | "unknown" }> {
+  return reply.status === "gone" || reply.status === "unknown";
+}
+
+function mutationOf(operation: WriteOperation, idempotencyId: string | undefined): Mutation {
+  const { key, kind, value, expected, ttlMs } = operation;
+  const header = {
+    slot: slotOf(key),
+    key,
+    ...(kind === "cas" && expected !== undefined ? { ifMatch: [expected.version] } : {}),
+    ...(kind === "create" ? { ifNoneMatch: "any" as const } : {}),
+    ...(idempotencyId === undefined ? {} : { idempotency: { id: idempotencyId, fingerprint: idempotencyId } }),
+  };
+  if (value === undefined) return { ...header, kind: "delete" };
+  return { ...header, kind: "put", value: bytesOf(value), contentType: "text/plain", ttlMs };
+}

@@ -1,0 +1,149 @@
+// An edge: the production shard client on simulated ports. It keeps nothing durable, so its output gate is always open.
+
+import type { LoadBalancer } from "../../routing/load-balancer.ts";
+import { Nearest, PowerOfTwoChoices, RoundRobin } from "../../routing/load-balancer.ts";
+import type { Region } from "../../routing/region.ts";
+import { ReplicaLoads } from "../../routing/replica-loads.ts";
+import type { ReplicaAddress, ReplicaPort } from "../../worker/clients/ports.ts";
+import { createShardClient, type ShardClient } from "../../worker/clients/shard-client.ts";
+import { TopologyHolder } from "../../worker/clients/topology-holder.ts";
+import type { SimClock } from "./clock.ts";
+import type { SeededRandom } from "./random.ts";
+import type { ReplicaHost } from "./replica-host.ts";
+import type { Caller } from "./rpc.ts";
+import type { World } from "./world.ts";
+
+/** One life of an edge's isolate. */
+class EdgeInstance implements Caller {
+  readonly name: string;
+  readonly busyUntilMs = 0;
+  isAlive = true;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  whenGateOpens(send: () => void): void {
+    send();
+  }
+
+  enter(run: () => void): void {
+    run();
+  }
+}
+
+export class Edge {
+  readonly name: string;
+  /** The platform sheds calls to this replica until then. */
+  readonly overloadedUntil = new Map<ReplicaHost, number>();
+  client: ShardClient;
+  readonly #world: World;
+  readonly #region: Region;
+  readonly #clock: SimClock;
+  readonly #random: SeededRandom;
+  #instance: EdgeInstance;
+  /** Operations in flight, told when the isolate goes. */
+  readonly #onGone = new Set<() => void>();
+
+  constructor(world: World, number: number, random: SeededRandom) {
+    this.#world = world;
+    this.name = `edge${number}`;
+    this.#random = random;
+    this.#region = random.pick(world.config.cluster.regions);
+    this.#clock = world.drawClock(random);
+    this.#instance = new EdgeInstance(this.name);
+    this.client = this.#createClient();
+  }
+
+  /** The isolate goes: what it has learned is lost, and the requests in it break. */
+  restart(): void {
+    this.#world.note(this.name, "restarts");
+    this.#instance.isAlive = false;
+    this.#instance = new EdgeInstance(this.name);
+    this.client = this.#createClient();
+    const gone = [...this.#onGone];
+    this.#onGone.clear();
+    for (const tell of gone) tell();
+  }
+
+  /** Calls `tell` if the isolate goes before the returned function is called. */
+  whenGone(tell: () => void): () => void {
+    this.#onGone.add(tell);
+    return () => this.#onGone.delete(tell);
+  }
+
+  #createClient(): ShardClient {
+    const { loop } = this.#world;
+    const loads = new ReplicaLoads();
+    const caller = this.#instance;
+    return createShardClient({
+      port: this.#port(caller),
+      topology: new TopologyHolder(this.#world.view),
+      timers: {
+        after: (delayMs, callback) =>
+          loop.after(this.#clock.realMs(delayMs) + this.#world.timerLatenessMs(), () => {
+            if (caller.isAlive) callback();
+          }),
+      },
+      balancer: this.#balancer(loads),
+      loads,
+      now: () => this.#clock.at(loop.nowMs),
+      random: () => this.#random.next(),
+    });
+  }
+
+  #balancer(loads: ReplicaLoads): LoadBalancer {
+    switch (this.#random.below(3)) {
+      case 0:
+        return new RoundRobin();
+      case 1:
+        return new PowerOfTwoChoices(loads);
+      default:
+        return new Nearest(this.#region, loads);
+    }
+  }
+
+  #port(caller: EdgeInstance): ReplicaPort {
+    const { rpc, checks } = this.#world;
+    const hostOf = ({ shard, replica }: ReplicaAddress): ReplicaHost => this.#world.host(shard, replica);
+    return {
+      read: (address, request) =>
+        this.#unlessOverloaded(hostOf(address), (host) =>
+          rpc.call(caller, host, {
+            label: `read ${request.level} ${request.key}`,
+            isRepeatable: true,
+            run: (instance) => instance.replica.read(request),
+            onReplyLeaves: (reply, by) => checks.replyLeft(by, request, reply),
+          }),
+        ),
+      write: (address, request) =>
+        this.#unlessOverloaded(hostOf(address), (host) =>
+          rpc.call(caller, host, {
+            label: `${request.mutation.kind} ${request.mutation.key}`,
+            isRepeatable: false,
+            run: (instance) => instance.replica.write(request),
+            onReplyLeaves: (reply, by) => checks.replyLeft(by, request, reply),
+          }),
+        ),
+      suspect: (address, request) =>
+        rpc.call(caller, hostOf(address), {
+          label: `suspect r${request.leader} ${request.evidence}`,
+          isRepeatable: false,
+          run: (instance) => instance.replica.suspect(request),
+        }),
+      status: (address) =>
+        rpc.call(caller, hostOf(address), {
+          label: "status",
+          isRepeatable: true,
+          run: (instance) => instance.replica.status(),
+        }),
+    };
+  }
+
+  #unlessOverloaded<T>(host: ReplicaHost, call: (host: ReplicaHost) => Promise<T>): Promise<T> {
+    const untilMs = this.overloadedUntil.get(host) ?? 0;
+    if (this.#world.loop.nowMs >= untilMs || this.#random.chance(0.3)) return call(host);
+    const error = new Error("Durable Object is overloaded. Too many requests queued.");
+    return Promise.reject(Object.assign(error, { overloaded: true, retryable: true }));
+  }
+}

@@ -1,0 +1,180 @@
+// The storm: faults of the kinds that the seed has switched on, each again and again at random times.
+
+import type { Client } from "./clients.ts";
+import type { Edge } from "./edge.ts";
+import type { CutMode } from "./network.ts";
+import type { SeededRandom } from "./random.ts";
+import type { ReplicaHost } from "./replica-host.ts";
+import { FAULT_KINDS, type FaultKind } from "./swarm.ts";
+import type { World } from "./world.ts";
+
+/** Machines are told by name, replicas and edges alike. */
+export class Storm {
+  readonly #world: World;
+  readonly #edges: readonly Edge[];
+  readonly #clients: readonly Client[];
+  readonly #random: SeededRandom;
+  /** Faults injected so far. */
+  count = 0;
+
+  constructor(world: World, edges: readonly Edge[], clients: readonly Client[]) {
+    this.#world = world;
+    this.#edges = edges;
+    this.#clients = clients;
+    this.#random = world.random.fork("storm");
+  }
+
+  begin(): void {
+    for (const kind of FAULT_KINDS) {
+      const everyMs = this.#world.config.faults[kind];
+      if (everyMs !== undefined) this.#schedule(kind, everyMs);
+    }
+  }
+
+  #schedule(kind: FaultKind, everyMs: number): void {
+    const { loop } = this.#world;
+    loop.after(this.#random.exponential(everyMs), () => {
+      if (!this.#world.isStormy) return;
+      this.count++;
+      this.#inject(kind);
+      this.#schedule(kind, everyMs);
+    });
+  }
+
+  #inject(kind: FaultKind): void {
+    const random = this.#random;
+    const lastsMs = random.between(0, this.#world.config.faultMsMax);
+    const host = this.#victim();
+    switch (kind) {
+      case "crash":
+        host.crash("killed", host.current, random.chance(0.5) ? lastsMs : 0);
+        break;
+      case "evict":
+        host.crash("evicted");
+        break;
+      case "freeze":
+        host.freeze(lastsMs);
+        break;
+      case "partition":
+        this.#partition(lastsMs);
+        break;
+      case "one_way_cut":
+        this.#cut([random.pick(this.#machines())], this.#machines(), lastsMs, "silent", random.chance(0.5));
+        break;
+      case "clog":
+        this.#clog(lastsMs);
+        break;
+      case "zombie":
+        this.#makeZombie(host, lastsMs);
+        break;
+      case "deploy":
+        this.#deploy();
+        break;
+      case "slow":
+        this.#slowDown(host, lastsMs);
+        break;
+      case "overload":
+        random.pick(this.#edges).overloadedUntil.set(host, this.#world.loop.nowMs + lastsMs);
+        break;
+      case "transfer":
+        this.#transfer(host);
+        break;
+      case "edge_restart":
+        random.pick(this.#edges).restart();
+        break;
+      case "pause":
+        for (const client of this.#clients) client.pausedUntilMs = this.#world.loop.nowMs + lastsMs;
+        break;
+    }
+  }
+
+  /** Leaders are worth more attention than chance would give them. */
+  #victim(): ReplicaHost {
+    const leaders = this.#world.hosts.filter(({ current }) => current?.core.role === "leader");
+    if (leaders.length > 0 && this.#random.chance(0.5)) return this.#random.pick(leaders);
+    return this.#random.pick(this.#world.hosts);
+  }
+
+  #machines(): readonly string[] {
+    return [...this.#world.hosts, ...this.#edges].map(({ name }) => name);
+  }
+
+  /** Two sides that do not hear each other; each edge is on one of them or, with luck, on both. */
+  #partition(lastsMs: number): void {
+    const machines = this.#random.shuffled(this.#machines());
+    const sides = this.#random.chance(0.5)
+      ? [[this.#victim().name], machines]
+      : [machines.slice(0, 1 + this.#random.below(machines.length - 1)), machines];
+    const [inside = [], all = []] = sides;
+    const outside = all.filter((name) => !inside.includes(name));
+    const reachable = this.#random.chance(0.5) ? outside.filter((name) => name.startsWith("edge")) : [];
+    const mode = this.#random.pick<CutMode>(["silent", "refusing"]);
+    this.#cut(inside, outside.filter((name) => !reachable.includes(name)), lastsMs, mode, undefined);
+  }
+
+  /** `outgoing`: only messages from `inside`, or only those to it; undefined: both. */
+  #cut(
+    inside: readonly string[],
+    outside: readonly string[],
+    lastsMs: number,
+    mode: CutMode,
+    outgoing: boolean | undefined,
+  ): void {
+    const { network, loop } = this.#world;
+    const links: [string, string][] = [];
+    for (const left of inside) {
+      for (const right of outside) {
+        if (left === right) continue;
+        if (outgoing !== false) links.push([left, right]);
+        if (outgoing !== true) links.push([right, left]);
+      }
+    }
+    this.#world.note("network", `cut (${mode})`, inside.join(","), outgoing === undefined ? "both" : String(outgoing));
+    for (const [from, to] of links) network.cut(from, to, mode);
+    loop.after(lastsMs, () => {
+      for (const [from, to] of links) network.mend(from, to);
+    });
+  }
+
+  #clog(lastsMs: number): void {
+    const [from, to] = this.#random.shuffled(this.#machines());
+    if (from === undefined || to === undefined) return;
+    this.#world.note("network", "clogged", `${from}>${to}`, Math.round(lastsMs));
+    this.#world.network.clog(from, to, this.#world.loop.nowMs + lastsMs);
+  }
+
+  #makeZombie(host: ReplicaHost, lastsMs: number): void {
+    const reachedBy = new Map(this.#machines().map((name) => [name, this.#random.pick([0, 0.5, 1])]));
+    host.supersede(lastsMs, reachedBy);
+  }
+
+  /** Every object and every isolate restarts within a moment. */
+  #deploy(): void {
+    const { loop, hosts } = this.#world;
+    const withinMs = this.#random.pick([0, 20, 500]);
+    for (const host of hosts) loop.after(this.#random.between(0, withinMs), () => host.crash("deploy"));
+    for (const edge of this.#edges) loop.after(this.#random.between(0, withinMs), () => edge.restart());
+  }
+
+  #slowDown(host: ReplicaHost, lastsMs: number): void {
+    host.slowMs = this.#random.logarithmic(2, 200);
+    this.#world.note(host.name, "is slow", host.slowMs);
+    this.#world.loop.after(lastsMs, () => {
+      host.slowMs = 0;
+    });
+  }
+
+  #transfer(host: ReplicaHost): void {
+    const { current, options } = host;
+    if (current === undefined || host.frozenUntilMs > this.#world.loop.nowMs) return;
+    const to = this.#random.pick(this.#world.hostsOf(options.shard)).options.replica;
+    this.#world.note(current.label, "is asked to hand over to", to);
+    current.enter(() => {
+      try {
+        current.replica.transferLeadership(to);
+      } catch {
+        // A replica whose storage is gone fails, which is reported where it matters.
+      }
+    });
+  }
+}

@@ -1,0 +1,214 @@
+// One simulation, whole: a storm in which only safety is asked for, then a calm in which a majority must get on, then all
+// replicas together again, and the judgement of what the clients saw.
+
+import type { Violation } from "./checkers/report.ts";
+import { Client } from "./clients.ts";
+import { Edge } from "./edge.ts";
+import { Storm } from "./faults.ts";
+import type { Operation } from "./history.ts";
+import { drawSwarm, type SwarmConfig } from "./swarm.ts";
+import { Trace } from "./trace.ts";
+import { World } from "./world.ts";
+
+/**
+ * Within so long after a majority is whole, every edge gets a write through to every shard: a client's deadline (5 s) for
+ * the request that still met the storm, another for a breaker that waits its longest, and an election.
+ */
+export const PROGRESS_MS_MAX = 12_000;
+/** Within so long after everything is whole, all replicas have applied the same. */
+export const CONVERGENCE_MS_MAX = 15_000;
+const CONVERGENCE_STEP_MS = 250;
+
+export interface SimulationResult {
+  readonly seed: number | string;
+  readonly config: SwarmConfig;
+  readonly violations: readonly Violation[];
+  readonly simulatedMs: number;
+  /** Simulated time times shards: what the speed is counted in. */
+  readonly groupMs: number;
+  readonly operations: number;
+  readonly faults: number;
+  readonly events: number;
+  readonly traceHash: string;
+  readonly lastLines: readonly string[];
+}
+
+export interface SimulationOptions {
+  readonly keepsText?: boolean;
+  readonly onLine?: (line: string) => void;
+}
+
+export async function simulate(seed: number | string, options: SimulationOptions = {}): Promise<SimulationResult> {
+  const run = new SimulationRun(drawSwarm(seed), options);
+  return run.run();
+}
+
+class SimulationRun {
+  readonly #config: SwarmConfig;
+  readonly #trace: Trace;
+  readonly #world: World;
+  readonly #edges: readonly Edge[];
+  readonly #clients: readonly Client[];
+  /** For each edge one that probes for progress. */
+  readonly #probers: readonly Client[];
+  readonly #storm: Storm;
+  readonly #history: Operation[] = [];
+
+  constructor(config: SwarmConfig, { keepsText = false, onLine }: SimulationOptions) {
+    this.#config = config;
+    this.#trace = new Trace({ keepsText, onLine });
+    this.#world = new World(config, this.#trace);
+    const { random, keys } = this.#world;
+    const create = (number: number, edges: readonly Edge[]) =>
+      new Client(this.#world, number, edges, keys, random.fork(`client ${number}`), this.#history);
+    this.#edges = Array.from({ length: config.edges }, (_, n) => new Edge(this.#world, n, random.fork(`edge ${n}`)));
+    this.#clients = Array.from({ length: config.clients }, (_, number) => create(number, this.#edges));
+    this.#probers = this.#edges.map((edge, n) => create(config.clients + n, [edge]));
+    this.#storm = new Storm(this.#world, this.#edges, this.#clients);
+  }
+
+  async run(): Promise<SimulationResult> {
+    try {
+      await this.#phases();
+    } finally {
+      this.#world.dispose();
+    }
+    const { loop, checks, view } = this.#world;
+    return {
+      seed: this.#config.seed,
+      config: this.#config,
+      violations: checks.violations,
+      simulatedMs: loop.nowMs,
+      groupMs: loop.nowMs * view.shards.length,
+      operations: this.#history.length,
+      faults: this.#storm.count,
+      events: loop.count,
+      traceHash: this.#trace.hash,
+      lastLines: this.#trace.lastLines(60),
+    };
+  }
+
+  get #hasFailed(): boolean {
+    return this.#world.checks.violations.length > 0;
+  }
+
+  async #phases(): Promise<void> {
+    const { loop, checks } = this.#world;
+    for (const client of this.#clients) client.start();
+    this.#storm.begin();
+    await loop.run(this.#config.stormMs);
+    if (this.#hasFailed) return;
+    this.#healMajority();
+    await this.#demandProgress();
+    if (this.#hasFailed) return;
+    this.#healAll();
+    await this.#demandConvergence();
+    if (this.#hasFailed) return;
+    checks.finished(this.#history);
+  }
+
+  /** The minority stays out of reach, for everybody. */
+  #healMajority(): void {
+    const { hosts, network, rpc, view } = this.#world;
+    const random = this.#world.random.fork("majority");
+    this.#calm();
+    const away = view.shards.flatMap(({ shard }) => {
+      const shuffled = random.shuffled(this.#world.hostsOf(shard));
+      return shuffled.slice(0, Math.ceil(shuffled.length / 2) - 1);
+    });
+    const machines = [...hosts, ...this.#edges].map(({ name }) => name);
+    for (const host of away) {
+      for (const name of machines) {
+        network.cut(host.name, name, "silent");
+        network.cut(name, host.name, "silent");
+      }
+    }
+    this.#world.note("network", "a majority is whole again, without", away.map(({ name }) => name).join(","));
+    rpc.breakHung();
+  }
+
+  #calm(): void {
+    const { hosts, network } = this.#world;
+    this.#world.isStormy = false;
+    network.isCalm = true;
+    network.mendAll();
+    for (const host of hosts) host.heal();
+    for (const edge of this.#edges) edge.overloadedUntil.clear();
+    for (const client of this.#clients) client.pausedUntilMs = 0;
+  }
+
+  async #demandProgress(): Promise<void> {
+    const { loop, keys, checks, view } = this.#world;
+    const deadlineMs = loop.nowMs + PROGRESS_MS_MAX;
+    const waiting = new Set<string>();
+    const probe = async (prober: Client, name: string, key: string): Promise<void> => {
+      while ((await prober.put(key)).outcome !== "ok") {
+        if (loop.nowMs >= deadlineMs) return;
+        await new Promise<void>((resolve) => loop.after(50, resolve));
+      }
+      waiting.delete(name);
+      if (waiting.size === 0) loop.stop();
+    };
+    for (const [number, prober] of this.#probers.entries()) {
+      for (const [at, { shard }] of view.shards.entries()) {
+        const name = `edge ${number} to shard ${shard}`;
+        const key = keys[at * this.#config.keysPerShard];
+        if (key === undefined) throw new Error("every shard has a key");
+        waiting.add(name);
+        probe(prober, name, key);
+      }
+    }
+    await loop.run(deadlineMs);
+    if (waiting.size === 0 || this.#hasFailed) return;
+    checks.report("progress", `no write got through within ${PROGRESS_MS_MAX} ms: ${[...waiting].join("; ")}`);
+  }
+
+  #healAll(): void {
+    this.#world.note("network", "everything is whole again");
+    this.#calm();
+    this.#world.rpc.breakHung();
+  }
+
+  /** Clients go on, so that the groups stay awake, until all replicas have met; then everything is read once more. */
+  async #demandConvergence(): Promise<void> {
+    const { loop, checks, view, keys } = this.#world;
+    const deadlineMs = loop.nowMs + CONVERGENCE_MS_MAX;
+    await loop.run(loop.nowMs + CONVERGENCE_STEP_MS);
+    for (const client of this.#clients) client.isStopped = true;
+    let last = 0;
+    while (!this.#hasFailed && !view.shards.every(({ shard }) => this.#hasConverged(shard))) {
+      if (loop.nowMs >= deadlineMs) {
+        checks.report("progress", `the replicas have not converged within ${CONVERGENCE_MS_MAX} ms`);
+        return;
+      }
+      // A probe now and then: a leader that hears nothing from a member gives up on it and lets the group sleep.
+      if (loop.nowMs - last >= 1_000) {
+        last = loop.nowMs;
+        for (const key of keys) this.#probers[0]?.put(key);
+      }
+      await loop.run(loop.nowMs + CONVERGENCE_STEP_MS);
+    }
+    if (this.#hasFailed) return;
+    await this.#readEverything();
+    for (const { shard } of view.shards) checks.compareStates(shard);
+  }
+
+  #hasConverged(shard: number): boolean {
+    const { lastIndex } = this.#world.checks.truthOf(shard);
+    return this.#world.hostsOf(shard).every(({ current }) => {
+      return current !== undefined && current.core.appliedIndex === lastIndex && current.core.log.lastIndex === lastIndex;
+    });
+  }
+
+  async #readEverything(): Promise<void> {
+    const { loop, keys } = this.#world;
+    const [reader] = this.#probers;
+    if (reader === undefined) return;
+    const readAll = async (): Promise<void> => {
+      for (const key of keys) await reader.read(key, "strong");
+      loop.stop();
+    };
+    readAll();
+    await loop.run(loop.nowMs + PROGRESS_MS_MAX);
+  }
+}
