@@ -93,7 +93,13 @@ export class Client {
     this.#history.push(operation);
     const after = new Map(this.#bookmark);
     const reply = await this.#orGone<ReadResult>(
-      this.#edge.client.read({ key, slot: slotOf(key), level, boundMs, after: level === "session" ? after : undefined }),
+      this.#edge.client.read({
+        key,
+        slot: slotOf(key),
+        level,
+        boundMs,
+        after: level === "session" ? after : undefined,
+      }),
     );
     operation.returnedMs = this.#world.loop.nowMs;
     this.#world.note(`client${this.number}`, `read ${level} ${key}`, reply.status);

@@ -109,7 +109,13 @@ export class Storm {
     const outside = all.filter((name) => !inside.includes(name));
     const reachable = this.#random.chance(0.5) ? outside.filter((name) => name.startsWith("edge")) : [];
     const mode = this.#random.pick<CutMode>(["silent", "refusing"]);
-    this.#cut(inside, outside.filter((name) => !reachable.includes(name)), lastsMs, mode, undefined);
+    this.#cut(
+      inside,
+      outside.filter((name) => !reachable.includes(name)),
+      lastsMs,
+      mode,
+      undefined,
+    );
   }
 
   /** `outgoing`: only messages from `inside`, or only those to it; undefined: both. */

@@ -196,7 +196,9 @@ class SimulationRun {
   #hasConverged(shard: number): boolean {
     const { lastIndex } = this.#world.checks.truthOf(shard);
     return this.#world.hostsOf(shard).every(({ current }) => {
-      return current !== undefined && current.core.appliedIndex === lastIndex && current.core.log.lastIndex === lastIndex;
+      return (
+        current !== undefined && current.core.appliedIndex === lastIndex && current.core.log.lastIndex === lastIndex
+      );
     });
   }
 

@@ -1,8 +1,8 @@
 // Everything of one simulation that its parts share: time, randomness, network, machines, checkers and trace.
 
 import type { Message } from "../../durable/replication/message.ts";
-import { buildTopology, type Topology } from "../../routing/topology.ts";
 import { slotOf } from "../../routing/slots.ts";
+import { buildTopology, type Topology } from "../../routing/topology.ts";
 import { TopologyView } from "../../routing/topology-view.ts";
 import { Checks } from "./checkers/checks.ts";
 import { SimClock } from "./clock.ts";
@@ -49,7 +49,9 @@ export class World {
     this.topology = buildTopology(config.cluster);
     this.view = new TopologyView(this.topology);
     this.keys = keysOf(this.view, config);
-    this.checks = new Checks(this, (shard) => this.keys.filter((key) => this.view.ownerOf(slotOf(key)).shard === shard));
+    this.checks = new Checks(this, (shard) =>
+      this.keys.filter((key) => this.view.ownerOf(slotOf(key)).shard === shard),
+    );
     const clocks = this.random.fork("clocks");
     this.hosts = this.view.shards.flatMap((shard) =>
       shard.replicas.map((replica) => new ReplicaHost(this, shard, replica, this.drawClock(clocks))),

@@ -2,9 +2,9 @@
 // that says "durable here" has it on its disk and is not superseded; and at the end every acknowledged write is in the log.
 
 import type { Message } from "../../../durable/replication/message.ts";
+import type { WriteOperation } from "../history.ts";
 import type { Instance } from "../instance.ts";
 import type { ReplicaHost } from "../replica-host.ts";
-import type { WriteOperation } from "../history.ts";
 import type { GroundTruth } from "./ground-truth.ts";
 import type { Report } from "./report.ts";
 

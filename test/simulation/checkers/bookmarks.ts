@@ -22,7 +22,9 @@ export class BookmarkChecker {
     const isExpired = state?.expiresMs !== undefined && (clockMs ?? 0) >= state.expiresMs;
     const expected = isExpired ? undefined : state?.value;
     if (seen?.value === expected && (seen === undefined || seen.version === state?.version)) return;
-    this.#report(`a read of ${key} at ${from.index} returned ${seen?.value ?? "nothing"}, the log says ${expected ?? "nothing"}`);
+    this.#report(
+      `a read of ${key} at ${from.index} returned ${seen?.value ?? "nothing"}, the log says ${expected ?? "nothing"}`,
+    );
   }
 
   written({ key, value, result, from }: WriteOperation, truth: GroundTruth): void {

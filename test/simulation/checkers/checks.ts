@@ -3,9 +3,9 @@
 import type { ReadReply, ReadRequest, WriteReply, WriteRequest } from "../../../durable/protocol.ts";
 import type { LogEntry } from "../../../durable/replication/entry.ts";
 import type { Message } from "../../../durable/replication/message.ts";
-import { textOf } from "../values.ts";
 import type { Operation, ReadOperation, WriteOperation } from "../history.ts";
 import type { Instance } from "../instance.ts";
+import { textOf } from "../values.ts";
 import type { World } from "../world.ts";
 import { AcknowledgedWritesChecker } from "./acknowledged-writes.ts";
 import { BookmarkChecker } from "./bookmarks.ts";

@@ -4,7 +4,7 @@
 import type { LogEntry } from "../../../durable/replication/entry.ts";
 import { decodeBatch } from "../../../durable/store/codec.ts";
 import type { Mutation, Outcome } from "../../../durable/store/command.ts";
-import { Store, EMPTY_STORE_STATE } from "../../../durable/store/store.ts";
+import { EMPTY_STORE_STATE, Store } from "../../../durable/store/store.ts";
 import { slotOf } from "../../../routing/slots.ts";
 import { textOf } from "../values.ts";
 
@@ -38,6 +38,8 @@ export class GroundTruth {
   readonly #store = new Store(NOTHING_STORED, EMPTY_STORE_STATE);
   readonly #states = new Map<string, KeyState[]>();
   readonly #indexOfValue = new Map<string, number>();
+  /** Idempotency keys of deletions that were applied. */
+  readonly #deletions = new Set<string>();
   readonly #report: (message: string) => void;
 
   constructor(shard: number, keys: readonly string[], report: (message: string) => void) {
@@ -92,8 +94,10 @@ export class GroundTruth {
     if (states === undefined || last === undefined) return;
     const toIndex = Number.POSITIVE_INFINITY;
     if (!isStored) {
-      // A repeated deletion returns the remembered outcome and changes nothing.
-      if (last.value === undefined) return;
+      // A repeated deletion returns the remembered outcome and changes nothing, whatever was written in between.
+      const { idempotency } = mutation;
+      if (idempotency !== undefined && this.#deletions.has(idempotency.id)) return;
+      if (idempotency !== undefined) this.#deletions.add(idempotency.id);
       last.toIndex = index;
       states.push({ fromIndex: index, toIndex });
       return;

@@ -18,6 +18,8 @@ export class LeaderCompletenessChecker {
     if (committed === undefined) return;
     const { entry } = committed;
     if (instance.storage.content.holds(entry.index, entry.term)) return;
-    this.#report(`${instance.label} leads term ${term} without the committed entry ${entry.index} of term ${entry.term}`);
+    this.#report(
+      `${instance.label} leads term ${term} without the committed entry ${entry.index} of term ${entry.term}`,
+    );
   }
 }

@@ -17,7 +17,9 @@ export class LeaseExclusivityChecker {
     const holders = instances.filter((instance) => holdsLease(instance, nowMs));
     const [first, second] = holders;
     if (first !== undefined && second !== undefined) {
-      this.#report(`${first.label} (term ${first.core.term}) and ${second.label} (term ${second.core.term}) hold a lease`);
+      this.#report(
+        `${first.label} (term ${first.core.term}) and ${second.label} (term ${second.core.term}) hold a lease`,
+      );
     }
     const newest = truth.entries.at(-1);
     if (newest === undefined) return;

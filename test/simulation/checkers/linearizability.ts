@@ -64,7 +64,9 @@ export class LinearizabilityChecker {
     const result = checkLinearizability(history, registerModel(versionsOf(operations)));
     if (result.kind === "undecided") this.#report(`the history of ${key} is too long to be judged`);
     if (result.kind === "violation") {
-      this.#report(`the history of ${key} is not linearizable; next must be one of\n${result.blocked.map(describe).join("\n")}`);
+      this.#report(
+        `the history of ${key} is not linearizable; next must be one of\n${result.blocked.map(describe).join("\n")}`,
+      );
     }
   }
 }

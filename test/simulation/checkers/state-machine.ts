@@ -25,7 +25,9 @@ export class StateMachineChecker {
       const entry = storage.content.row(index)?.entry;
       const known = truth.at(index);
       if (entry !== undefined && known !== undefined && !isSame(known.entry, entry)) {
-        this.#report(`${instance.label} applied another entry at ${index}: term ${entry.term}, not ${known.entry.term}`);
+        this.#report(
+          `${instance.label} applied another entry at ${index}: term ${entry.term}, not ${known.entry.term}`,
+        );
       }
       if (known !== undefined) continue;
       if (entry === undefined) this.#report(`${instance.label} took over a state at ${index} that nobody has applied`);
