@@ -136,9 +136,9 @@ export class Storm {
       }
     }
     this.#world.note("network", `cut (${mode})`, inside.join(","), outgoing === undefined ? "both" : String(outgoing));
-    for (const [from, to] of links) network.cut(from, to, mode);
+    const mends = links.map(([from, to]) => network.cut(from, to, mode));
     loop.after(lastsMs, () => {
-      for (const [from, to] of links) network.mend(from, to);
+      for (const mend of mends) mend();
     });
   }
 

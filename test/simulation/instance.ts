@@ -33,17 +33,20 @@ export class Instance implements Caller {
   isZombie = false;
   /** Probability that a caller who asks for this replica is sent to this zombie, by caller. */
   readonly reachedBy = new Map<string, number>();
+  /** Units that have become durable. */
+  durableUnits = 0;
   /** Calls that it has not answered yet: told when it dies. */
   readonly openCalls = new Set<{ broken(): void }>();
   // What the checkers have seen of it.
   seenApplied: number;
+  /** Applied, but nothing that tells of it can have left yet: what is counted on may not be durable here. */
+  unpublished: { readonly entry: LogEntry | undefined; readonly index: number; readonly unit: number }[] = [];
   seenTerm = 0;
   seenRole = "";
 
   #openWrites: DiskWrite[] = [];
   #pending: Unit[] = [];
   #closedUnits = 0;
-  #durableUnits = 0;
   #lastDurableAtMs = 0;
   #held: { readonly unit: number; readonly send: () => void }[] = [];
 
@@ -60,7 +63,7 @@ export class Instance implements Caller {
     this.storage.onReplaced = () => {
       this.store = undefined;
     };
-    this.seenApplied = host.disk.checkpointIndex;
+    this.seenApplied = world.checks.appliedBefore(host);
     const random = world.random.fork(`${host.name}#${incarnation}`);
     const made = withCore(() => {
       return new ShardReplica(
@@ -93,9 +96,13 @@ export class Instance implements Caller {
   // --- Caller ---
 
   whenGateOpens(send: () => void): void {
-    const unit = this.#closedUnits + (this.#openWrites.length > 0 ? 1 : 0);
-    if (this.#durableUnits >= unit) send();
-    else this.#held.push({ unit, send });
+    if (this.durableUnits >= this.writtenUnits) send();
+    else this.#held.push({ unit: this.writtenUnits, send });
+  }
+
+  /** Units written so far, the one of the event that is running included. What is sent now waits for the last of them. */
+  get writtenUnits(): number {
+    return this.#closedUnits + (this.#openWrites.length > 0 ? 1 : 0);
   }
 
   get busyUntilMs(): number {
@@ -128,9 +135,12 @@ export class Instance implements Caller {
       host.world.loop.at(host.frozenUntilMs, () => this.#flush(unit, crashesBeforeSending, crashesAfterSending));
       return;
     }
-    this.#pending.shift();
-    for (const write of unit.writes) write(host.disk);
-    this.#durableUnits = unit.number;
+    // In order: one that waited for a thaw goes with the next one that is flushed, at the latest.
+    while (this.#pending[0] !== undefined && this.#pending[0].number <= unit.number) {
+      for (const write of this.#pending.shift()?.writes ?? []) write(host.disk);
+    }
+    this.durableUnits = Math.max(this.durableUnits, unit.number);
+    host.world.checks.flushed(this);
     if (crashesBeforeSending) {
       host.crash("after persist", this);
       return;
@@ -149,8 +159,7 @@ export class Instance implements Caller {
     this.#openWrites = [];
     this.#held = [];
     this.storage.isGone = true;
-    // What a zombie sends from here on waits for nothing: it can write nothing.
-    this.#durableUnits = this.#closedUnits;
+    // Units that were lost are never confirmed: whatever a zombie sends behind them stays behind its gate for ever.
   }
 
   die(): void {

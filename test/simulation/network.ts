@@ -34,7 +34,7 @@ export class Network {
   readonly #loop: EventLoop;
   readonly #random: SeededRandom;
   readonly #baseDelays = new Map<string, number>();
-  readonly #cuts = new Map<string, CutMode>();
+  readonly #cuts = new Map<string, { readonly mode: CutMode }>();
   readonly #cloggedUntil = new Map<string, number>();
   readonly #config: NetworkConfig;
   /** No more random losses, delays and repeats. */
@@ -49,7 +49,7 @@ export class Network {
   /** What happens to one message that leaves now. */
   fate(from: string, to: string): Fate {
     const link = linkName(from, to);
-    const cut = this.#cuts.get(link);
+    const cut = this.#cuts.get(link)?.mode;
     if (cut === "silent") return { kind: "lost" };
     if (cut === "refusing") return { kind: "refused", delayMs: REFUSAL_MS };
     const random = this.#random;
@@ -72,12 +72,14 @@ export class Network {
     return this.#random.exponential(this.#config.delayMs[1] * 4);
   }
 
-  cut(from: string, to: string, mode: CutMode): void {
-    this.#cuts.set(linkName(from, to), mode);
-  }
-
-  mend(from: string, to: string): void {
-    this.#cuts.delete(linkName(from, to));
+  /** Returns a function that mends this cut, and no later one of the same link. */
+  cut(from: string, to: string, mode: CutMode): () => void {
+    const link = linkName(from, to);
+    const cut = { mode };
+    this.#cuts.set(link, cut);
+    return () => {
+      if (this.#cuts.get(link) === cut) this.#cuts.delete(link);
+    };
   }
 
   clog(from: string, to: string, untilMs: number): void {

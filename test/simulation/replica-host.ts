@@ -30,6 +30,8 @@ export class ReplicaHost {
   downUntilMs = 0;
   /** Mean extra time that an event waits before this machine gets to it; 0: it is as fast as any. */
   slowMs = 0;
+  /** What the last instance had applied when it died, and nobody could have heard of. */
+  unpublished: Instance["unpublished"] = [];
   #incarnations = 0;
 
   constructor(world: World, shard: ShardView, view: ReplicaView, clock: SimClock) {
@@ -92,8 +94,7 @@ export class ReplicaHost {
     this.downUntilMs = Math.max(this.downUntilMs, this.world.loop.nowMs + downMs);
     if (instance === undefined || instance !== only) return;
     this.world.note(instance.label, "crashes", why);
-    this.current = undefined;
-    instance.die();
+    this.removed(instance);
   }
 
   /** Another instance takes the storage over; the old one does not notice and is reached by some callers. */
@@ -105,6 +106,8 @@ export class ReplicaHost {
     instance.isZombie = true;
     for (const [caller, probability] of reachedBy) instance.reachedBy.set(caller, probability);
     this.zombies.push(instance);
+    this.unpublished = instance.unpublished;
+    instance.unpublished = [];
     this.current = undefined;
     this.#start();
     this.world.loop.after(lifeMs, () => this.removed(instance));
@@ -125,7 +128,10 @@ export class ReplicaHost {
 
   /** The instance is over: it failed, or it was a zombie whose time was up. */
   removed(instance: Instance): void {
-    if (this.current === instance) this.current = undefined;
+    if (this.current === instance) {
+      this.current = undefined;
+      this.unpublished = instance.unpublished;
+    }
     this.zombies = this.zombies.filter((zombie) => zombie !== instance);
     instance.die();
   }

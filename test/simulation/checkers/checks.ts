@@ -5,6 +5,7 @@ import type { LogEntry } from "../../../durable/replication/entry.ts";
 import type { Message } from "../../../durable/replication/message.ts";
 import type { Operation, ReadOperation, WriteOperation } from "../history.ts";
 import type { Instance } from "../instance.ts";
+import type { ReplicaHost } from "../replica-host.ts";
 import { textOf } from "../values.ts";
 import type { World } from "../world.ts";
 import { AcknowledgedWritesChecker } from "./acknowledged-writes.ts";
@@ -89,6 +90,24 @@ export class Checks {
       const instances = this.#world.hostsOf(shard).flatMap((host) => host.instances);
       this.#leases.check(instances, this.#world.loop.nowMs, truth);
     }
+  }
+
+  /** How far an instance that starts from this disk has nothing to tell: what its checkpoint holds and is known. */
+  appliedBefore(host: ReplicaHost): number {
+    const truth = this.truthOf(host.options.shard);
+    // The last instance has stored what it had applied, and died before anybody could hear of it.
+    for (const { entry } of host.unpublished) {
+      const isStored = entry !== undefined && host.disk.holds(entry.index, entry.term);
+      const isCheckpointed = isStored && entry.index <= host.disk.checkpointIndex;
+      if (isCheckpointed && entry.index === truth.lastIndex + 1) truth.append(entry, entry.term);
+    }
+    host.unpublished = [];
+    return host.disk.checkpointIndex;
+  }
+
+  /** Something that the instance wrote has become durable; what waited for it is about to leave. */
+  flushed(instance: Instance): void {
+    this.#states.publish(instance, this.truthOf(instance.host.options.shard));
   }
 
   #noteApplied(instance: Instance, truth: GroundTruth): boolean {

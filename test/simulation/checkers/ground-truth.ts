@@ -6,6 +6,7 @@ import { decodeBatch } from "../../../durable/store/codec.ts";
 import type { Mutation, Outcome } from "../../../durable/store/command.ts";
 import { EMPTY_STORE_STATE, Store } from "../../../durable/store/store.ts";
 import { slotOf } from "../../../routing/slots.ts";
+import { applyUnseen } from "../core-probe.ts";
 import { textOf } from "../values.ts";
 
 export interface CommittedEntry {
@@ -61,7 +62,7 @@ export class GroundTruth {
   append(entry: LogEntry, committedByTerm: number): void {
     if (entry.kind === "batch") {
       const { mutations, stampMs } = decodeBatch(entry.data);
-      const outcomes = this.#store.apply({ mutations, stampMs });
+      const outcomes = applyUnseen(this.#store, { mutations, stampMs });
       mutations.forEach((mutation, position) => this.#note(entry.index, mutation, outcomes[position]));
     }
     this.entries.push({ entry, committedByTerm, stateHash: stateHash(this.#store, this.#keys) });

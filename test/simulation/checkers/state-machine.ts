@@ -23,6 +23,24 @@ export class StateMachineChecker {
     if (appliedIndex < instance.seenApplied) this.#report(`${instance.label} went back to ${appliedIndex}`);
     for (let index = instance.seenApplied + 1; index <= appliedIndex; index++) {
       const entry = storage.content.row(index)?.entry;
+      instance.unpublished.push({ entry, index, unit: instance.writtenUnits });
+    }
+    const hasPassed = Math.floor(appliedIndex / COMPARE_EVERY) > Math.floor(instance.seenApplied / COMPARE_EVERY);
+    instance.seenApplied = appliedIndex;
+    this.publish(instance, truth);
+    if (hasPassed || instance.seenTerm === 0) this.compare(instance, truth);
+  }
+
+  /**
+   * A leader applies what followers hold while its own write is still on its way to the disk. That is no commitment until
+   * its gate opens: a crash before may undo it, and nobody has heard of it.
+   */
+  publish(instance: Instance, truth: GroundTruth): void {
+    const { unpublished, core } = instance;
+    for (let first = unpublished[0]; first !== undefined; first = unpublished[0]) {
+      if (first.unit > instance.durableUnits) return;
+      unpublished.shift();
+      const { entry, index } = first;
       const known = truth.at(index);
       if (entry !== undefined && known !== undefined && !isSame(known.entry, entry)) {
         this.#report(
@@ -33,9 +51,6 @@ export class StateMachineChecker {
       if (entry === undefined) this.#report(`${instance.label} took over a state at ${index} that nobody has applied`);
       else truth.append(entry, core.term);
     }
-    const passed = Math.floor(appliedIndex / COMPARE_EVERY) > Math.floor(instance.seenApplied / COMPARE_EVERY);
-    instance.seenApplied = appliedIndex;
-    if (passed || instance.seenTerm === 0) this.compare(instance, truth);
   }
 
   compare(instance: Instance, truth: GroundTruth): void {
