@@ -31,7 +31,12 @@ import {
   type WriteRequest,
 } from "./protocol.ts";
 import { ReadQueue } from "./read-queue.ts";
-import { CLOCK_DRIFT_MAX, DEFAULT_LIMITS, type ReplicationConfig } from "./replication/config.ts";
+import {
+  CLOCK_DRIFT_MAX,
+  DEFAULT_LIMITS,
+  type ReplicationConfig,
+  type ReplicationLimits,
+} from "./replication/config.ts";
 import type { LogEntry } from "./replication/entry.ts";
 import type { Message } from "./replication/message.ts";
 import { Replica } from "./replication/replica.ts";
@@ -61,6 +66,8 @@ export interface ShardReplicaOptions {
   readonly timing: ReplicaTiming;
   readonly random: () => number;
   readonly checkpoints?: CheckpointLimits | undefined;
+  /** Where they differ from the defaults. */
+  readonly limits?: Partial<ReplicationLimits> | undefined;
 }
 
 export interface ShardReplicaPorts {
@@ -132,6 +139,7 @@ export class ShardReplica {
     const { storage, transport, timers } = ports;
     const config: ReplicationConfig = {
       ...DEFAULT_LIMITS,
+      ...options.limits,
       ...options.timing,
       id: memberId(options),
       random: options.random,

@@ -43,12 +43,17 @@ export const DEFAULT_TIMING = {
   quiesceAfterMs: 5_000,
 } as const;
 
-export const DEFAULT_LIMITS = {
+export type ReplicationLimits = Pick<
+  ReplicationConfig,
+  "appendsInFlightMax" | "appendBytesMax" | "uncommittedBytesMax" | "logCacheBytesMax"
+>;
+
+export const DEFAULT_LIMITS: ReplicationLimits = {
   appendsInFlightMax: 8,
   appendBytesMax: 4 * 1024 * 1024,
   uncommittedBytesMax: 16 * 1024 * 1024,
   logCacheBytesMax: 4 * 1024 * 1024,
-} as const;
+};
 
 /** When several followers know that the leader is gone, they campaign one after the other, not into each other. */
 export const CAMPAIGN_STAGGER_MS = 40;

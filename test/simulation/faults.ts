@@ -101,12 +101,9 @@ export class Storm {
 
   /** Two sides that do not hear each other; each edge is on one of them or, with luck, on both. */
   #partition(lastsMs: number): void {
-    const machines = this.#random.shuffled(this.#machines());
-    const sides = this.#random.chance(0.5)
-      ? [[this.#victim().name], machines]
-      : [machines.slice(0, 1 + this.#random.below(machines.length - 1)), machines];
-    const [inside = [], all = []] = sides;
-    const outside = all.filter((name) => !inside.includes(name));
+    const machines = this.#machines();
+    const inside = this.#oneSide(machines);
+    const outside = machines.filter((name) => !inside.includes(name));
     const reachable = this.#random.chance(0.5) ? outside.filter((name) => name.startsWith("edge")) : [];
     const mode = this.#random.pick<CutMode>(["silent", "refusing"]);
     this.#cut(
@@ -116,6 +113,22 @@ export class Storm {
       mode,
       undefined,
     );
+  }
+
+  #oneSide(machines: readonly string[]): readonly string[] {
+    const random = this.#random;
+    const victim = this.#victim();
+    const group = this.#world.hostsOf(victim.options.shard);
+    const others = random.shuffled(group.filter((host) => host !== victim)).map(({ name }) => name);
+    switch (random.below(3)) {
+      case 0:
+        return [victim.name];
+      case 1:
+        // The largest minority: in a group of five, a leader with one follower.
+        return [victim.name, ...others.slice(0, Math.ceil(group.length / 2) - 2)];
+      default:
+        return random.shuffled(machines).slice(0, 1 + random.below(machines.length - 1));
+    }
   }
 
   /** `outgoing`: only messages from `inside`, or only those to it; undefined: both. */

@@ -48,6 +48,7 @@ export class Instance implements Caller {
   #pending: Unit[] = [];
   #closedUnits = 0;
   #lastDurableAtMs = 0;
+  #lastVote = "";
   #held: { readonly unit: number; readonly send: () => void }[] = [];
 
   constructor(host: ReplicaHost, incarnation: number) {
@@ -64,15 +65,11 @@ export class Instance implements Caller {
       this.store = undefined;
     };
     this.seenApplied = world.checks.appliedBefore(host);
+    const { timing, checkpoints, limits } = world.config;
     const random = world.random.fork(`${host.name}#${incarnation}`);
     const made = withCore(() => {
       return new ShardReplica(
-        {
-          ...host.options,
-          timing: world.config.timing,
-          random: () => random.next(),
-          checkpoints: world.config.checkpoints,
-        },
+        { ...host.options, timing, checkpoints, limits, random: () => random.next() },
         {
           storage: this.storage,
           transport: this.#transport(),
@@ -123,9 +120,18 @@ export class Instance implements Caller {
     this.#openWrites = [];
     this.#pending.push(unit);
     this.#lastDurableAtMs = Math.max(this.#lastDurableAtMs, world.loop.nowMs + world.flushDelayMs());
-    const crash = world.crashAroundPersist();
+    const crash = world.crashAroundPersist(this.#hasVoted());
     if (crash === "before") world.loop.after(0, () => this.host.crash("before persist", this));
     world.loop.at(this.#lastDurableAtMs, () => this.#flush(unit, crash === "between", crash === "after"));
+  }
+
+  /** Whether term or vote have changed since this was asked last. */
+  #hasVoted(): boolean {
+    const { term, vote } = this.storage.hardState;
+    const now = `${term} ${vote}`;
+    const hasChanged = now !== this.#lastVote;
+    this.#lastVote = now;
+    return hasChanged;
   }
 
   #flush(unit: Unit, crashesBeforeSending: boolean, crashesAfterSending: boolean): void {

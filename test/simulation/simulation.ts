@@ -70,6 +70,9 @@ class SimulationRun {
   async run(): Promise<SimulationResult> {
     try {
       await this.#phases();
+    } catch (error) {
+      // Whatever an event throws is as broken as a promise that a checker sees broken.
+      this.#world.checks.report("invariants", error instanceof Error ? (error.stack ?? error.message) : String(error));
     } finally {
       this.#world.dispose();
     }
@@ -96,6 +99,7 @@ class SimulationRun {
     const { loop, checks } = this.#world;
     for (const client of this.#clients) client.start();
     this.#storm.begin();
+    this.#comeInBursts();
     await loop.run(this.#config.stormMs);
     if (this.#hasFailed) return;
     this.#healMajority();
@@ -105,6 +109,21 @@ class SimulationRun {
     await this.#demandConvergence();
     if (this.#hasFailed) return;
     checks.finished(this.#history);
+  }
+
+  /** A group that nobody asks goes to sleep; the worst moments to come back are around that. */
+  #comeInBursts(): void {
+    const { loop, config } = this.#world;
+    const { burstMs, timing } = config;
+    if (burstMs === undefined) return;
+    const random = this.#world.random.fork("bursts");
+    const burst = (): void => {
+      if (!this.#world.isStormy) return;
+      const silentMs = timing.quiesceAfterMs + random.between(-100, 500);
+      for (const client of this.#clients) client.pausedUntilMs = loop.nowMs + silentMs;
+      loop.after(silentMs + random.exponential(burstMs), burst);
+    };
+    loop.after(random.exponential(burstMs), burst);
   }
 
   /** The minority stays out of reach, for everybody. */

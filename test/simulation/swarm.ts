@@ -2,7 +2,7 @@
 // are (swarm testing), because some bugs show only where some faults are absent.
 
 import type { CheckpointLimits } from "../../durable/checkpoint-limits.ts";
-import { DEFAULT_TIMING } from "../../durable/replication/config.ts";
+import { DEFAULT_TIMING, type ReplicationLimits } from "../../durable/replication/config.ts";
 import type { ReplicaTiming } from "../../durable/shard-replica.ts";
 import type { ClusterConfig } from "../../routing/cluster-config.ts";
 import type { Region } from "../../routing/region.ts";
@@ -39,6 +39,9 @@ export interface SwarmConfig {
   readonly stormMs: number;
   readonly timing: ReplicaTiming;
   readonly checkpoints: CheckpointLimits;
+  readonly limits: Partial<ReplicationLimits>;
+  /** Clients come in bursts of this mean length, and are silent in between for about as long as a group stays awake. */
+  readonly burstMs?: number | undefined;
   readonly clockOffsetMs: number;
   /** Largest difference of a clock's rate from 1. */
   readonly clockDrift: number;
@@ -48,6 +51,8 @@ export interface SwarmConfig {
     readonly slowFlushProbability: number;
     readonly slowFlushMsMax: number;
     readonly crashProbability: number;
+    /** The same for what changes term or vote. */
+    readonly crashAtVoteProbability: number;
   };
   /** Mean time between two faults of the kind; absent: the kind does not occur. */
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
@@ -84,6 +89,8 @@ export function drawSwarm(seed: number | string): SwarmConfig {
     stormMs: random.between(6_000, 16_000),
     timing: { ...DEFAULT_TIMING, quiesceAfterMs: random.pick([700, 2_000, DEFAULT_TIMING.quiesceAfterMs]) },
     checkpoints: drawCheckpoints(random),
+    limits: drawLimits(random),
+    burstMs: random.chance(0.3) ? random.logarithmic(100, 1_500) : undefined,
     clockOffsetMs: random.pick([0, 50, 5_000]),
     clockDrift: random.pick([0, CLOCK_DRIFT / 4, CLOCK_DRIFT]),
     network: {
@@ -99,7 +106,8 @@ export function drawSwarm(seed: number | string): SwarmConfig {
       flushMs: random.logarithmic(0.2, 10),
       slowFlushProbability: random.chance(0.5) ? 0.02 : 0,
       slowFlushMsMax: random.logarithmic(20, 800),
-      crashProbability: random.chance(0.4) ? random.logarithmic(0.0005, 0.01) : 0,
+      crashProbability: random.chance(0.4) ? random.logarithmic(0.0005, 0.02) : 0,
+      crashAtVoteProbability: random.chance(0.3) ? random.between(0, 0.3) : 0,
     },
     faults: drawFaults(random),
     faultMsMax: random.logarithmic(300, 4_000),
@@ -114,6 +122,16 @@ function drawCheckpoints(random: SeededRandom): CheckpointLimits {
     logBytes: random.logarithmic(1_000, 30_000),
     entriesKept: random.pick([0, 3, 20, 100]),
     snapshotHoldBytes: 4_000_000,
+  };
+}
+
+/** Tiny windows, so that logs travel entry by entry and are read back from storage. */
+function drawLimits(random: SeededRandom): Partial<ReplicationLimits> {
+  return {
+    ...(random.chance(0.3) ? { appendsInFlightMax: 1 + random.below(3) } : {}),
+    ...(random.chance(0.3) ? { appendBytesMax: random.pick([1, 200]) } : {}),
+    ...(random.chance(0.2) ? { uncommittedBytesMax: random.logarithmic(50, 2_000) } : {}),
+    ...(random.chance(0.3) ? { logCacheBytesMax: random.pick([0, 300]) } : {}),
   };
 }
 

@@ -123,8 +123,10 @@ export class World {
   }
 
   /** Whether the machine dies around a flush: before it, between it and what it lets go, or right after that. */
-  crashAroundPersist(): "before" | "between" | "after" | undefined {
-    if (!this.isStormy || !this.#diskRandom.chance(this.config.disk.crashProbability)) return undefined;
+  crashAroundPersist(hasVote: boolean): "before" | "between" | "after" | undefined {
+    const { crashProbability, crashAtVoteProbability } = this.config.disk;
+    const probability = hasVote ? Math.max(crashProbability, crashAtVoteProbability) : crashProbability;
+    if (!this.isStormy || !this.#diskRandom.chance(probability)) return undefined;
     return this.#diskRandom.pick(["before", "between", "after"]);
   }
 

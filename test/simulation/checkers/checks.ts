@@ -66,6 +66,8 @@ export class Checks {
   messageLeft(by: Instance, message: Message): void {
     this.#elections.messageLeft(by, message);
     this.#acknowledged.messageLeft(by, message);
+    // Its clock is the shard's from here on, whatever becomes of the sender.
+    if (message.kind === "append") this.#expiry.leads(by.host.options.shard, by.host);
   }
 
   /** An event of the instance is over, and everything that it set in motion. */
@@ -84,7 +86,6 @@ export class Checks {
     if (hasChanged && core.role === "leader") {
       this.#elections.leads(instance);
       this.#completeness.leads(instance, truth);
-      this.#expiry.leads(shard, instance.host);
     }
     if (hasGrown || core.role === "leader") {
       const instances = this.#world.hostsOf(shard).flatMap((host) => host.instances);

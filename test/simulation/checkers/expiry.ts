@@ -1,7 +1,6 @@
 // Nothing expires early, and nothing is served after its time: by the shard's clock, which is never ahead of the clocks of
 // the replicas that have led it.
 
-import { CLOCK_DRIFT_MAX } from "../../../durable/replication/config.ts";
 import type { ReadOperation } from "../history.ts";
 import type { ReplicaHost } from "../replica-host.ts";
 import type { Report } from "./report.ts";
@@ -28,9 +27,7 @@ export class ExpiryChecker {
     const leaders = [...(this.#leaders.get(shard) ?? [])];
     if (leaders.length === 0) return;
     const latestMs = Math.max(...leaders.map(({ clock }) => clock.at(nowMs)));
-    // A follower carries the leader's clock on at its own rate for as long as it hears nothing.
-    const toleranceMs = TOLERANCE_MS + CLOCK_DRIFT_MAX * nowMs;
-    if (clockMs <= latestMs + toleranceMs) return;
+    if (clockMs <= latestMs + TOLERANCE_MS) return;
     this.#report(`${by} says it is ${clockMs - latestMs} ms later than any leader's clock shows`);
   }
 

@@ -63,7 +63,7 @@ export class GroundTruth {
     if (entry.kind === "batch") {
       const { mutations, stampMs } = decodeBatch(entry.data);
       const outcomes = applyUnseen(this.#store, { mutations, stampMs });
-      mutations.forEach((mutation, position) => this.#note(entry.index, mutation, outcomes[position]));
+      for (const [position, mutation] of mutations.entries()) this.#note(entry.index, mutation, outcomes[position]);
     }
     this.entries.push({ entry, committedByTerm, stateHash: stateHash(this.#store, this.#keys) });
   }

@@ -12,19 +12,19 @@ interface Register {
   readonly value: string | undefined;
 }
 
-/** `valueOf`: the value that a version stands for, as far as anybody has seen it. */
-export function registerModel(valueOf: ReadonlyMap<number, string>): Model<Register, Operation> {
+/** `resultOf`: the value that a version stands for, as far as anybody has seen it. */
+export function registerModel(resultOf: ReadonlyMap<number, string>): Model<Register, Operation> {
   return {
     initial: { value: undefined },
     keyOf: ({ value }) => value ?? "",
-    step: (state, operation) => stepRegister(state, operation, valueOf),
+    step: (state, operation) => stepRegister(state, operation, resultOf),
   };
 }
 
 function stepRegister(
   state: Register,
   operation: Operation,
-  valueOf: ReadonlyMap<number, string>,
+  resultOf: ReadonlyMap<number, string>,
 ): Register | undefined {
   if (operation.kind === "read") return operation.seen?.value === state.value ? state : undefined;
   const { kind, value, expected, result } = operation;
@@ -35,7 +35,7 @@ function stepRegister(
   if (result.kind === "precondition_failed") {
     if (isAllowed) return undefined;
     if (result.version === undefined) return state.value === undefined ? state : undefined;
-    const seen = valueOf.get(result.version);
+    const seen = resultOf.get(result.version);
     return state.value !== undefined && (seen === undefined || seen === state.value) ? state : undefined;
   }
   if (!isAllowed) return undefined;
@@ -87,13 +87,13 @@ function timed(operation: Operation): TimedOperation<Operation> {
 }
 
 function versionsOf(operations: readonly Operation[]): ReadonlyMap<number, string> {
-  const valueOf = new Map<number, string>();
+  const resultOf = new Map<number, string>();
   for (const operation of operations) {
     if (operation.kind === "read") {
-      if (operation.seen !== undefined) valueOf.set(operation.seen.version, operation.seen.value);
+      if (operation.seen !== undefined) resultOf.set(operation.seen.version, operation.seen.value);
     } else if (operation.result?.kind === "stored" && operation.value !== undefined) {
-      valueOf.set(operation.result.version, operation.value);
+      resultOf.set(operation.result.version, operation.value);
     }
   }
-  return valueOf;
+  return resultOf;
 }

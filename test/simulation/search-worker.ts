@@ -1,0 +1,24 @@
+// A thread that simulates the seeds it is given, one after the other, with a known mistake in the code if asked to.
+
+import { parentPort, workerData } from "node:worker_threads";
+import { loadMutated, type Mutant } from "./mutate.ts";
+
+export interface SeedReport {
+  readonly seed: number;
+  readonly violations: readonly { readonly checker: string; readonly message: string; readonly atMs: number }[];
+  readonly groupMs: number;
+  readonly simulatedMs: number;
+  readonly operations: number;
+  readonly traceHash: string;
+}
+
+const { mutant } = workerData as { readonly mutant?: Mutant };
+if (mutant !== undefined) loadMutated(mutant);
+// Only now: what it imports is the code under test.
+const { simulate } = await import("./simulation.ts");
+
+parentPort?.on("message", async (seed: number) => {
+  const { violations, groupMs, simulatedMs, operations, traceHash } = await simulate(seed);
+  const report: SeedReport = { seed, violations, groupMs, simulatedMs, operations, traceHash };
+  parentPort?.postMessage(report);
+});
