@@ -445,3 +445,16 @@ describe("leadership transfer", () => {
     expect(group.node("c").core).toMatchObject({ role: "follower", term: 1 });
   });
 });
+
+describe("a restarted replica with a client waiting", () => {
+  test("campaigns as soon as the promise of its earlier instance has ended, without waiting for silence", () => {
+    const group = new CoreGroup();
+    group.elect("a");
+    const node = group.node("b");
+    node.restart();
+    node.act((core, nowMs) => core.wake(nowMs));
+    const waitMs = node.core.electionDeadlineMs - group.nowMs;
+    expect(waitMs).toBeGreaterThanOrEqual(T.leaseMs);
+    expect(waitMs).toBeLessThan(T.electionMinMs);
+  });
+});
