@@ -36,8 +36,8 @@ const ELECTIONS: readonly Mutant[] = [
     name: "votes-during-lease",
     mistake: "a follower votes while a lease that it granted may live",
     file: ELECTION,
-    find: "const promised = message.transfer ? 0 : promiseRemainingMs(replica);",
-    replace: "const promised = 0;",
+    find: "const promisedMs = Math.max(0, replica.promiseUntilMs - replica.nowMs);",
+    replace: "const promisedMs = 0;",
   },
   {
     name: "promise-forgotten-at-restart",

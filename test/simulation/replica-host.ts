@@ -91,8 +91,9 @@ export class ReplicaHost {
   /** The instance loses its memory and what was not durable. `only`: nothing happens if another one runs by now. */
   crash(why: string, only: Instance | undefined = this.current, downMs = 0): void {
     const instance = this.current;
+    if (instance !== only) return;
     this.downUntilMs = Math.max(this.downUntilMs, this.world.loop.nowMs + downMs);
-    if (instance === undefined || instance !== only) return;
+    if (instance === undefined) return;
     this.world.note(instance.label, "crashes", why);
     this.removed(instance);
   }

@@ -56,6 +56,10 @@ export interface SwarmConfig {
   };
   /** Mean time between two faults of the kind; absent: the kind does not occur. */
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
+  /** Probability that a new leader dies at once, which is when the hardest rules of the log are needed. */
+  readonly leaderCrashProbability: number;
+  /** Probability that a candidate goes mute once its requests have left: it may lead, and nobody hears what it appends. */
+  readonly muteCandidateProbability: number;
   /** Longest time that a fault lasts. */
   readonly faultMsMax: number;
   /** Replica numbers that send fields of a newer protocol. */
@@ -110,6 +114,8 @@ export function drawSwarm(seed: number | string): SwarmConfig {
       crashAtVoteProbability: random.chance(0.3) ? random.between(0, 0.3) : 0,
     },
     faults: drawFaults(random),
+    leaderCrashProbability: random.chance(0.25) ? random.between(0.2, 0.9) : 0,
+    muteCandidateProbability: random.chance(0.25) ? random.between(0.2, 0.7) : 0,
     faultMsMax: random.logarithmic(300, 4_000),
     newerReplicas: random.chance(0.3) ? [random.below(replicas)] : [],
   };

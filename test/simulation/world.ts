@@ -16,6 +16,9 @@ import { Rpc } from "./rpc.ts";
 import type { SwarmConfig } from "./swarm.ts";
 import type { Trace, TracePart } from "./trace.ts";
 
+/** Mean life of a new leader that is to die at once: about as long as its first messages travel. */
+const LEADER_LIFE_MS = 30;
+
 export class World {
   readonly config: SwarmConfig;
   readonly loop = new EventLoop();
@@ -128,6 +131,28 @@ export class World {
     const probability = hasVote ? Math.max(crashProbability, crashAtVoteProbability) : crashProbability;
     if (!this.isStormy || !this.#diskRandom.chance(probability)) return undefined;
     return this.#diskRandom.pick(["before", "between", "after"]);
+  }
+
+  /** Somebody has just won an election; how long it lives is drawn here. */
+  onLeader(instance: Instance): void {
+    if (!this.isStormy || !this.faultRandom.chance(this.config.leaderCrashProbability)) return;
+    const livesMs = this.faultRandom.exponential(LEADER_LIFE_MS);
+    const downMs = this.faultRandom.between(0, this.config.faultMsMax);
+    this.loop.after(livesMs, () => instance.host.crash("new leader killed", instance, downMs));
+  }
+
+  /** Somebody has just asked for votes; whether its next messages get out is drawn here. */
+  onCandidate(instance: Instance): void {
+    const random = this.faultRandom;
+    if (!this.isStormy || !random.chance(this.config.muteCandidateProbability)) return;
+    const { host } = instance;
+    const peers = this.hostsOf(host.options.shard).filter((peer) => peer !== host);
+    this.loop.after(0, () => {
+      const mends = peers.map(({ name }) => this.network.cut(host.name, name, "silent"));
+      this.loop.after(random.between(0, this.config.faultMsMax), () => {
+        for (const mend of mends) mend();
+      });
+    });
   }
 
   timerLatenessMs(): number {

@@ -83,9 +83,11 @@ export class Checks {
     instance.seenRole = core.role;
     instance.seenTerm = core.term;
     if (hasChanged) this.#world.note(instance.label, core.role, core.term, core.commitIndex, core.log.lastIndex);
+    if (hasChanged && core.role === "candidate") this.#world.onCandidate(instance);
     if (hasChanged && core.role === "leader") {
       this.#elections.leads(instance);
       this.#completeness.leads(instance, truth);
+      this.#world.onLeader(instance);
     }
     if (hasGrown || core.role === "leader") {
       const instances = this.#world.hostsOf(shard).flatMap((host) => host.instances);
