@@ -23,8 +23,9 @@ import type {
   WriteReply,
   WriteRequest,
 } from "./protocol.ts";
+import { memberId } from "./replica-context.ts";
 import type { Message } from "./replication/message.ts";
-import { memberId, ShardReplica } from "./shard-replica.ts";
+import { ShardReplica } from "./shard-replica.ts";
 import { parseTiming, type TimingVariables } from "./timing-config.ts";
 
 export type ReplicaEnv = ReplicaBindings & {

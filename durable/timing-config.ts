@@ -1,7 +1,7 @@
 // Timing of the replication, from the deployment's variables. The defaults suit replicas up to about 200 ms apart.
 
+import type { ReplicaTiming } from "./replica-context.ts";
 import { DEFAULT_TIMING } from "./replication/config.ts";
-import type { ReplicaTiming } from "./shard-replica.ts";
 
 export interface TimingVariables {
   readonly HALO_HEARTBEAT_MS?: string;

@@ -1,5 +1,5 @@
-// `npm test`: everything that must hold, in one go: format and lint, types and purity fence, unit, workerd and
-// multi-process tests. Goes on after a failure, so that one run tells all.
+// `npm test`: everything that must hold, in one go: format and lint, types and purity fence, unit, simulation,
+// workerd and multi-process tests. Goes on after a failure, so that one run tells all.
 // Ends with the plain line "N passed, N failed"; the exit status is 0 only if nothing failed.
 
 import { spawn } from "node:child_process";
@@ -23,7 +23,7 @@ const steps: readonly Step[] = [
   command("types: purity fence", "tsc", ["-p", "tsconfig.pure.json"]),
   command("types: Node", "tsc", ["-p", "tsconfig.node.json"]),
   command("types: tests in workerd", "tsc", ["-p", "tsconfig.workerd-tests.json"]),
-  vitest("unit", "workerd"),
+  vitest("unit", "simulation", "workerd"),
   vitest("cluster"),
 ];
 

@@ -141,6 +141,19 @@ export class Replica {
     );
   }
 
+  /**
+   * The first entry that some member may still have to be sent from the log; infinite where this replica does not lead.
+   * A member that has not answered for longer than any election takes is left out: it must not keep the log.
+   */
+  get lowestIndexNeeded(): number {
+    let lowest = Number.POSITIVE_INFINITY;
+    for (const { state, next, ackedSentAtMs } of this.leaderState?.progress.values() ?? []) {
+      const isAnswering = this.nowMs - ackedSentAtMs < this.config.electionMaxMs;
+      if (isAnswering && state !== "snapshot") lowest = Math.min(lowest, next);
+    }
+    return lowest;
+  }
+
   /** When tick() wants to be called next; infinite while asleep. */
   get nextDeadlineMs(): number {
     if (this.asleep) return Number.POSITIVE_INFINITY;

@@ -9,6 +9,8 @@ const LEADER = "durable/replication/leader.ts";
 const REPLICA = "durable/replication/replica.ts";
 const DRIVER = "durable/driver.ts";
 const SHARD_REPLICA = "durable/shard-replica.ts";
+const REPLICA_CONTEXT = "durable/replica-context.ts";
+const READ_PATH = "durable/read-path.ts";
 
 const ELECTIONS: readonly Mutant[] = [
   {
@@ -172,15 +174,15 @@ const CLIENTS: readonly Mutant[] = [
   {
     name: "bookmark-of-uncommitted-index",
     mistake: "the bookmark says the end of the log, not what is applied",
-    file: SHARD_REPLICA,
-    find: "term: this.#core.term, index: this.#core.appliedIndex };",
-    replace: "term: this.#core.term, index: this.#core.log.lastIndex };",
+    file: REPLICA_CONTEXT,
+    find: "term: this.core.term, index: this.core.appliedIndex };",
+    replace: "term: this.core.term, index: this.core.log.lastIndex };",
   },
   {
     name: "session-ignores-bookmark",
     mistake: "a session read does not wait for its bookmark",
-    file: SHARD_REPLICA,
-    find: 'if (this.#core.appliedIndex >= after) return this.#answer(request, "session", nowMs);',
+    file: READ_PATH,
+    find: 'if (core.appliedIndex >= after) return this.#answer(request, "session", nowMs);',
     replace: 'if (after >= 0) return this.#answer(request, "session", nowMs);',
   },
   {
@@ -200,10 +202,9 @@ const CLIENTS: readonly Mutant[] = [
   {
     name: "expiry-by-own-clock",
     mistake: "a follower expires entries by its own clock",
-    file: SHARD_REPLICA,
-    find: "if (leaderClock === undefined) return this.#store.clockMs;",
-    replace:
-      "if (nowMs > 0) return Math.max(nowMs, this.#store.clockMs);\n    if (leaderClock === undefined) return 0;",
+    file: REPLICA_CONTEXT,
+    find: "if (leaderClock === undefined) return this.store.clockMs;",
+    replace: "if (nowMs > 0) return Math.max(nowMs, this.store.clockMs);\n    if (leaderClock === undefined) return 0;",
   },
   {
     name: "idempotency-forgotten-at-checkpoint",

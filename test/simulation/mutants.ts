@@ -9,7 +9,7 @@ import type { Mutant } from "./mutate.ts";
 import { search } from "./search.ts";
 
 /** Runs in which each mistake must be noticed. */
-export const BUDGET_RUNS = 1_500;
+export const BUDGET_RUNS = 3_000;
 
 interface Row {
   readonly mutant: string;

@@ -2,7 +2,7 @@
 // a crash starts the next instance, as the platform does; an instance that was superseded may run on as a zombie.
 
 import { Ownership } from "../../durable/ownership.ts";
-import { memberId } from "../../durable/shard-replica.ts";
+import { memberId } from "../../durable/replica-context.ts";
 import type { ReplicaView, ShardView } from "../../routing/topology-view.ts";
 import type { SimClock } from "./clock.ts";
 import { DiskContent } from "./disk.ts";

@@ -2,8 +2,8 @@
 // are (swarm testing), because some bugs show only where some faults are absent.
 
 import type { CheckpointLimits } from "../../durable/checkpoint-limits.ts";
+import type { ReplicaTiming } from "../../durable/replica-context.ts";
 import { DEFAULT_TIMING, type ReplicationLimits } from "../../durable/replication/config.ts";
-import type { ReplicaTiming } from "../../durable/shard-replica.ts";
 import type { ClusterConfig } from "../../routing/cluster-config.ts";
 import type { Region } from "../../routing/region.ts";
 import type { NetworkConfig } from "./network.ts";

@@ -64,6 +64,13 @@ export class Trace {
   }
 }
 
+/** One hash for the traces of several runs, in their order. */
+export function combinedHash(hashes: readonly string[]): string {
+  const trace = new Trace({ keepsText: false });
+  for (const hash of hashes) trace.note(0, "", hash);
+  return trace.hash;
+}
+
 function show(part: TracePart): string {
   if (part === undefined) return "-";
   return typeof part === "number" && !Number.isInteger(part) ? part.toFixed(3) : String(part);

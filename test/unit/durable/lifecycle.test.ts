@@ -120,11 +120,17 @@ describe("checkpoints", () => {
   });
 });
 
+/** Down for so long that the log is not kept for it any more. */
+async function loseForGood(group: ShardGroup, number: number): Promise<void> {
+  group.host(number).crash();
+  await group.clock.pass(T.electionMaxMs);
+}
+
 describe("snapshots", () => {
   test("a follower that missed the compaction catches up in several parts while writes go on", async () => {
     const group = new ShardGroup(3, SMALL);
     const leader = await group.lead(0);
-    group.host(2).crash();
+    await loseForGood(group, 2);
     await putMany(group, leader, 0, 100);
     const { snapshots_sent: refused = 0 } = leader.replica.status().counters;
     group.host(2).restart();
@@ -144,7 +150,7 @@ describe("snapshots", () => {
   test("a stream whose checkpoint is replaced ends and begins again, so that no snapshot mixes two states", async () => {
     const group = new ShardGroup(3, { ...SMALL, snapshotHoldBytes: 0 });
     const leader = await group.lead(0);
-    group.host(2).crash();
+    await loseForGood(group, 2);
     await putMany(group, leader, 0, 100);
     const { snapshots_sent: refused = 0 } = leader.replica.status().counters;
     group.host(2).restart();
@@ -169,7 +175,7 @@ describe("snapshots", () => {
   test("what came by snapshot is durable: the follower restarts from it and can lead", async () => {
     const group = new ShardGroup(3, SMALL);
     const leader = await group.lead(0);
-    group.host(2).crash();
+    await loseForGood(group, 2);
     await putMany(group, leader, 0, 40);
     group.host(2).restart();
     await group.clock.when(() => group.host(2).replica.status().counters.snapshots_installed === 1);
@@ -186,7 +192,7 @@ describe("snapshots", () => {
   test("a part that is never answered is given up, and the stream begins again", async () => {
     const group = new ShardGroup(3, SMALL);
     const leader = await group.lead(0);
-    group.host(2).crash();
+    await loseForGood(group, 2);
     await putMany(group, leader, 0, 40);
     group.host(2).restart();
     await group.clock.when(() => group.network.calls.filter(({ kind }) => kind === "snapshot").length === 2);
@@ -204,7 +210,7 @@ describe("snapshots", () => {
   test("a refused stream is not begun again in a loop", async () => {
     const group = new ShardGroup(3, SMALL);
     const leader = await group.lead(0);
-    group.host(2).crash();
+    await loseForGood(group, 2);
     await putMany(group, leader, 0, 40);
     const before = group.network.calls.length;
     await group.clock.pass(1_000);

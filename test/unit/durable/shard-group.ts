@@ -10,9 +10,10 @@ import {
   type WriteReply,
   type WriteRequest,
 } from "../../../durable/protocol.ts";
+import { memberId, type ShardReplicaOptions } from "../../../durable/replica-context.ts";
 import { DEFAULT_TIMING } from "../../../durable/replication/config.ts";
 import type { Message } from "../../../durable/replication/message.ts";
-import { memberId, ShardReplica, type ShardReplicaOptions } from "../../../durable/shard-replica.ts";
+import { ShardReplica } from "../../../durable/shard-replica.ts";
 import type { Mutation } from "../../../durable/store/command.ts";
 import { replicaName } from "../../../routing/replica-name.ts";
 import { slotOf } from "../../../routing/slots.ts";

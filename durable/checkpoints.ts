@@ -1,0 +1,117 @@
+// Checkpoints, log compaction and snapshots of one replica: when the store is written to its tables, how much log is kept
+// behind it, and how a member that fell too far back gets the tables whole. Platform-free.
+
+import { CHECKPOINT_STAGGER, type CheckpointLimits, DEFAULT_CHECKPOINT_LIMITS } from "./checkpoint-limits.ts";
+import type { SnapshotPart, SnapshotPartReply } from "./ports.ts";
+import type { ReplicaContext } from "./replica-context.ts";
+import { SnapshotReceiver, streamSnapshot } from "./snapshot-stream.ts";
+import { Store } from "./store/store.ts";
+
+export class Checkpoints {
+  readonly #context: ReplicaContext;
+  readonly #limits: CheckpointLimits;
+  readonly #receiver: SnapshotReceiver;
+  /** A snapshot up to this index has replaced log and store. */
+  readonly #onInstalled: (index: number) => void;
+  #isDue = false;
+  /** Log that the newest checkpoint left behind: entries kept for followers are no reason for another one. */
+  #logBytesKept = 0;
+  #streams = 0;
+
+  constructor(context: ReplicaContext, onInstalled: (index: number) => void) {
+    this.#context = context;
+    this.#limits = context.options.checkpoints ?? DEFAULT_CHECKPOINT_LIMITS;
+    this.#receiver = new SnapshotReceiver(context.ports.storage);
+    this.#onInstalled = onInstalled;
+  }
+
+  /** At the end of a turn. */
+  maybeSchedule(): void {
+    if (this.#isDue) return;
+    const { core, options, ports, store } = this.#context;
+    const { storage, timers } = ports;
+    const limits = this.#limits;
+    const { dirtyKeys, dirtyBytes } = store;
+    const newLogBytes = storage.logBytes - this.#logBytesKept;
+    const patience = 1 + CHECKPOINT_STAGGER * options.replica;
+    const isDue =
+      dirtyKeys >= limits.dirtyKeys * patience ||
+      dirtyBytes >= limits.dirtyBytes ||
+      (newLogBytes >= limits.logBytes && core.appliedIndex > storage.checkpointIndex);
+    if (!isDue) return;
+    if (this.#streams > 0 && Math.max(dirtyBytes, newLogBytes) < limits.snapshotHoldBytes) return;
+    this.#isDue = true;
+    // In a turn of its own: answers that are about to leave must not wait for the checkpoint's flush.
+    timers.after(0, () => this.#take());
+  }
+
+  #take(): void {
+    this.#isDue = false;
+    const { core, counters, driver, ports } = this.#context;
+    driver.backgroundTurn(() => {
+      const { storage } = ports;
+      const { store } = this.#context;
+      storage.saveCheckpoint(store.checkpointDelta(), core.appliedIndex);
+      store.markCheckpointed();
+      counters.checkpoints++;
+      // A member that has just got a snapshot needs what came after it, or it would need another snapshot for ever; one that
+      // answers but stays far behind must not keep the log without bound.
+      const neededFrom = storage.logBytes < this.#limits.logBytes ? core.lowestIndexNeeded : Number.POSITIVE_INFINITY;
+      const compactTo = Math.min(core.appliedIndex - this.#limits.entriesKept, neededFrom - 1);
+      if (compactTo >= core.log.firstIndex) {
+        core.compactTo(compactTo);
+        storage.compactLog(core.log.snapshot);
+      }
+      this.#logBytesKept = storage.logBytes;
+    });
+  }
+
+  /** Streams the checkpoint to a member whose log position is compacted away. */
+  sendSnapshot(to: string): void {
+    const { core, counters, driver, ports } = this.#context;
+    const { storage, transport, timers } = ports;
+    const { term } = core;
+    const index = storage.checkpointIndex;
+    const indexTerm = core.log.term(index);
+    if (indexTerm === undefined) throw new Error("halo: the checkpoint's term is in the log or at its start");
+    const meta = { index, term: indexTerm, membership: core.membershipAt(index) };
+    this.#streams++;
+    counters.snapshots_sent++;
+    const mayGoOn = () => core.term === term && core.role === "leader" && storage.checkpointIndex === index;
+    const stream = streamSnapshot({ from: core.id, to, term, meta, storage, transport, timers, mayGoOn });
+    stream
+      .then((held) => {
+        this.#streams--;
+        driver.backgroundTurn((nowMs) => {
+          // Race: led again meanwhile, this replica may stream to the same member anew. The end of an old stream is not the
+          // end of that one; taken for it, a second stream would start beside it, and each would break the other off for ever.
+          if (core.term === term) core.snapshotFinished(to, held, nowMs);
+        });
+      })
+      .catch(ports.restart);
+  }
+
+  receiveSnapshotPart(part: SnapshotPart): SnapshotPartReply {
+    const { core, driver } = this.#context;
+    if (part.term < core.term) return { status: "refused", term: core.term };
+    if (!core.wantsSnapshot(part.meta)) return { status: "done" };
+    let progress: ReturnType<SnapshotReceiver["accept"]> = "out_of_order";
+    // In a turn, so that a failing storage ends this instance as everywhere else.
+    driver.turn((nowMs) => {
+      progress = this.#receiver.accept(part);
+      if (progress === "complete") this.#install(part, nowMs);
+    });
+    return progress === "out_of_order" ? { status: "refused", term: core.term } : { status: "ok" };
+  }
+
+  #install({ meta, from, term }: SnapshotPart, nowMs: number): void {
+    const { core, counters, ports } = this.#context;
+    const { storage } = ports;
+    storage.finishImport(meta);
+    this.#context.store = new Store(storage, storage.checkpointState);
+    this.#logBytesKept = storage.logBytes;
+    core.installSnapshot(meta, { id: from, term }, nowMs);
+    counters.snapshots_installed++;
+    this.#onInstalled(meta.index);
+  }
+}

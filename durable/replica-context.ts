@@ -1,0 +1,141 @@
+// What the parts of one replica share: its options and ports, the replication core under its driver, the store, the counters
+// and the answers that every kind of request can get. Platform-free.
+
+import { slotOf } from "../routing/slots.ts";
+import type { CheckpointLimits } from "./checkpoint-limits.ts";
+import type { Driver } from "./driver.ts";
+import { Leadership } from "./leadership.ts";
+import type { Ownership } from "./ownership.ts";
+import type { ReplicaStorage, ReplicaTimers, ReplicaTransport } from "./ports.ts";
+import { PROTOCOL_VERSION, type Provenance, type Refusal, type ReplicaRole, type RequestHeader } from "./protocol.ts";
+import { CLOCK_DRIFT_MAX, type ReplicationLimits } from "./replication/config.ts";
+import type { Replica } from "./replication/replica.ts";
+import type { Store } from "./store/store.ts";
+
+export interface ReplicaTiming {
+  readonly heartbeatMs: number;
+  readonly leaseMs: number;
+  readonly electionMinMs: number;
+  readonly electionMaxMs: number;
+  readonly campaignMs: number;
+  readonly quiesceAfterMs: number;
+}
+
+export interface ShardReplicaOptions {
+  readonly name: string;
+  readonly shard: number;
+  readonly replica: number;
+  readonly generation: number;
+  readonly region: string;
+  readonly timing: ReplicaTiming;
+  readonly random: () => number;
+  readonly checkpoints?: CheckpointLimits | undefined;
+  /** Where they differ from the defaults. */
+  readonly limits?: Partial<ReplicationLimits> | undefined;
+}
+
+export interface ShardReplicaPorts {
+  readonly storage: ReplicaStorage;
+  readonly transport: ReplicaTransport;
+  readonly timers: ReplicaTimers;
+  readonly ownership: Ownership;
+  /** The instance has broken an invariant or lost its storage: restart it from what it persisted. */
+  readonly restart: (error: unknown) => void;
+}
+
+/** A request that needs a leader waits this long for an election to end. */
+export const LEADER_WAIT_MS = 1_000;
+
+export function memberId(placement: { readonly replica: number; readonly generation: number }): string {
+  return `${placement.replica}.${placement.generation}`;
+}
+
+export function replicaOf(member: string | undefined): number | undefined {
+  return member === undefined ? undefined : Number.parseInt(member, 10);
+}
+
+export class ReplicaContext {
+  readonly options: ShardReplicaOptions;
+  readonly ports: ShardReplicaPorts;
+  readonly core: Replica;
+  readonly driver: Driver;
+  readonly leadership: Leadership;
+  /** Replaced when a snapshot is installed. */
+  store: Store;
+  readonly counters = {
+    mutations: 0,
+    batches: 0,
+    reads: 0,
+    elections: 0,
+    checkpoints: 0,
+    snapshots_sent: 0,
+    snapshots_installed: 0,
+  };
+
+  constructor(options: ShardReplicaOptions, ports: ShardReplicaPorts, driver: Driver, store: Store) {
+    this.options = options;
+    this.ports = ports;
+    this.core = driver.core;
+    this.driver = driver;
+    this.leadership = new Leadership(driver.core);
+    this.store = store;
+  }
+
+  get role(): ReplicaRole {
+    const { role, isVoter } = this.core;
+    if (role === "leader") return "leader";
+    if (role === "follower") return isVoter ? "follower" : "learner";
+    return "candidate";
+  }
+
+  get provenance(): Provenance {
+    const { shard, replica } = this.options;
+    return { shard, replica, role: this.role, term: this.core.term, index: this.core.appliedIndex };
+  }
+
+  /**
+   * The shard's time: the leader's clock, because it stamps; a follower knows it only as old as the leader's last message,
+   * and counts on from there at the slowest rate that the leader's clock may have: never ahead, so nothing expires early.
+   */
+  clockAt(nowMs: number): number {
+    const { leaderClock, role } = this.core;
+    if (role === "leader") return Math.max(nowMs, this.store.clockMs);
+    if (leaderClock === undefined) return this.store.clockMs;
+    const sinceMs = Math.floor((nowMs - leaderClock.receivedMs) * (1 - CLOCK_DRIFT_MAX));
+    return Math.max(leaderClock.sentAtMs + sinceMs, this.store.clockMs);
+  }
+
+  /** Why a request does not belong here; undefined: it does. */
+  headerRefusal(header: RequestHeader, key: string): Refusal | undefined {
+    if (header.v !== PROTOCOL_VERSION) {
+      return { status: "invalid", reason: `protocol version ${header.v} is not ${PROTOCOL_VERSION}` };
+    }
+    if (header.to !== this.options.name)
+      return { status: "invalid", reason: `this is ${this.options.name}, not ${header.to}` };
+    if (slotOf(key) !== header.slot) return { status: "invalid", reason: `slot ${header.slot} is not the key's` };
+    return this.ports.ownership.refusal(this.options.shard, header.slot);
+  }
+
+  /** Waits for this replica or another to lead; undefined: this one does. */
+  async awaitLeadership(deadlineMs: number): Promise<Refusal | undefined> {
+    const { core } = this;
+    if (core.leader === undefined || core.suspectsLeader) {
+      const waitMs = Math.min(deadlineMs, this.ports.timers.now() + LEADER_WAIT_MS);
+      const known = this.leadership.await(waitMs);
+      this.driver.turn((nowMs) => {
+        core.wake(nowMs);
+        core.tick(nowMs);
+      });
+      if (!(await known)) return this.unavailable("no leader was elected in time");
+    }
+    return core.role === "leader" ? undefined : this.notLeader();
+  }
+
+  notLeader(): Refusal {
+    return { status: "not_leader", leader: replicaOf(this.core.leader), term: this.core.term };
+  }
+
+  unavailable(reason: string): Refusal {
+    return { status: "unavailable", reason, term: this.core.term, leader: replicaOf(this.core.leader) };
+  }
+}

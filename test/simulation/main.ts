@@ -1,0 +1,115 @@
+// npm run sim -- --seed S                    replays one seed with a readable log of events
+// npm run sim -- --runs N [--jobs J] [--seed S] [--json FILE]   searches N seeds from S, or from a random one
+// Exit status 0 only if no seed broke a promise.
+
+import { execFileSync } from "node:child_process";
+import { randomInt } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { search } from "./search.ts";
+import type { SeedReport } from "./search-worker.ts";
+import { type SimulationResult, simulate } from "./simulation.ts";
+import { combinedHash } from "./trace.ts";
+
+/** Below what a thread can be asked for as a whole number, and short to type. */
+const SEED_MAX = 1_000_000_000;
+/** Events shown of a failing seed. */
+const LAST_LINES = 40;
+
+interface Figures {
+  readonly runs: number;
+  readonly failures: number;
+  /** Of replica groups: a simulation with two shards counts twice. */
+  readonly simulated_seconds: number;
+  readonly wall_seconds: number;
+  readonly trace_hash: string;
+}
+
+function wholeNumber(name: string, text: string | undefined, otherwise: number): number {
+  if (text === undefined) return otherwise;
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= (name === "seed" ? 0 : 1) && value <= SEED_MAX) return value;
+  console.error(`--${name} is "${text}": expected a whole number up to ${SEED_MAX}`);
+  process.exit(2);
+}
+
+function commit(): string {
+  try {
+    return execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim();
+  } catch {
+    return "unknown";
+  }
+}
+
+async function explain(seed: number): Promise<void> {
+  const result = await simulate(seed, { keepsText: true });
+  console.log(`\nseed ${seed} failed at commit ${commit()}`);
+  for (const line of result.lastLines.slice(-LAST_LINES)) console.log(line);
+  for (const { checker, message, atMs } of result.violations)
+    console.log(`${checker} at ${atMs.toFixed(3)} ms: ${message}`);
+  console.log(`replay: npm run sim -- --seed ${seed}`);
+}
+
+async function searchSeeds(runs: number, jobs: number, firstSeed: number): Promise<Figures> {
+  console.log(`simulating ${runs} seeds from ${firstSeed} on ${jobs} thread(s)`);
+  const reports: SeedReport[] = [];
+  const startMs = performance.now();
+  await search({
+    firstSeed,
+    runs,
+    jobs,
+    onReport: (report) => {
+      reports.push(report);
+      return false;
+    },
+  });
+  const wallSeconds = (performance.now() - startMs) / 1_000;
+  reports.sort((left, right) => left.seed - right.seed);
+  const failed = reports.filter(({ violations }) => violations.length > 0);
+  for (const { seed } of failed.slice(0, 3)) await explain(seed);
+  const simulatedSeconds = reports.reduce((sum, { groupMs }) => sum + groupMs, 0) / 1_000;
+  const operations = reports.reduce((sum, report) => sum + report.operations, 0);
+  const speed = simulatedSeconds / wallSeconds / jobs;
+  console.log(
+    `${runs} runs, ${failed.length} failures${failed.length > 0 ? ` (seeds ${failed.map(({ seed }) => seed).join(", ")})` : ""}; ` +
+      `${operations} operations in ${simulatedSeconds.toFixed(0)} simulated group-seconds, ${wallSeconds.toFixed(1)} s; ` +
+      `${speed.toFixed(0)} group-seconds per second and thread`,
+  );
+  return {
+    runs,
+    failures: failed.length,
+    simulated_seconds: simulatedSeconds,
+    wall_seconds: wallSeconds,
+    trace_hash: combinedHash(reports.map(({ traceHash }) => traceHash)),
+  };
+}
+
+async function replay(seed: number): Promise<Figures> {
+  const startMs = performance.now();
+  const result: SimulationResult = await simulate(seed, { keepsText: true, onLine: (line) => console.log(line) });
+  for (const { checker, message } of result.violations) console.log(`BROKEN ${checker}: ${message}`);
+  console.log(`seed ${seed}: ${result.operations} operations, ${result.faults} faults, trace ${result.traceHash}`);
+  return {
+    runs: 1,
+    failures: result.violations.length > 0 ? 1 : 0,
+    simulated_seconds: result.groupMs / 1_000,
+    wall_seconds: (performance.now() - startMs) / 1_000,
+    trace_hash: result.traceHash,
+  };
+}
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string" },
+    runs: { type: "string" },
+    jobs: { type: "string" },
+    json: { type: "string" },
+  },
+});
+const firstSeed = wholeNumber("seed", values.seed, randomInt(SEED_MAX / 2));
+const figures =
+  values.runs === undefined && values.seed !== undefined
+    ? await replay(firstSeed)
+    : await searchSeeds(wholeNumber("runs", values.runs, 100), wholeNumber("jobs", values.jobs, 1), firstSeed);
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`);
+process.exitCode = figures.failures === 0 ? 0 : 1;
