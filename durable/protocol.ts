@@ -3,7 +3,7 @@
 // unknown field is ignored, because during a rolling deploy the edge and the replicas of one group run different code.
 
 import type { Topology } from "../routing/topology.ts";
-import type { Mutation, Outcome } from "./store/command.ts";
+import type { KeyMutation, Outcome } from "./store/command.ts";
 
 export const PROTOCOL_VERSION = 1;
 
@@ -41,7 +41,7 @@ export interface ReadRequest extends RequestHeader {
 }
 
 export interface WriteRequest extends RequestHeader {
-  readonly mutation: Mutation;
+  readonly mutation: KeyMutation;
   /** Give up after this many milliseconds: `unavailable` if it was never proposed, `unknown` if its fate is open. */
   readonly deadlineMs: number;
 }

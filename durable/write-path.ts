@@ -6,9 +6,10 @@ import type { WriteReply, WriteRequest } from "./protocol.ts";
 import { LEADER_WAIT_MS, type ReplicaContext, replicaOf } from "./replica-context.ts";
 import type { LogEntry } from "./replication/entry.ts";
 import { decodeBatch, encodeBatch } from "./store/codec.ts";
-import type { Batch, Mutation } from "./store/command.ts";
-import { validateMutation } from "./store/limits.ts";
-import { mutationBytes, QUEUE_BYTES_MAX, WriteQueue, type WriteResult } from "./write-queue.ts";
+import type { Batch, KeyMutation } from "./store/command.ts";
+import { mutationBytes } from "./store/sizes.ts";
+import { validateMutation } from "./store/validate.ts";
+import { QUEUE_BYTES_MAX, WriteQueue, type WriteResult } from "./write-queue.ts";
 
 /** Batches in flight at once; how fast they may follow each other is CommitPace's. */
 const BATCHES_IN_FLIGHT_MAX = 8;
@@ -124,7 +125,7 @@ export class WritePath {
     }
   }
 
-  #enqueue(mutation: Mutation, deadlineMs: number): Promise<WriteResult> {
+  #enqueue(mutation: KeyMutation, deadlineMs: number): Promise<WriteResult> {
     const { core, driver, ports } = this.#context;
     if (core.role !== "leader") return Promise.resolve({ status: "not_applied", reason: "leadership was lost" });
     return new Promise((settle) => {

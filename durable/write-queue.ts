@@ -1,7 +1,7 @@
 // Group commit: mutations that arrive while a batch is in flight wait here and go into the next one, and whoever asked is
 // answered when the batch is applied, or told `unknown` when its fate stays open. Platform-free.
 
-import type { Mutation, Outcome, VersionMatch } from "./store/command.ts";
+import type { Mutation, Outcome } from "./store/command.ts";
 
 /** What became of one mutation. */
 export type WriteResult =
@@ -32,27 +32,6 @@ export const BATCH_BYTES_MAX = 1_500_000;
 /** Mutations and bytes that may wait before new ones are shed. */
 export const QUEUE_MUTATIONS_MAX = 8_192;
 export const QUEUE_BYTES_MAX = 32 * 1024 * 1024;
-
-/** Fixed cost charged for a mutation beside what varies in it. */
-const MUTATION_OVERHEAD_BYTES = 64;
-/** A version in a condition is a number of at most this many bytes on the wire. */
-const VERSION_BYTES = 9;
-
-/** An upper bound of its bytes in a log entry: a row holds 2 MB, and 1,024 mutations with long headers would pass it. */
-export function mutationBytes(mutation: Mutation): number {
-  const { key, idempotency, ifMatch, ifNoneMatch } = mutation;
-  const contentType = mutation.kind === "put" ? mutation.contentType : "";
-  const units =
-    key.length + contentType.length + (idempotency?.id.length ?? 0) + (idempotency?.fingerprint.length ?? 0);
-  const versions = versionCount(ifMatch) + versionCount(ifNoneMatch);
-  const valueBytes = mutation.kind === "put" ? mutation.value.byteLength : 0;
-  // A string of n UTF-16 units has at most 3n bytes.
-  return MUTATION_OVERHEAD_BYTES + units * 3 + versions * VERSION_BYTES + valueBytes;
-}
-
-function versionCount(match: VersionMatch | undefined): number {
-  return match === undefined || match === "any" ? 0 : match.length;
-}
 
 export class WriteQueue {
   #waiting: PendingWrite[] = [];

@@ -1,27 +1,38 @@
 // One set of checkpoint tables: typed statements for reading, writing and paging through them. No transactions here.
 
 import { decodeOutcome, encodeOutcome } from "../store/codec.ts";
-import type { CheckpointDelta, Entry, IdempotencyRecord } from "../store/entry.ts";
+import type { CheckpointDelta, Entry, EntryHead, IdempotencyRecord, Mark, RowPosition } from "../store/entry.ts";
+import { decodeExtras, decodeMark, encodeExtras, encodeMark } from "../store/entry-codec.ts";
+import type { KeyRange } from "../store/keyspace.ts";
 import { entryBytes, idempotencyRecordBytes } from "../store/sizes.ts";
 import { SNAPSHOT_CHUNK_BYTES_TARGET, type SnapshotChunk } from "../store/snapshot-codec.ts";
 import { blob, checkpointSchema, type TableSet } from "./schema.ts";
 
-type EntryRow = Record<"slot" | "version" | "created_ms" | "modified_ms", number> &
-  Record<"key" | "content_type", string> & { value: ArrayBuffer; expires_ms: number | null };
+type HeadRow = Record<"slot" | "version" | "created_ms" | "modified_ms" | "size", number> &
+  Record<"key" | "content_type", string> & { expires_ms: number | null; extras: ArrayBuffer | null };
+
+type EntryRow = Omit<HeadRow, "size"> & { value: ArrayBuffer };
 
 type IdempotencyRow = Record<"slot" | "expires_ms" | "sequence", number> &
   Record<"key" | "id" | "fingerprint", string> & { outcome: ArrayBuffer };
 
+type Rows = Pick<SnapshotChunk, "entries" | "idempotency" | "marks">;
+
+const NO_ROWS: Rows = { entries: [], idempotency: [], marks: [] };
+
 /** Where a page starts: after this row of this table. */
 export interface PageCursor {
-  readonly table: "entries" | "idempotency";
+  readonly table: "entries" | "idempotency" | "marks";
   readonly after: readonly [slot: number, key: string, id: string];
 }
 
 export const FIRST_PAGE: PageCursor = { table: "entries", after: [-1, "", ""] };
 
-/** 8 parameters each, of the 100 that the platform allows in a statement: a statement costs more than a row. */
-const ENTRIES_PER_STATEMENT = 12;
+/** 9 parameters each, of the 100 that the platform allows in a statement: a statement costs more than a row. */
+const ENTRIES_PER_STATEMENT = 11;
+
+const HEAD_COLUMNS =
+  "slot, key, version, LENGTH(value) AS size, content_type, created_ms, modified_ms, expires_ms, extras";
 
 /** Rows fetched at most for one chunk, whatever their size. */
 const CHUNK_ROWS_MAX = 5_000;
@@ -55,11 +66,34 @@ export class CheckpointTables {
     return undefined;
   }
 
+  heads(slot: number, { from, to }: KeyRange, limit: number): readonly EntryHead[] {
+    const query = `SELECT ${HEAD_COLUMNS} FROM entries_${this.#set} WHERE slot = ? AND key >= ?`;
+    const rows =
+      to === undefined
+        ? this.#sql.exec<HeadRow>(`${query} ORDER BY key LIMIT ?`, slot, from, limit)
+        : this.#sql.exec<HeadRow>(`${query} AND key < ? ORDER BY key LIMIT ?`, slot, from, to, limit);
+    return rows.toArray().map(headOf);
+  }
+
+  headsAfter({ slot, key }: RowPosition, limit: number): readonly EntryHead[] {
+    const query = `SELECT ${HEAD_COLUMNS} FROM entries_${this.#set} WHERE (slot, key) > (?, ?) ORDER BY slot, key LIMIT ?`;
+    return this.#sql.exec<HeadRow>(query, slot, key, limit).toArray().map(headOf);
+  }
+
+  /** All of them: they are few, and every read may need them. */
+  marks(): readonly Mark[] {
+    const rows = this.#sql.exec<{ data: ArrayBuffer }>(`SELECT data FROM marks_${this.#set}`).toArray();
+    return rows.map(({ data }) => decodeMark(new Uint8Array(data)));
+  }
+
   write(delta: CheckpointDelta): void {
     for (const { slot, key } of delta.removals) {
       this.#run(`DELETE FROM entries_${this.#set} WHERE slot = ? AND key = ?`, slot, key);
     }
-    this.insert(delta.upserts, delta.idempotencyUpserts);
+    for (const { kind, name } of delta.markRemovals) {
+      this.#run(`DELETE FROM marks_${this.#set} WHERE kind = ? AND name = ?`, kind, name);
+    }
+    this.insert({ entries: delta.upserts, idempotency: delta.idempotencyUpserts, marks: delta.markUpserts });
     this.#run(
       `DELETE FROM idempotency_${this.#set} WHERE expires_ms <= ? OR sequence <= ?`,
       delta.idempotencyExpiredMs,
@@ -67,12 +101,12 @@ export class CheckpointTables {
     );
   }
 
-  insert(entries: readonly Entry[], records: readonly IdempotencyRecord[]): void {
+  insert({ entries, idempotency, marks }: Rows): void {
     for (let at = 0; at < entries.length; at += ENTRIES_PER_STATEMENT) {
       const some = entries.slice(at, at + ENTRIES_PER_STATEMENT);
       this.#run(this.#upsertOf(some.length), ...some.flatMap(bindingsOf));
     }
-    for (const record of records) {
+    for (const record of idempotency) {
       this.#run(
         `INSERT OR REPLACE INTO idempotency_${this.#set} (slot, key, id, fingerprint, outcome, expires_ms, sequence)
          VALUES (?, ?, ?, ?, ?, ?, ?)`,
@@ -85,44 +119,58 @@ export class CheckpointTables {
         record.sequence,
       );
     }
+    for (const mark of marks) {
+      const query = `INSERT OR REPLACE INTO marks_${this.#set} (kind, name, data) VALUES (?, ?, ?)`;
+      this.#run(query, mark.kind, mark.name, blob(encodeMark(mark)));
+    }
   }
 
   /** As few texts as there are row counts, so that the platform keeps the statements prepared. */
   #upsertOf(rows: number): string {
-    const values = new Array(rows).fill("(?, ?, ?, ?, ?, ?, ?, ?)").join(", ");
-    return `INSERT INTO entries_${this.#set} (slot, key, version, value, content_type, created_ms, modified_ms, expires_ms)
+    const values = new Array(rows).fill("(?, ?, ?, ?, ?, ?, ?, ?, ?)").join(", ");
+    return `INSERT INTO entries_${this.#set} (slot, key, version, value, content_type, created_ms, modified_ms, expires_ms, extras)
       VALUES ${values}
       ON CONFLICT DO UPDATE SET version = excluded.version, value = excluded.value, content_type = excluded.content_type,
-        created_ms = excluded.created_ms, modified_ms = excluded.modified_ms, expires_ms = excluded.expires_ms`;
+        created_ms = excluded.created_ms, modified_ms = excluded.modified_ms, expires_ms = excluded.expires_ms,
+        extras = excluded.extras`;
   }
 
   /** The rows after `cursor`, up to about one chunk's bytes, and the cursor after them; undefined: no more rows. */
-  page(cursor: PageCursor): {
-    readonly rows: Pick<SnapshotChunk, "entries" | "idempotency">;
-    readonly next?: PageCursor;
-  } {
-    const [slot, key, id] = cursor.after;
-    if (cursor.table === "entries") {
-      const query = `SELECT * FROM entries_${this.#set} WHERE (slot, key) > (?, ?) ORDER BY slot, key LIMIT ?`;
-      const entries = takeBytes(this.#sql.exec<EntryRow>(query, slot, key, CHUNK_ROWS_MAX), entryOf, entryBytes);
-      const last = entries.at(-1);
-      const next: PageCursor =
-        last === undefined
-          ? { table: "idempotency", after: [-1, "", ""] }
-          : { table: "entries", after: [last.slot, last.key, ""] };
-      return { rows: { entries, idempotency: [] }, next };
+  page(cursor: PageCursor): { readonly rows: Rows; readonly next?: PageCursor } {
+    switch (cursor.table) {
+      case "entries":
+        return this.#pageOfEntries(cursor.after);
+      case "idempotency":
+        return this.#pageOfRecords(cursor.after);
+      case "marks":
+        return { rows: { ...NO_ROWS, marks: this.marks() } };
     }
+  }
+
+  #pageOfEntries([slot, key]: PageCursor["after"]): { readonly rows: Rows; readonly next: PageCursor } {
+    const query = `SELECT * FROM entries_${this.#set} WHERE (slot, key) > (?, ?) ORDER BY slot, key LIMIT ?`;
+    const entries = takeBytes(this.#sql.exec<EntryRow>(query, slot, key, CHUNK_ROWS_MAX), entryOf, entryBytes);
+    const last = entries.at(-1);
+    const next: PageCursor =
+      last === undefined
+        ? { table: "idempotency", after: [-1, "", ""] }
+        : { table: "entries", after: [last.slot, last.key, ""] };
+    return { rows: { ...NO_ROWS, entries }, next };
+  }
+
+  #pageOfRecords([slot, key, id]: PageCursor["after"]): { readonly rows: Rows; readonly next: PageCursor } {
     const query = `SELECT * FROM idempotency_${this.#set} WHERE (slot, key, id) > (?, ?, ?) ORDER BY slot, key, id LIMIT ?`;
-    const records = takeBytes(
+    const idempotency = takeBytes(
       this.#sql.exec<IdempotencyRow>(query, slot, key, id, CHUNK_ROWS_MAX),
       recordOf,
       idempotencyRecordBytes,
     );
-    const last = records.at(-1);
-    const rows = { entries: [], idempotency: records };
-    return last === undefined
-      ? { rows }
-      : { rows, next: { table: "idempotency", after: [last.slot, last.key, last.id] } };
+    const last = idempotency.at(-1);
+    const next: PageCursor =
+      last === undefined
+        ? { table: "marks", after: [-1, "", ""] }
+        : { table: "idempotency", after: [last.slot, last.key, last.id] };
+    return { rows: { ...NO_ROWS, idempotency }, next };
   }
 
   #run(query: string, ...bindings: SqlStorageValue[]): void {
@@ -152,19 +200,28 @@ function bindingsOf(entry: Entry): SqlStorageValue[] {
     entry.createdMs,
     entry.modifiedMs,
     entry.expiresMs ?? null,
+    entry.extras === undefined ? null : blob(encodeExtras(entry.extras)),
   ];
 }
 
-function entryOf(row: EntryRow): Entry {
+function entryOf({ value, ...row }: EntryRow): Entry {
+  return { ...commonOf(row), value: new Uint8Array(value) };
+}
+
+function headOf({ size, ...row }: HeadRow): EntryHead {
+  return { ...commonOf(row), size };
+}
+
+function commonOf(row: Omit<HeadRow, "size">): Omit<Entry, "value"> {
   return {
     slot: row.slot,
     key: row.key,
     version: row.version,
-    value: new Uint8Array(row.value),
     contentType: row.content_type,
     createdMs: row.created_ms,
     modifiedMs: row.modified_ms,
     expiresMs: row.expires_ms ?? undefined,
+    extras: row.extras === null ? undefined : decodeExtras(new Uint8Array(row.extras)),
   };
 }
 

@@ -18,6 +18,7 @@ export function checkpointSchema(set: TableSet): string {
     CREATE TABLE IF NOT EXISTS entries_${set} (
       slot INTEGER NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL, value BLOB NOT NULL,
       content_type TEXT NOT NULL, created_ms INTEGER NOT NULL, modified_ms INTEGER NOT NULL, expires_ms INTEGER,
+      extras BLOB,
       PRIMARY KEY (slot, key)
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS idempotency_${set} (
@@ -25,11 +26,14 @@ export function checkpointSchema(set: TableSet): string {
       outcome BLOB NOT NULL, expires_ms INTEGER NOT NULL, sequence INTEGER NOT NULL,
       PRIMARY KEY (slot, key, id)
     ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS marks_${set} (
+      kind TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (kind, name)
+    ) WITHOUT ROWID;
   `;
 }
 
 export function dropCheckpointTables(set: TableSet): string {
-  return `DROP TABLE IF EXISTS entries_${set}; DROP TABLE IF EXISTS idempotency_${set};`;
+  return `DROP TABLE IF EXISTS entries_${set}; DROP TABLE IF EXISTS idempotency_${set}; DROP TABLE IF EXISTS marks_${set};`;
 }
 
 export function otherSet(set: TableSet): TableSet {

@@ -7,7 +7,16 @@ import { invariant } from "../replication/invariant.ts";
 import type { HardState } from "../replication/log-reader.ts";
 import type { Membership } from "../replication/membership.ts";
 import type { SnapshotMeta } from "../replication/message.ts";
-import type { CheckpointDelta, Entry, IdempotencyRecord, StoreState } from "../store/entry.ts";
+import type {
+  CheckpointDelta,
+  Entry,
+  EntryHead,
+  IdempotencyRecord,
+  Mark,
+  RowPosition,
+  StoreState,
+} from "../store/entry.ts";
+import type { KeyRange } from "../store/keyspace.ts";
 import { decodeSnapshotChunk, encodeSnapshotChunk } from "../store/snapshot-codec.ts";
 import { EMPTY_STORE_STATE } from "../store/store.ts";
 import { CheckpointTables, FIRST_PAGE, type PageCursor } from "./checkpoint-tables.ts";
@@ -139,6 +148,18 @@ export class SqlReplicaStorage implements ReplicaStorage {
     return this.#tables.idempotency(slot, key, id);
   }
 
+  heads(slot: number, range: KeyRange, limit: number): readonly EntryHead[] {
+    return this.#tables.heads(slot, range, limit);
+  }
+
+  headsAfter(after: RowPosition, limit: number): readonly EntryHead[] {
+    return this.#tables.headsAfter(after, limit);
+  }
+
+  marks(): readonly Mark[] {
+    return this.#tables.marks();
+  }
+
   saveCheckpoint(delta: CheckpointDelta, index: number): void {
     invariant(index >= this.#checkpoint.index, "checkpoints move forward");
     const checkpoint: CheckpointMeta = { index, set: this.#checkpoint.set, state: delta.state };
@@ -178,7 +199,7 @@ export class SqlReplicaStorage implements ReplicaStorage {
   importChunk(bytes: Uint8Array): void {
     invariant(this.#staging !== undefined, "an import has begun");
     const chunk = decodeSnapshotChunk(bytes);
-    this.#storage.transactionSync(() => this.#staging?.insert(chunk.entries, chunk.idempotency));
+    this.#storage.transactionSync(() => this.#staging?.insert(chunk));
     this.#stagedState = chunk.state;
   }
 

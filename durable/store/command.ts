@@ -1,5 +1,7 @@
 // Pure. What the log says: mutations of the cache, batched, stamped by the leader and applied in log order by every
 // replica. The bytes start with a version, so that a replica refuses what it cannot read instead of guessing.
+//
+// All keys here are stored keys (keyspace.ts): the namespace is part of them.
 
 /** RFC 9110 section 13.1: `any` is `*`. Weak validators never match (section 8.8.3.2), so versions are plain numbers. */
 export type VersionMatch = "any" | readonly number[];
@@ -9,44 +11,252 @@ export interface Conditions {
   readonly ifMatch?: VersionMatch | undefined;
   /** Apply only if the entry does not exist (`any`) or has none of these versions. */
   readonly ifNoneMatch?: VersionMatch | undefined;
+  /** Apply only if the entry exists and its value is exactly this. */
+  readonly ifValue?: Uint8Array | undefined;
+  /** The caller's own version of what it writes: apply only if the entry has none, or a lower one, and keep it. */
+  readonly sourceVersion?: number | undefined;
 }
 
-interface MutationHeader extends Conditions {
+/** Makes a retry safe: the first application's outcome is remembered under (key, id) and returned again. */
+export interface Idempotency {
+  readonly id: string;
+  /** A hash of the request: the same id with another request is a conflict. */
+  readonly fingerprint: string;
+}
+
+export interface MutationHeader extends Conditions {
   readonly slot: number;
   readonly key: string;
-  /**
-   * Makes a retry safe: the first application's outcome is remembered under (key, idempotencyKey) and returned again.
-   * `fingerprint` is a hash of the request: the same idempotency key with another request is a conflict.
-   */
-  readonly idempotency?: { readonly id: string; readonly fingerprint: string } | undefined;
+  readonly idempotency?: Idempotency | undefined;
 }
 
-export interface PutMutation extends MutationHeader {
+/**
+ * How long something written lives, counted from the batch's stamp. Without any field it lives for ever. RFC 5861's two
+ * windows follow the fresh time: in them the entry exists and is stale.
+ */
+export interface Lifetime {
+  /** Milliseconds of freshness. */
+  readonly ttlMs?: number | undefined;
+  /** The same as a point in time, milliseconds since the Unix epoch; `ttlMs` goes before it. */
+  readonly expiresAtMs?: number | undefined;
+  readonly staleWhileRevalidateMs?: number | undefined;
+  readonly staleIfErrorMs?: number | undefined;
+  /** Every read gives it this many milliseconds more; not together with the others. */
+  readonly slidingMs?: number | undefined;
+}
+
+/** A value that was staged in parts. */
+export interface Parts {
+  readonly upload: string;
+  readonly count: number;
+  readonly bytes: number;
+}
+
+export interface PutMutation extends MutationHeader, Lifetime {
   readonly kind: "put";
+  /** Empty where the value is in `parts`. */
   readonly value: Uint8Array;
   readonly contentType: string;
-  /** Milliseconds from the batch's stamp until the entry expires; absent: never. */
-  readonly ttlMs?: number | undefined;
+  readonly parts?: Parts | undefined;
+  /** The user's, opaque. */
+  readonly metadata?: string | undefined;
+  readonly tags?: readonly string[] | undefined;
+  /** The lease under which the value was loaded; the put is refused if it is not in force any more. */
+  readonly fillToken?: number | undefined;
+  readonly returnPrevious?: boolean | undefined;
 }
 
 export interface DeleteMutation extends MutationHeader {
   readonly kind: "delete";
+  readonly returnPrevious?: boolean | undefined;
 }
 
-export type Mutation = PutMutation | DeleteMutation;
+/** Gives an entry another lifetime; value and version stay. Without any time: the sliding one again, or for ever. */
+export interface TouchMutation extends MutationHeader, Lifetime {
+  readonly kind: "touch";
+  /** Read access to an entry with a sliding lifetime: does nothing to any other. */
+  readonly isAccess?: boolean | undefined;
+}
 
-/** What applying one mutation did; the same on every replica. */
+/** Adds to the decimal number that the value is; the lifetime counts only where the entry is created. */
+export interface IncrementMutation extends MutationHeader, Lifetime {
+  readonly kind: "increment";
+  /** Decimal text: a 64-bit integer, or with `isFloat` any finite number. */
+  readonly by: string;
+  readonly isFloat?: boolean | undefined;
+  /** What the number is taken to be where there is no entry; "0" where absent. */
+  readonly initial?: string | undefined;
+  readonly min?: string | undefined;
+  readonly max?: string | undefined;
+  /** Stop at the bound instead of refusing. */
+  readonly clamps?: boolean | undefined;
+}
+
+export interface AppendMutation extends MutationHeader, Lifetime {
+  readonly kind: "append";
+  readonly value: Uint8Array;
+  /** Where the entry is created. */
+  readonly contentType: string;
+}
+
+/** One part of a large value, stored under a key of its own until a put names the upload. `key` is the value's. */
+export interface StageMutation extends MutationHeader {
+  readonly kind: "stage";
+  readonly upload: string;
+  readonly part: number;
+  readonly value: Uint8Array;
+}
+
+/** Asks for the right to load a value that is missing or stale: one caller gets it, until the deadline. */
+export interface BeginFillMutation extends MutationHeader {
+  readonly kind: "begin_fill";
+  readonly leaseMs: number;
+  /** Also where the entry is fresh: an early refresh. */
+  readonly isEarly?: boolean | undefined;
+}
+
+export type LimitAlgorithm = "fixed_window" | "sliding_window";
+
+/** Takes `cost` out of a budget of `limit` per window, if it is there. */
+export interface LimitMutation extends MutationHeader {
+  readonly kind: "limit";
+  readonly limit: number;
+  readonly windowMs: number;
+  readonly cost: number;
+  readonly algorithm: LimitAlgorithm;
+}
+
+export interface Comparison extends Conditions {
+  readonly slot: number;
+  readonly key: string;
+}
+
+export interface GetOperation {
+  readonly kind: "get";
+  readonly slot: number;
+  readonly key: string;
+}
+
+export type TransactionOperation =
+  | GetOperation
+  | PutMutation
+  | DeleteMutation
+  | TouchMutation
+  | IncrementMutation
+  | AppendMutation;
+
+/** All keys are in one slot. If all comparisons hold, `onSuccess` is done, otherwise `onFailure`; all of it, or none. */
+export interface TransactionMutation extends MutationHeader {
+  readonly kind: "transaction";
+  readonly compare: readonly Comparison[];
+  readonly onSuccess: readonly TransactionOperation[];
+  readonly onFailure: readonly TransactionOperation[];
+}
+
+export type PurgeScope =
+  | { readonly kind: "tag"; readonly namespace: string; readonly tag: string }
+  /** A namespace is the empty prefix. */
+  | { readonly kind: "prefix"; readonly namespace: string; readonly prefix: string };
+
+/** Takes away (`soft`: makes stale) all that was written in this shard before and is in the scope. O(1) in the log. */
+export interface PurgeMutation {
+  readonly kind: "purge";
+  readonly scope: PurgeScope;
+  readonly isSoft: boolean;
+  readonly idempotency?: undefined;
+}
+
+/** Removes rows that a leader found dead or chose to evict; each only if it is still of that version. */
+export interface ReclaimMutation {
+  readonly kind: "reclaim";
+  readonly rows: readonly { readonly slot: number; readonly key: string; readonly version: number }[];
+  readonly idempotency?: undefined;
+}
+
+/** No row from before this revision is left that a purge concerns: purges up to it need not be remembered. */
+export interface ForgetPurgesMutation {
+  readonly kind: "forget_purges";
+  readonly revision: number;
+  readonly idempotency?: undefined;
+}
+
+/** What a client's request can become. */
+export type KeyMutation =
+  | PutMutation
+  | DeleteMutation
+  | TouchMutation
+  | IncrementMutation
+  | AppendMutation
+  | StageMutation
+  | BeginFillMutation
+  | LimitMutation
+  | TransactionMutation;
+
+export type Mutation = KeyMutation | PurgeMutation | ReclaimMutation | ForgetPurgesMutation;
+
+/** A value as an outcome returns it. */
+export interface ReturnedValue {
+  readonly version: number;
+  readonly value: Uint8Array;
+  readonly contentType: string;
+}
+
+/** What applying one mutation did; the same on every replica. Everything but the first eight kinds changed nothing. */
 export type Outcome =
   | {
       readonly kind: "stored";
       readonly version: number;
       readonly created: boolean;
       readonly expiresMs?: number | undefined;
+      readonly previous?: ReturnedValue | undefined;
     }
-  | { readonly kind: "deleted"; readonly existed: boolean }
-  /** `version` is the current one; absent: there is no entry. */
-  | { readonly kind: "precondition_failed"; readonly version?: number | undefined }
-  | { readonly kind: "idempotency_conflict" };
+  | { readonly kind: "deleted"; readonly existed: boolean; readonly previous?: ReturnedValue | undefined }
+  | { readonly kind: "touched"; readonly version: number; readonly expiresMs?: number | undefined }
+  | {
+      readonly kind: "number";
+      readonly value: string;
+      readonly version: number;
+      readonly created: boolean;
+      readonly expiresMs?: number | undefined;
+    }
+  | { readonly kind: "fill_granted"; readonly token: number; readonly untilMs: number }
+  /** `isAllowed` false changed nothing. */
+  | {
+      readonly kind: "limited";
+      readonly isAllowed: boolean;
+      readonly remaining: number;
+      /** When the budget is whole again, or a refused cost would fit. */
+      readonly resetMs: number;
+    }
+  | { readonly kind: "transaction"; readonly succeeded: boolean; readonly results: readonly Outcome[] }
+  /** Of a purge: everything of an earlier version is gone. Of parts staged and rows reclaimed: how many. */
+  | { readonly kind: "purged"; readonly revision: number }
+  | { readonly kind: "staged" }
+  | { readonly kind: "reclaimed"; readonly rows: number }
+  | { readonly kind: "value"; readonly found?: ReturnedValue | undefined }
+  /** `version`, `sourceVersion` are the current ones; absent: there is no entry. */
+  | {
+      readonly kind: "precondition_failed";
+      readonly version?: number | undefined;
+      readonly sourceVersion?: number | undefined;
+    }
+  | { readonly kind: "idempotency_conflict" }
+  | { readonly kind: "not_found" }
+  | { readonly kind: "not_a_number"; readonly version: number }
+  /** The result would pass a bound or 64 bits; `value` is the number as it stays. */
+  | { readonly kind: "out_of_range"; readonly value: string }
+  /** The value would become, or is, larger than the operation can handle. */
+  | { readonly kind: "too_large"; readonly bytes: number }
+  | { readonly kind: "fill_held"; readonly untilMs: number }
+  | { readonly kind: "fill_unneeded"; readonly version: number }
+  /** The fill's lease has ended, or what it loaded was written or purged meanwhile. */
+  | { readonly kind: "fill_refused"; readonly version?: number | undefined }
+  /** More of its kind than a shard remembers. */
+  | { readonly kind: "table_full" }
+  /** A named part of the upload is missing. */
+  | { readonly kind: "incomplete_upload" }
+  /** The operation at position `at` could not be done, so none was. */
+  | { readonly kind: "transaction_failed"; readonly at: number; readonly outcome: Outcome };
 
 /** One log entry: what arrived at the leader while the previous batch was in flight. */
 export interface Batch {

@@ -1,6 +1,23 @@
 // Pure. What the state machine holds, and the port through which it reads what was checkpointed earlier.
 
-import type { Outcome } from "./command.ts";
+import type { Outcome, Parts } from "./command.ts";
+import type { KeyRange } from "./keyspace.ts";
+
+/** What only some entries have; a plain one carries none of it. */
+export interface EntryExtras {
+  /** First millisecond at which the value is stale; absent: as fresh as it exists. */
+  readonly staleMs?: number | undefined;
+  /** RFC 5861: milliseconds after `staleMs` in which the stale value may be served while somebody loads a new one. */
+  readonly staleWhileRevalidateMs?: number | undefined;
+  readonly staleIfErrorMs?: number | undefined;
+  /** Milliseconds that an access gives it. */
+  readonly slidingMs?: number | undefined;
+  readonly metadata?: string | undefined;
+  readonly tags?: readonly string[] | undefined;
+  readonly sourceVersion?: number | undefined;
+  /** The value is not in the entry but in rows of its own. */
+  readonly parts?: Parts | undefined;
+}
 
 /** One live value. Times are milliseconds since the Unix epoch on the shard's stamped clock. */
 export interface Entry {
@@ -14,6 +31,13 @@ export interface Entry {
   readonly modifiedMs: number;
   /** First millisecond at which the entry no longer exists; absent: it never expires. */
   readonly expiresMs?: number | undefined;
+  readonly extras?: EntryExtras | undefined;
+}
+
+/** An entry without its value, as scans and sweeps see it. */
+export interface EntryHead extends Omit<Entry, "value"> {
+  /** Bytes of the value in the entry itself. */
+  readonly size: number;
 }
 
 /** The remembered outcome of a mutation that carried an idempotency key. */
@@ -29,35 +53,84 @@ export interface IdempotencyRecord {
   readonly sequence: number;
 }
 
+/** Rows and bytes of one namespace, dead rows included until they are reclaimed. */
+export interface Usage {
+  readonly namespace: string;
+  readonly keys: number;
+  readonly bytes: number;
+}
+
 /** The counters of the state machine, persisted with each checkpoint. */
 export interface StoreState {
   /** Mutations that changed something so far; the next change gets `revision + 1` as its version. */
   readonly revision: number;
   /** Highest stamp applied so far. */
   readonly clockMs: number;
-  /** Entries present, expired ones included until they are overwritten or deleted by a mutation. */
+  /** Users' entries present, dead ones included until a mutation removes them. */
   readonly keys: number;
+  /** Bytes of all rows by `accountedBytes`, own ones included. */
+  readonly bytes: number;
+  /** Rows that have an expiry. */
+  readonly expiring: number;
   /** `sequence` of the newest idempotency record; 0 before the first. */
   readonly idempotencySequence: number;
+  /** Sorted by name; namespaces without rows are left out. */
+  readonly usage: readonly Usage[];
+}
+
+export type PurgeKind = "tag" | "prefix" | "namespace";
+
+/** Something that a shard keeps in memory whole, because every read may need it: see marks.ts. */
+export type Mark =
+  | {
+      readonly kind: PurgeKind;
+      /** Tag and prefix as `storedKey` writes them, or the namespace. */
+      readonly name: string;
+      /** Rows in scope of a lower version are gone; 0: none. */
+      readonly hardRevision: number;
+      /** Rows in scope of a lower version are stale since `softMs`; 0: none. */
+      readonly softRevision: number;
+      readonly softMs: number;
+    }
+  | {
+      readonly kind: "fill";
+      readonly slot: number;
+      readonly name: string;
+      readonly token: number;
+      readonly untilMs: number;
+    };
+
+/** Position in the order of slots and, within a slot, of keys. */
+export interface RowPosition {
+  readonly slot: number;
+  readonly key: string;
 }
 
 /** The state as of the last checkpoint, read synchronously (SQLite in the object, a map in tests). */
 export interface CheckpointReader {
   entry(slot: number, key: string): Entry | undefined;
   idempotency(slot: number, key: string, id: string): IdempotencyRecord | undefined;
+  /** At most `limit` rows of one slot within `range`, in order of `compareKeys`. */
+  heads(slot: number, range: KeyRange, limit: number): readonly EntryHead[];
+  /** At most `limit` rows of any slot after `after`, in order. */
+  headsAfter(after: RowPosition, limit: number): readonly EntryHead[];
+  marks(): readonly Mark[];
 }
 
 /**
- * Everything that changed since the last checkpoint. To be written in one transaction. Upserts replace by (slot, key) and
- * by (slot, key, id). Expired entries stay in the table until a mutation removes them: `keys` counts what the log says.
+ * Everything that changed since the last checkpoint. To be written in one transaction. Upserts replace by (slot, key), by
+ * (slot, key, id) and by (kind, name). Expired entries stay in the table until a mutation removes them: the counters say
+ * what the log says.
  */
 export interface CheckpointDelta {
   readonly state: StoreState;
   readonly upserts: readonly Entry[];
-  readonly removals: readonly { readonly slot: number; readonly key: string }[];
+  readonly removals: readonly RowPosition[];
   readonly idempotencyUpserts: readonly IdempotencyRecord[];
   /** Idempotency records that expire at or before this time can be deleted. */
   readonly idempotencyExpiredMs: number;
   /** Idempotency records up to this sequence no longer count either and can be deleted; 0 or less: none. */
   readonly idempotencyEvictedSequence: number;
+  readonly markUpserts: readonly Mark[];
+  readonly markRemovals: readonly Pick<Mark, "kind" | "name">[];
 }

@@ -27,6 +27,9 @@ export class MalformedBytesError extends Error {
   override readonly name = "MalformedBytesError";
 }
 
+/** Fields by position. */
+export type Wire = readonly unknown[];
+
 let encoder = new Encoder();
 let decoder = new Decoder({ maxArrayLength: WIRE_ARRAY_LENGTH_MAX });
 
@@ -67,6 +70,13 @@ export function refuseNewerFields(what: string, row: readonly unknown[], known: 
   }
 }
 
+/** Without the absent fields at the end, so that a row is never longer than what it says. */
+export function trimmed(fields: Wire): Wire {
+  let length = fields.length;
+  while (length > 0 && fields[length - 1] === undefined) length--;
+  return length === fields.length ? fields : fields.slice(0, length);
+}
+
 export function asArray(what: string, wire: unknown): readonly unknown[] {
   if (Array.isArray(wire)) return wire;
   throw new MalformedBytesError(`${what}: expected an array`);
@@ -80,6 +90,10 @@ export function asCount(what: string, wire: unknown): number {
 
 export function asOptionalCount(what: string, wire: unknown): number | undefined {
   return wire === undefined || wire === null ? undefined : asCount(what, wire);
+}
+
+export function asOptionalString(what: string, wire: unknown): string | undefined {
+  return wire === undefined || wire === null ? undefined : asString(what, wire);
 }
 
 export function asString(what: string, wire: unknown): string {

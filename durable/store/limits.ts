@@ -1,19 +1,50 @@
-// Pure. The limits of one mutation and of what a shard remembers, and the check that a mutation keeps them.
-// The check belongs before the proposal: once a mutation is in the log, every replica applies it, whatever it says.
+// Pure. The limits of what can be asked of a shard and of what it remembers. validate.ts checks them.
 
-import type { Mutation, VersionMatch } from "./command.ts";
+import { KEY_OVERHEAD_BYTES_MAX } from "./keyspace.ts";
 
-/** UTF-8 bytes. Fits any URL path and leaves a table's index narrow. */
+/** UTF-8 bytes of a user's key. Fits any URL path and leaves a table's index narrow. */
 export const KEY_BYTES_MAX = 1024;
+/** The same with the namespace in front. */
+export const STORED_KEY_BYTES_MAX = KEY_BYTES_MAX + KEY_OVERHEAD_BYTES_MAX;
 
-/** With key and log framing well under the platform's 2 MB a row, so that a value needs no chunks. */
+/** In one row: with key and log framing well under the platform's 2 MB. A larger value comes in parts of this size. */
 export const VALUE_BYTES_MAX = 1024 * 1024;
+export const PART_BYTES_MAX = VALUE_BYTES_MAX;
+export const PARTS_MAX = 16;
+/** Bytes of a value in parts. */
+export const LARGE_VALUE_BYTES_MAX = PARTS_MAX * PART_BYTES_MAX;
+/** An upload's id: a UUID. */
+export const UPLOAD_CHARS_MAX = 36;
+
+/** The user's own, in a header. */
+export const METADATA_BYTES_MAX = 4 * 1024;
+
+export const TAGS_MAX = 64;
+/** A tag, in visible ASCII without commas. */
+export const TAG_CHARS_MAX = 128;
+
+/** A value to compare with travels in a header. */
+export const EXPECTED_VALUE_BYTES_MAX = 4 * 1024;
+
+/** What a loader may take; a crashed one holds the others up for as long. */
+export const FILL_LEASE_MS_MAX = 60_000;
+
+/** A day; and what can be counted with in one window. */
+export const LIMIT_WINDOW_MS_MAX = 24 * 60 * 60 * 1000;
+export const LIMIT_MAX = 1_000_000_000;
+
+/** Comparisons, and operations of one branch. */
+export const TRANSACTION_OPERATIONS_MAX = 64;
+/** One log entry holds it whole, beside others. */
+export const TRANSACTION_BYTES_MAX = 1_200_000;
 
 /** Far above any registered media type with its parameters. */
 export const CONTENT_TYPE_BYTES_MAX = 255;
 
 /** Ten years: longer means "never", and sums with the clock stay exact integers. */
 export const TTL_MS_MAX = 10 * 365 * 24 * 60 * 60 * 1000;
+/** Points in time: the year 2255, where milliseconds are still far from the end of exact integers. */
+export const TIME_MS_MAX = 9_000_000_000_000;
 
 /** What payment APIs accept as an Idempotency-Key. */
 export const IDEMPOTENCY_KEY_BYTES_MAX = 255;
@@ -35,86 +66,3 @@ export const IDEMPOTENCY_RETENTION_MS = 24 * 60 * 60 * 1000;
  * a second still four minutes of retries.
  */
 export const IDEMPOTENCY_RECORDS_MAX = 250_000;
-
-/** What was expected where the mutation breaks a limit or is not well formed; undefined: it can be proposed. */
-export function validateMutation(mutation: Mutation): string | undefined {
-  const { kind } = mutation;
-  // A newer edge may send a kind that this code does not know yet.
-  if (kind !== "put" && kind !== "delete") return `kind: expected "put" or "delete", got ${JSON.stringify(kind)}`;
-  return (
-    validateSlot(mutation.slot) ??
-    validateKey(mutation.key) ??
-    validateVersions("ifMatch", mutation.ifMatch) ??
-    validateVersions("ifNoneMatch", mutation.ifNoneMatch) ??
-    validateIdempotency(mutation.idempotency) ??
-    (kind === "put" ? validatePut(mutation) : undefined)
-  );
-}
-
-function validateSlot(slot: number): string | undefined {
-  return isCount(slot) ? undefined : "slot: expected a whole number from 0";
-}
-
-function validateKey(key: string): string | undefined {
-  // UTF-8 has no lone surrogates: such a key would come out of the log as another key.
-  if (typeof key !== "string" || !key.isWellFormed()) return "key: expected well-formed Unicode text";
-  const bytes = utf8Length(key);
-  if (bytes >= 1 && bytes <= KEY_BYTES_MAX) return undefined;
-  return `key: expected 1 to ${KEY_BYTES_MAX} bytes of UTF-8, got ${bytes}`;
-}
-
-function validatePut(mutation: Extract<Mutation, { kind: "put" }>): string | undefined {
-  const { value, contentType, ttlMs } = mutation;
-  if (!(value instanceof Uint8Array)) return "value: expected bytes";
-  if (value.byteLength > VALUE_BYTES_MAX) {
-    return `value: expected at most ${VALUE_BYTES_MAX} bytes, got ${value.byteLength}`;
-  }
-  if (!isFieldValue(contentType, CONTENT_TYPE_BYTES_MAX)) {
-    return `contentType: expected at most ${CONTENT_TYPE_BYTES_MAX} characters of an HTTP field value`;
-  }
-  if (ttlMs !== undefined && !(isCount(ttlMs) && ttlMs <= TTL_MS_MAX)) {
-    return `ttlMs: expected a whole number from 0 to ${TTL_MS_MAX}, got ${ttlMs}`;
-  }
-  return undefined;
-}
-
-function validateVersions(name: string, match: VersionMatch | undefined): string | undefined {
-  if (match === undefined || match === "any") return undefined;
-  if (!Array.isArray(match) || !match.every(isCount)) return `${name}: expected "any" or a list of versions`;
-  if (match.length <= CONDITION_VERSIONS_MAX) return undefined;
-  return `${name}: expected at most ${CONDITION_VERSIONS_MAX} versions, got ${match.length}`;
-}
-
-function validateIdempotency(idempotency: Mutation["idempotency"]): string | undefined {
-  if (idempotency === undefined) return undefined;
-  const { id, fingerprint } = idempotency;
-  if (!isFieldValue(id, IDEMPOTENCY_KEY_BYTES_MAX) || id.length === 0) {
-    return `idempotency id: expected 1 to ${IDEMPOTENCY_KEY_BYTES_MAX} characters of an HTTP field value`;
-  }
-  if (!isFieldValue(fingerprint, FINGERPRINT_BYTES_MAX) || fingerprint.length === 0) {
-    return `fingerprint: expected 1 to ${FINGERPRINT_BYTES_MAX} characters of an HTTP field value`;
-  }
-  return undefined;
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-}
-
-/** RFC 9110 section 5.5: tab, space, visible ASCII and obs-text. One byte a character, as header values arrive. */
-function isFieldValue(text: unknown, bytesMax: number): text is string {
-  return typeof text === "string" && text.length <= bytesMax && /^[\t\x20-\x7e\x80-\xff]*$/.test(text);
-}
-
-/** Bytes of well-formed `text` in UTF-8. */
-export function utf8Length(text: string): number {
-  let bytes = text.length;
-  for (let index = 0; index < text.length; index += 1) {
-    const unit = text.charCodeAt(index);
-    if (unit < 0x80) continue;
-    // Each half of a surrogate pair counts 2, so that the pair makes the 4 bytes of its code point.
-    const isTwoBytes = unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff);
-    bytes += isTwoBytes ? 1 : 2;
-  }
-  return bytes;
-}

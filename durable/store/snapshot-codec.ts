@@ -2,8 +2,8 @@
 // Every chunk stands alone and says the same state, so that a receiver can check that they belong together.
 // Which rows go into which chunk and how they travel is the sender's business; reading them is an adapter's.
 
-import { outcomeFromWire, outcomeToWire } from "./codec.ts";
-import type { Entry, IdempotencyRecord, StoreState } from "./entry.ts";
+import type { Entry, IdempotencyRecord, Mark, StoreState, Usage } from "./entry.ts";
+import { extrasFromWire, extrasToWire, markFromWire, markToWire } from "./entry-codec.ts";
 import {
   asArray,
   asBytesCopy,
@@ -16,7 +16,10 @@ import {
   keyToWire,
   MalformedBytesError,
   refuseNewerFields,
+  trimmed,
+  type Wire,
 } from "./framing.ts";
+import { outcomeFromWire, outcomeToWire } from "./outcome-codec.ts";
 
 /** First byte of every chunk. */
 export const SNAPSHOT_CODEC_VERSION = 1;
@@ -35,15 +38,16 @@ export interface SnapshotChunk {
   readonly state: StoreState;
   readonly entries: readonly Entry[];
   readonly idempotency: readonly IdempotencyRecord[];
+  readonly marks: readonly Mark[];
 }
 
 /** Throws RangeError where the chunk is larger than a receiver accepts. */
 export function encodeSnapshotChunk(chunk: SnapshotChunk): Uint8Array {
-  const { revision, clockMs, keys, idempotencySequence } = chunk.state;
   const bytes = encodeFrame(SNAPSHOT_CODEC_VERSION, [
-    [revision, clockMs, keys, idempotencySequence],
+    stateToWire(chunk.state),
     chunk.entries.map(entryToWire),
     chunk.idempotency.map(recordToWire),
+    chunk.marks.map(markToWire),
   ]);
   if (bytes.byteLength > SNAPSHOT_CHUNK_BYTES_MAX) throw new RangeError(oversized(bytes));
   return bytes;
@@ -53,11 +57,12 @@ export function encodeSnapshotChunk(chunk: SnapshotChunk): Uint8Array {
 export function decodeSnapshotChunk(bytes: Uint8Array): SnapshotChunk {
   if (bytes.byteLength > SNAPSHOT_CHUNK_BYTES_MAX) throw new MalformedBytesError(oversized(bytes));
   const wire = decodeFrame("snapshot chunk", SNAPSHOT_CODEC_VERSION, bytes);
-  refuseNewerFields("snapshot chunk", wire, 3);
+  refuseNewerFields("snapshot chunk", wire, 4);
   return {
     state: stateFromWire(asArray("state", wire[0])),
     entries: asArray("entries", wire[1]).map(entryFromWire),
     idempotency: asArray("idempotency records", wire[2]).map(recordFromWire),
+    marks: asArray("marks", wire[3]).map(markFromWire),
   };
 }
 
@@ -65,26 +70,44 @@ function oversized(bytes: Uint8Array): string {
   return `snapshot chunk: expected at most ${SNAPSHOT_CHUNK_BYTES_MAX} bytes, got ${bytes.byteLength}`;
 }
 
-function stateFromWire(row: readonly unknown[]): StoreState {
-  refuseNewerFields("state", row, 4);
+function stateToWire({ revision, clockMs, keys, bytes, expiring, idempotencySequence, usage }: StoreState): Wire {
+  return [revision, clockMs, keys, bytes, expiring, idempotencySequence, usage.map(usageToWire)];
+}
+
+function stateFromWire(row: Wire): StoreState {
+  refuseNewerFields("state", row, 7);
   return {
     revision: asCount("revision", row[0]),
     clockMs: asCount("clockMs", row[1]),
     keys: asCount("keys", row[2]),
-    idempotencySequence: asCount("idempotencySequence", row[3]),
+    bytes: asCount("bytes", row[3]),
+    expiring: asCount("expiring", row[4]),
+    idempotencySequence: asCount("idempotencySequence", row[5]),
+    usage: asArray("usage", row[6]).map(usageFromWire),
   };
 }
 
-function entryToWire(entry: Entry): readonly unknown[] {
-  const { slot, version, value, contentType, createdMs, modifiedMs, expiresMs } = entry;
-  const wire: unknown[] = [slot, keyToWire(entry.key), version, value, contentType, createdMs, modifiedMs];
-  if (expiresMs !== undefined) wire.push(expiresMs);
-  return wire;
+function usageToWire({ namespace, keys, bytes }: Usage): Wire {
+  return [namespace, keys, bytes];
+}
+
+function usageFromWire(wire: unknown): Usage {
+  const row = asArray("usage", wire);
+  refuseNewerFields("usage", row, 3);
+  const [namespace, keys, bytes] = [row[0], row[1], row[2]];
+  return { namespace: asString("namespace", namespace), keys: asCount("keys", keys), bytes: asCount("bytes", bytes) };
+}
+
+function entryToWire(entry: Entry): Wire {
+  const { slot, version, value, contentType, createdMs, modifiedMs, expiresMs, extras } = entry;
+  const start = [slot, keyToWire(entry.key), version, value, contentType, createdMs, modifiedMs];
+  return trimmed([...start, expiresMs, extras === undefined ? undefined : extrasToWire(extras)]);
 }
 
 function entryFromWire(wire: unknown): Entry {
   const row = asArray("entry", wire);
-  refuseNewerFields("entry", row, 8);
+  refuseNewerFields("entry", row, 9);
+  const extras = row[8];
   return {
     slot: asCount("slot", row[0]),
     key: asKey("key", row[1]),
@@ -94,10 +117,11 @@ function entryFromWire(wire: unknown): Entry {
     createdMs: asCount("createdMs", row[5]),
     modifiedMs: asCount("modifiedMs", row[6]),
     expiresMs: asOptionalCount("expiresMs", row[7]),
+    extras: extras === undefined || extras === null ? undefined : extrasFromWire(asArray("extras", extras)),
   };
 }
 
-function recordToWire(record: IdempotencyRecord): readonly unknown[] {
+function recordToWire(record: IdempotencyRecord): Wire {
   const { slot, id, fingerprint, outcome, expiresMs, sequence } = record;
   return [slot, keyToWire(record.key), id, fingerprint, outcomeToWire(outcome), expiresMs, sequence];
 }

@@ -7,14 +7,23 @@
 // never shows in them; nor does whether an expired row is still in the table: expired is the same as absent.
 
 import { LRUCache } from "lru-cache";
-import type { Batch, DeleteMutation, Mutation, Outcome, PutMutation } from "./command.ts";
-import { conditionsHold } from "./conditions.ts";
-import type { CheckpointDelta, CheckpointReader, Entry, IdempotencyRecord, StoreState } from "./entry.ts";
+import type { Batch, Idempotency, KeyMutation, Mutation, Outcome, ReclaimMutation } from "./command.ts";
+import { beginFill } from "./commands/fills.ts";
+import { limit } from "./commands/limits.ts";
+import { increment } from "./commands/numbers.ts";
+import { transaction } from "./commands/transactions.ts";
+import { aliveAt, append, put, remove, stage, touch } from "./commands/values.ts";
+import type { CheckpointDelta, CheckpointReader, Entry, IdempotencyRecord, RowPosition, StoreState } from "./entry.ts";
 import { IDEMPOTENCY_RECORDS_MAX, IDEMPOTENCY_RETENTION_MS } from "./limits.ts";
+import { Marks } from "./marks.ts";
 import { entryBytes, idempotencyRecordBytes, removalBytes } from "./sizes.ts";
+import { UsageCounter } from "./usage.ts";
+import type { Workspace } from "./workspace.ts";
 
 /** The isolate's 128 MB are shared by all objects in it, so the clean cache takes a modest part. */
 export const CACHE_BYTES_MAX_DEFAULT = 16 * 1024 * 1024;
+/** A larger entry would push out many smaller ones that are asked for more often. */
+const CACHED_ENTRY_BYTES_MAX = 256 * 1024;
 
 export interface StoreOptions {
   /** Memory for entries that the table also has. Never affects an outcome. */
@@ -22,9 +31,19 @@ export interface StoreOptions {
 }
 
 /** State of a shard that has applied nothing yet. */
-export const EMPTY_STORE_STATE: StoreState = { revision: 0, clockMs: 0, keys: 0, idempotencySequence: 0 };
+export const EMPTY_STORE_STATE: StoreState = {
+  revision: 0,
+  clockMs: 0,
+  keys: 0,
+  bytes: 0,
+  expiring: 0,
+  idempotencySequence: 0,
+  usage: [],
+};
 
-export class Store {
+export class Store implements Workspace {
+  readonly marks: Marks;
+  readonly usage: UsageCounter;
   readonly #reader: CheckpointReader;
   readonly #cache: LRUCache<string, Entry>;
   // Maps by key alone: the slot is a function of the key, so a key never appears under two slots.
@@ -39,7 +58,6 @@ export class Store {
 
   #revision: number;
   #clockMs: number;
-  #keys: number;
   #idempotencySequence: number;
 
   /** `state` is the one that was persisted with the checkpoint that `reader` reads. */
@@ -47,20 +65,29 @@ export class Store {
     this.#reader = reader;
     // lru-cache takes no 0: one byte is less than any entry weighs.
     const maxSize = Math.max(1, options.cacheBytesMax ?? CACHE_BYTES_MAX_DEFAULT);
-    this.#cache = new LRUCache({ maxSize, sizeCalculation: entryBytes });
+    this.#cache = new LRUCache({ maxSize, maxEntrySize: CACHED_ENTRY_BYTES_MAX, sizeCalculation: entryBytes });
+    this.marks = new Marks(reader.marks());
+    this.usage = new UsageCounter(state);
     this.#revision = state.revision;
     this.#clockMs = state.clockMs;
-    this.#keys = state.keys;
     this.#idempotencySequence = state.idempotencySequence;
   }
 
   get state(): StoreState {
+    const { keys, bytes, expiring } = this.usage;
     return {
       revision: this.#revision,
       clockMs: this.#clockMs,
-      keys: this.#keys,
+      keys,
+      bytes,
+      expiring,
       idempotencySequence: this.#idempotencySequence,
+      usage: this.usage.all(),
     };
+  }
+
+  get revision(): number {
+    return this.#revision;
   }
 
   /** Highest stamp applied so far, milliseconds since the Unix epoch. */
@@ -68,9 +95,9 @@ export class Store {
     return this.#clockMs;
   }
 
-  /** Entries written or removed, and outcomes remembered, since the last checkpoint. */
+  /** Entries written or removed, outcomes remembered and marks changed since the last checkpoint. */
   get dirtyKeys(): number {
-    return this.#upserts.size + this.#removals.size + this.#idempotencyUpserts.size;
+    return this.#upserts.size + this.#removals.size + this.#idempotencyUpserts.size + this.marks.dirty;
   }
 
   /** Estimated memory of what the next checkpoint will write. */
@@ -91,22 +118,70 @@ export class Store {
     return outcomes;
   }
 
-  /** The entry that exists at `nowMs`, or at the stamped clock where that is later. */
+  /** The entry that exists at `nowMs`, or at the stamped clock where that is later; with the soft purges in its `staleMs`. */
   read(slot: number, key: string, nowMs: number): Entry | undefined {
     const entry = this.#find(slot, key, true);
-    return entry !== undefined && isAlive(entry, Math.max(nowMs, this.#clockMs)) ? entry : undefined;
+    return entry === undefined ? undefined : aliveAt(this, entry, Math.max(nowMs, this.#clockMs));
   }
+
+  // --- rows in order, for scans and sweeps ---
+
+  /** Rows written since the last checkpoint; and for each key that was removed since, its position. */
+  get unwritten(): { readonly upserts: Iterable<Entry>; readonly removals: Iterable<RowPosition> } {
+    return { upserts: this.#upserts.values(), removals: this.#removalPositions() };
+  }
+
+  isUnwritten(key: string): boolean {
+    return this.#upserts.has(key) || this.#removals.has(key);
+  }
+
+  // --- Workspace ---
+
+  find(slot: number, key: string): Entry | undefined {
+    // A value that is about to be replaced is not worth a place in the cache.
+    return this.#find(slot, key, false);
+  }
+
+  nextVersion(): number {
+    this.#revision += 1;
+    return this.#revision;
+  }
+
+  put(entry: Entry, present: Entry | undefined): void {
+    if (present !== undefined) this.usage.removed(present);
+    this.usage.added(entry);
+    this.#forgetUnwritten(entry.key);
+    this.#upserts.set(entry.key, entry);
+    this.#dirtyBytes += entryBytes(entry);
+  }
+
+  remove(present: Entry): void {
+    const { slot, key } = present;
+    this.usage.removed(present);
+    this.#forgetUnwritten(key);
+    this.#removals.set(key, slot);
+    this.#dirtyBytes += removalBytes(key);
+  }
+
+  endFill(key: string): void {
+    this.marks.endFill(key);
+  }
+
+  // --- checkpoints ---
 
   /** Everything that changed since the last checkpoint. Changes nothing: it may be asked for again. */
   checkpointDelta(): CheckpointDelta {
     this.#appliedSinceDelta = false;
+    const marks = this.marks.delta();
     return {
       state: this.state,
       upserts: [...this.#upserts.values()],
-      removals: Array.from(this.#removals, ([key, slot]) => ({ slot, key })),
+      removals: [...this.#removalPositions()],
       idempotencyUpserts: [...this.#idempotencyUpserts.values()],
       idempotencyExpiredMs: this.#clockMs,
       idempotencyEvictedSequence: this.#idempotencySequence - IDEMPOTENCY_RECORDS_MAX,
+      markUpserts: marks.upserts,
+      markRemovals: marks.removals,
     };
   }
 
@@ -118,10 +193,27 @@ export class Store {
     this.#upserts.clear();
     this.#removals.clear();
     this.#idempotencyUpserts.clear();
+    this.marks.markClean();
     this.#dirtyBytes = 0;
   }
 
+  // --- applying ---
+
   #applyMutation(mutation: Mutation): Outcome {
+    switch (mutation.kind) {
+      case "purge":
+        return this.#purge(mutation);
+      case "reclaim":
+        return this.#reclaim(mutation);
+      case "forget_purges":
+        this.marks.forgetPurges(mutation.revision, this.#clockMs);
+        return { kind: "purged", revision: mutation.revision };
+      default:
+        return this.#applyOnce(mutation);
+    }
+  }
+
+  #applyOnce(mutation: KeyMutation): Outcome {
     const { idempotency } = mutation;
     if (idempotency === undefined) return this.#change(mutation);
     const recordKey = idempotencyRecordKey(mutation.key, idempotency.id);
@@ -135,6 +227,48 @@ export class Store {
     return outcome;
   }
 
+  #change(mutation: KeyMutation): Outcome {
+    switch (mutation.kind) {
+      case "put":
+        return put(this, mutation);
+      case "delete":
+        return remove(this, mutation);
+      case "touch":
+        return touch(this, mutation);
+      case "increment":
+        return increment(this, mutation);
+      case "append":
+        return append(this, mutation);
+      case "stage":
+        return stage(this, mutation);
+      case "begin_fill":
+        return beginFill(this, mutation);
+      case "limit":
+        return limit(this, mutation);
+      case "transaction":
+        return transaction(this, mutation);
+    }
+  }
+
+  #purge({ scope, isSoft }: Extract<Mutation, { kind: "purge" }>): Outcome {
+    const revision = this.nextVersion();
+    return this.marks.purge(scope, isSoft, revision, this.#clockMs)
+      ? { kind: "purged", revision }
+      : { kind: "table_full" };
+  }
+
+  /** Takes no version: whether dead rows are still there must not show in the versions of others. */
+  #reclaim({ rows }: ReclaimMutation): Outcome {
+    let removed = 0;
+    for (const { slot, key, version } of rows) {
+      const present = this.find(slot, key);
+      if (present?.version !== version) continue;
+      this.remove(present);
+      removed += 1;
+    }
+    return { kind: "reclaimed", rows: removed };
+  }
+
   /**
    * Two bounds, both read off the log. Time: the stamped clock. Number: records are numbered as they are written, and
    * only the newest IDEMPOTENCY_RECORDS_MAX numbers count. Counting the live ones instead would need every replica to
@@ -146,18 +280,12 @@ export class Store {
     return isInWindow && this.#clockMs < record.expiresMs;
   }
 
-  #remember(
-    recordKey: string,
-    mutation: Mutation,
-    idempotency: { readonly id: string; readonly fingerprint: string },
-    outcome: Outcome,
-  ): void {
+  #remember(recordKey: string, { slot, key }: KeyMutation, idempotency: Idempotency, outcome: Outcome): void {
     this.#idempotencySequence += 1;
     const record: IdempotencyRecord = {
-      slot: mutation.slot,
-      key: mutation.key,
-      id: idempotency.id,
-      fingerprint: idempotency.fingerprint,
+      slot,
+      key,
+      ...idempotency,
       outcome,
       expiresMs: this.#clockMs + IDEMPOTENCY_RETENTION_MS,
       sequence: this.#idempotencySequence,
@@ -166,47 +294,6 @@ export class Store {
     if (forgotten !== undefined) this.#dirtyBytes -= idempotencyRecordBytes(forgotten);
     this.#dirtyBytes += idempotencyRecordBytes(record);
     this.#idempotencyUpserts.set(recordKey, record);
-  }
-
-  #change(mutation: Mutation): Outcome {
-    // A value that is about to be replaced is not worth a place in the cache.
-    const present = this.#find(mutation.slot, mutation.key, false);
-    const current = present !== undefined && isAlive(present, this.#clockMs) ? present : undefined;
-    if (!conditionsHold(mutation, current?.version)) return { kind: "precondition_failed", version: current?.version };
-    return mutation.kind === "put" ? this.#put(mutation, present, current) : this.#delete(mutation, present, current);
-  }
-
-  #put(mutation: PutMutation, present: Entry | undefined, current: Entry | undefined): Outcome {
-    const { slot, key, value, contentType, ttlMs } = mutation;
-    const nowMs = this.#clockMs;
-    this.#revision += 1;
-    if (present === undefined) this.#keys += 1;
-    const entry: Entry = {
-      slot,
-      key,
-      version: this.#revision,
-      value,
-      contentType,
-      createdMs: current === undefined ? nowMs : current.createdMs,
-      modifiedMs: nowMs,
-      expiresMs: ttlMs === undefined ? undefined : nowMs + ttlMs,
-    };
-    this.#forgetUnwritten(key);
-    this.#upserts.set(key, entry);
-    this.#dirtyBytes += entryBytes(entry);
-    return { kind: "stored", version: entry.version, created: current === undefined, expiresMs: entry.expiresMs };
-  }
-
-  #delete(mutation: DeleteMutation, present: Entry | undefined, current: Entry | undefined): Outcome {
-    const { slot, key } = mutation;
-    if (present === undefined) return { kind: "deleted", existed: false };
-    // An expired row goes too, but takes no revision: versions must not depend on whether it was still there.
-    if (current !== undefined) this.#revision += 1;
-    this.#keys -= 1;
-    this.#forgetUnwritten(key);
-    this.#removals.set(key, slot);
-    this.#dirtyBytes += removalBytes(key);
-    return { kind: "deleted", existed: current !== undefined };
   }
 
   #forgetUnwritten(key: string): void {
@@ -219,7 +306,7 @@ export class Store {
     }
   }
 
-  /** The row as it is, expired or not. Absence is never cached, so that asking for nothing fills no memory. */
+  /** The row as it is, dead or alive. Absence is never cached, so that asking for nothing fills no memory. */
   #find(slot: number, key: string, keepInCache: boolean): Entry | undefined {
     const unwritten = this.#upserts.get(key);
     if (unwritten !== undefined) return unwritten;
@@ -230,11 +317,10 @@ export class Store {
     if (stored !== undefined && keepInCache) this.#cache.set(key, stored);
     return stored;
   }
-}
 
-/** Nothing expires early: the entry exists until the last millisecond before `expiresMs`. */
-function isAlive(entry: Entry, nowMs: number): boolean {
-  return entry.expiresMs === undefined || nowMs < entry.expiresMs;
+  *#removalPositions(): Iterable<RowPosition> {
+    for (const [key, slot] of this.#removals) yield { slot, key };
+  }
 }
 
 /** The length in front keeps `a` + `bc` apart from `ab` + `c`. */

@@ -2,7 +2,7 @@
 // time. Every value is written once, so that a read says which write it saw.
 
 import type { ConsistencyLevel, LogPosition } from "../../durable/protocol.ts";
-import type { Mutation } from "../../durable/store/command.ts";
+import type { KeyMutation } from "../../durable/store/command.ts";
 import { slotOf } from "../../routing/slots.ts";
 import type { ReadResult, WriteResult } from "../../worker/clients/shard-call.ts";
 import type { Edge } from "./edge.ts";
@@ -148,9 +148,11 @@ export class Client {
       operation.outcome = "fail";
       return operation;
     }
-    if (reply.outcome.kind === "idempotency_conflict") throw new Error("idempotency keys are unique here");
+    const { outcome } = reply;
+    if (outcome.kind !== "stored" && outcome.kind !== "deleted" && outcome.kind !== "precondition_failed")
+      throw new Error(`a put or a deletion never ends as ${outcome.kind} here`);
     operation.outcome = "ok";
-    operation.result = reply.outcome;
+    operation.result = outcome;
     operation.from = reply.from;
     this.#world.checks.writeDone(operation);
     this.#advance(reply.from.shard, { term: reply.from.term, index: reply.from.index });
@@ -204,7 +206,7 @@ function isOpen(reply: Answer<WriteResult>): reply is Extract<Answer<WriteResult
   return reply.status === "gone" || reply.status === "unknown";
 }
 
-function mutationOf(operation: WriteOperation, idempotencyId: string | undefined): Mutation {
+function mutationOf(operation: WriteOperation, idempotencyId: string | undefined): KeyMutation {
   const { key, kind, value, expected, ttlMs } = operation;
   const header = {
     slot: slotOf(key),

@@ -6,7 +6,8 @@ import { invariant } from "../../durable/replication/invariant.ts";
 import type { HardState } from "../../durable/replication/log-reader.ts";
 import type { Membership } from "../../durable/replication/membership.ts";
 import type { SnapshotMeta } from "../../durable/replication/message.ts";
-import type { CheckpointDelta, Entry, IdempotencyRecord, StoreState } from "../../durable/store/entry.ts";
+import type { CheckpointDelta, Entry, IdempotencyRecord, Mark, StoreState } from "../../durable/store/entry.ts";
+import { compareKeys } from "../../durable/store/keyspace.ts";
 import type { SnapshotChunk } from "../../durable/store/snapshot-codec.ts";
 import { EMPTY_STORE_STATE } from "../../durable/store/store.ts";
 
@@ -20,20 +21,29 @@ export interface LogRow {
 export class Tables {
   readonly entries: Map<string, Entry>;
   readonly idempotency: Map<string, IdempotencyRecord>;
+  readonly marks: Map<string, Mark>;
 
   constructor(from?: Tables) {
     this.entries = new Map(from?.entries);
     this.idempotency = new Map(from?.idempotency);
+    this.marks = new Map(from?.marks);
   }
 
-  insert(entries: readonly Entry[], records: readonly IdempotencyRecord[]): void {
+  insert({ entries, idempotency, marks }: Pick<SnapshotChunk, "entries" | "idempotency" | "marks">): void {
     for (const entry of entries) this.entries.set(entry.key, entry);
-    for (const record of records) this.idempotency.set(idempotencyRowKey(record.key, record.id), record);
+    for (const record of idempotency) this.idempotency.set(idempotencyRowKey(record.key, record.id), record);
+    for (const mark of marks) this.marks.set(`${mark.kind} ${mark.name}`, mark);
+  }
+
+  /** In the order in which a table keeps them. */
+  sortedEntries(): Entry[] {
+    return [...this.entries.values()].sort((a, b) => a.slot - b.slot || compareKeys(a.key, b.key));
   }
 
   write(delta: CheckpointDelta): void {
     for (const { key } of delta.removals) this.entries.delete(key);
-    this.insert(delta.upserts, delta.idempotencyUpserts);
+    for (const { kind, name } of delta.markRemovals) this.marks.delete(`${kind} ${name}`);
+    this.insert({ entries: delta.upserts, idempotency: delta.idempotencyUpserts, marks: delta.markUpserts });
     for (const [rowKey, { expiresMs, sequence }] of this.idempotency) {
       const isOver = expiresMs <= delta.idempotencyExpiredMs || sequence <= delta.idempotencyEvictedSequence;
       if (isOver) this.idempotency.delete(rowKey);
@@ -128,7 +138,7 @@ export function beginImport(): DiskWrite {
 export function importChunk(chunk: SnapshotChunk): DiskWrite {
   return ({ staging }) => {
     invariant(staging !== undefined, "an import has begun");
-    staging.tables.insert(chunk.entries, chunk.idempotency);
+    staging.tables.insert(chunk);
     staging.state = chunk.state;
   };
 }

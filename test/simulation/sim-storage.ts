@@ -6,7 +6,16 @@ import type { ReplicaStorage, SnapshotCursor } from "../../durable/ports.ts";
 import { entryBytes, type LogEntry } from "../../durable/replication/entry.ts";
 import type { HardState } from "../../durable/replication/log-reader.ts";
 import type { SnapshotMeta } from "../../durable/replication/message.ts";
-import type { CheckpointDelta, Entry, IdempotencyRecord, StoreState } from "../../durable/store/entry.ts";
+import type {
+  CheckpointDelta,
+  Entry,
+  EntryHead,
+  IdempotencyRecord,
+  Mark,
+  RowPosition,
+  StoreState,
+} from "../../durable/store/entry.ts";
+import { compareKeys, type KeyRange } from "../../durable/store/keyspace.ts";
 import { decodeSnapshotChunk, encodeSnapshotChunk } from "../../durable/store/snapshot-codec.ts";
 import {
   appendLog,
@@ -107,6 +116,24 @@ export class SimStorage implements ReplicaStorage {
     return this.content.tables.idempotency.get(idempotencyRowKey(key, id));
   }
 
+  heads(slot: number, { from, to }: KeyRange, limit: number): readonly EntryHead[] {
+    this.touch();
+    const isInside = ({ slot: at, key }: Entry) =>
+      at === slot && compareKeys(key, from) >= 0 && (to === undefined || compareKeys(key, to) < 0);
+    return this.content.tables.sortedEntries().filter(isInside).slice(0, limit).map(headOf);
+  }
+
+  headsAfter({ slot, key }: RowPosition, limit: number): readonly EntryHead[] {
+    this.touch();
+    const isAfter = (entry: Entry) => entry.slot > slot || (entry.slot === slot && compareKeys(entry.key, key) > 0);
+    return this.content.tables.sortedEntries().filter(isAfter).slice(0, limit).map(headOf);
+  }
+
+  marks(): readonly Mark[] {
+    this.touch();
+    return [...this.content.tables.marks.values()];
+  }
+
   touch(): void {
     if (this.isGone) throw new StorageGoneError("this instance has been superseded");
   }
@@ -154,8 +181,9 @@ export class SimStorage implements ReplicaStorage {
       recordsDone: recordsDone + idempotency.length,
     };
     const isLast = entries.length === 0 && idempotency.length === 0;
+    const marks = isLast ? [...tables.marks.values()] : [];
     return {
-      bytes: encodeSnapshotChunk({ state: checkpointState, entries, idempotency }),
+      bytes: encodeSnapshotChunk({ state: checkpointState, entries, idempotency, marks }),
       next: isLast ? undefined : next,
     };
   }
@@ -180,4 +208,8 @@ export class SimStorage implements ReplicaStorage {
     write(this.content);
     this.#onWrite(write);
   }
+}
+
+function headOf({ value, ...rest }: Entry): EntryHead {
+  return { ...rest, size: value.byteLength };
 }

@@ -9,7 +9,7 @@ import {
   type ReadRequest,
   type WriteReply,
 } from "../../durable/protocol.ts";
-import type { Mutation } from "../../durable/store/command.ts";
+import type { KeyMutation } from "../../durable/store/command.ts";
 import type { LoadBalancer } from "../../routing/load-balancer.ts";
 import { preferenceList } from "../../routing/preference-list.ts";
 import type { ReplicaLoads } from "../../routing/replica-loads.ts";
@@ -73,7 +73,7 @@ export interface ClientRead
 export interface ShardClient {
   read(read: ClientRead): Promise<ReadResult>;
   /** `unknown` where the fate is open; with an idempotency key only after retries up to the deadline. */
-  write(mutation: Mutation): Promise<WriteResult>;
+  write(mutation: KeyMutation): Promise<WriteResult>;
 }
 
 export function createShardClient(deps: ShardClientDeps): ShardClient {

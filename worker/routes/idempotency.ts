@@ -1,7 +1,7 @@
 // Idempotency-Key: makes a retry of a write safe. The store remembers the outcome under (key, id) with a fingerprint of
 // the request, so that the same id with another request is told apart from a retry.
 
-import type { Mutation } from "../../durable/store/command.ts";
+import type { KeyMutation } from "../../durable/store/command.ts";
 import { type Parsed, parsed, refused } from "../http/problem.ts";
 
 /** A UUID has 36; ids are remembered with every write that carries one. */
@@ -19,7 +19,7 @@ export function parseIdempotencyKey(header: string): Parsed<string> {
 }
 
 /** SHA-256 of everything that decides what the write does, in hexadecimal. Only writes with an id pay for it. */
-export async function fingerprintOf(mutation: Mutation): Promise<string> {
+export async function fingerprintOf(mutation: KeyMutation): Promise<string> {
   const { kind, key, ifMatch, ifNoneMatch } = mutation;
   const isPut = mutation.kind === "put";
   const described = isPut ? [mutation.contentType, mutation.ttlMs ?? null] : [];

@@ -6,7 +6,7 @@
 // or brought a bookmark: whoever wants session guarantees only has to send back the last one seen.
 
 import type { LogPosition, Provenance, ReadEntry } from "../../durable/protocol.ts";
-import type { Conditions, Mutation, Outcome } from "../../durable/store/command.ts";
+import type { Conditions, KeyMutation, Outcome } from "../../durable/store/command.ts";
 import { slotOf } from "../../routing/slots.ts";
 import type { ReadResult, WriteResult } from "../clients/shard-call.ts";
 import type { ClientRead, ShardClient } from "../clients/shard-client.ts";
@@ -153,19 +153,19 @@ function valueReply(entry: ReadEntry, headers: ReplyHeaders, isHead: boolean): R
   return new Response(entry.value, { headers });
 }
 
-async function mutationOf(kv: KvRequest, request: Request): Promise<Parsed<Mutation>> {
+async function mutationOf(kv: KvRequest, request: Request): Promise<Parsed<KeyMutation>> {
   const { headers } = request;
   const idempotencyKey = headers.get("Idempotency-Key");
   const id = idempotencyKey === null ? parsed(undefined) : parseIdempotencyKey(idempotencyKey);
   if (!id.ok) return id;
   const mutation =
-    request.method === "PUT" ? await putOf(kv, request) : parsed<Mutation>({ kind: "delete", ...targetOf(kv) });
+    request.method === "PUT" ? await putOf(kv, request) : parsed<KeyMutation>({ kind: "delete", ...targetOf(kv) });
   if (!mutation.ok || id.value === undefined) return mutation;
   const idempotency = { id: id.value, fingerprint: await fingerprintOf(mutation.value) };
   return parsed({ ...mutation.value, idempotency });
 }
 
-async function putOf(kv: KvRequest, request: Request): Promise<Parsed<Mutation>> {
+async function putOf(kv: KvRequest, request: Request): Promise<Parsed<KeyMutation>> {
   const { headers } = request;
   if (headers.get("Content-Range") !== null) {
     // RFC 9110 section 14.5: a server that knows no partial PUT must not take the part for the whole.
@@ -226,6 +226,8 @@ function outcomeReply(outcome: Outcome, headers: ReplyHeaders): Response {
         ),
         headers,
       );
+    default:
+      return problemReply(problem("internal", `the shard answered a put or a deletion with ${outcome.kind}`));
   }
 }
 

@@ -4,6 +4,7 @@
 import type { LogEntry } from "../../../durable/replication/entry.ts";
 import { decodeBatch } from "../../../durable/store/codec.ts";
 import type { Mutation, Outcome } from "../../../durable/store/command.ts";
+import type { CheckpointReader } from "../../../durable/store/entry.ts";
 import { EMPTY_STORE_STATE, Store } from "../../../durable/store/store.ts";
 import { slotOf } from "../../../routing/slots.ts";
 import { applyUnseen } from "../core-probe.ts";
@@ -27,7 +28,13 @@ export interface KeyState {
   readonly expiresMs?: number | undefined;
 }
 
-const NOTHING_STORED = { entry: () => undefined, idempotency: () => undefined };
+const NOTHING_STORED: CheckpointReader = {
+  entry: () => undefined,
+  idempotency: () => undefined,
+  heads: () => [],
+  headsAfter: () => [],
+  marks: () => [],
+};
 
 export class GroundTruth {
   readonly shard: number;
@@ -87,6 +94,7 @@ export class GroundTruth {
   }
 
   #note(index: number, mutation: Mutation, outcome: Outcome | undefined): void {
+    if (mutation.kind !== "put" && mutation.kind !== "delete") return;
     const isStored = outcome?.kind === "stored" && mutation.kind === "put";
     const isDeleted = outcome?.kind === "deleted" && outcome.existed;
     if (!isStored && !isDeleted) return;

@@ -210,7 +210,7 @@ describe("ownership", () => {
 describe("snapshot streams", () => {
   const membership = { voters: ["a", "b"], learners: [] };
   const meta = { index: 9, term: 2, membership };
-  const bytes = encodeSnapshotChunk({ state: EMPTY_STORE_STATE, entries: [], idempotency: [] });
+  const bytes = encodeSnapshotChunk({ state: EMPTY_STORE_STATE, entries: [], idempotency: [], marks: [] });
 
   function part(number: number, fields: { readonly term?: number; readonly isLast?: boolean } = {}) {
     return { v: 1, from: "a", to: "b", term: 2, meta, part: number, isLast: false, bytes, ...fields };

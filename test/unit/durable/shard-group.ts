@@ -14,7 +14,7 @@ import { memberId, type ShardReplicaOptions } from "../../../durable/replica-con
 import { DEFAULT_TIMING } from "../../../durable/replication/config.ts";
 import type { Message } from "../../../durable/replication/message.ts";
 import { ShardReplica } from "../../../durable/shard-replica.ts";
-import type { Mutation } from "../../../durable/store/command.ts";
+import type { DeleteMutation, PutMutation } from "../../../durable/store/command.ts";
 import { replicaName } from "../../../routing/replica-name.ts";
 import { slotOf } from "../../../routing/slots.ts";
 import { buildTopology, FIRST_GENERATION } from "../../../routing/topology.ts";
@@ -77,11 +77,11 @@ export class Host {
     return zombie;
   }
 
-  put(key: string, text: string, options: Partial<WriteRequest & Mutation> = {}): Promise<WriteReply> {
+  put(key: string, text: string, options: Partial<WriteRequest & PutMutation> = {}): Promise<WriteReply> {
     return this.replica.write(this.putRequest(key, text, options));
   }
 
-  putRequest(key: string, text: string, options: Partial<WriteRequest & Mutation> = {}): WriteRequest {
+  putRequest(key: string, text: string, options: Partial<WriteRequest & PutMutation> = {}): WriteRequest {
     const { deadlineMs = 2_000, epoch = 0, v = PROTOCOL_VERSION, to = this.name, ...mutation } = options;
     const slot = slotOf(key);
     const put = {
@@ -91,7 +91,7 @@ export class Host {
       value: new TextEncoder().encode(text),
       contentType: "text/plain",
       ...mutation,
-    } as Mutation;
+    } as PutMutation | DeleteMutation;
     return { v, to, epoch, slot: put.slot, deadlineMs, mutation: put };
   }
 

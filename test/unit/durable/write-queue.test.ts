@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import type { Mutation, Outcome } from "../../../durable/store/command.ts";
+import type { KeyMutation, Outcome } from "../../../durable/store/command.ts";
+import { mutationBytes } from "../../../durable/store/sizes.ts";
 import {
   BATCH_BYTES_MAX,
   BATCH_MUTATIONS_MAX,
-  mutationBytes,
   type PendingWrite,
   QUEUE_BYTES_MAX,
   QUEUE_MUTATIONS_MAX,
@@ -12,7 +12,7 @@ import {
 } from "../../../durable/write-queue.ts";
 
 const DELETED: Outcome = { kind: "deleted", existed: true };
-const MUTATION: Mutation = { kind: "delete", slot: 0, key: "k" };
+const MUTATION: KeyMutation = { kind: "delete", slot: 0, key: "k" };
 
 interface Watched {
   readonly write: PendingWrite;

@@ -69,7 +69,9 @@ export class Node {
   install(meta: SnapshotMeta, sender: { readonly id: string; readonly term: number }): void {
     this.act((core, nowMs) => {
       this.storage.beginImport();
-      this.storage.importChunk(encodeSnapshotChunk({ state: EMPTY_STORE_STATE, entries: [], idempotency: [] }));
+      this.storage.importChunk(
+        encodeSnapshotChunk({ state: EMPTY_STORE_STATE, entries: [], idempotency: [], marks: [] }),
+      );
       this.storage.finishImport(meta);
       core.installSnapshot(meta, sender, nowMs);
     });

@@ -130,6 +130,8 @@ describe("a member whose entries are compacted away", () => {
         idempotencyUpserts: [],
         idempotencyExpiredMs: 0,
         idempotencyEvictedSequence: 0,
+        markUpserts: [],
+        markRemovals: [],
       },
       3,
     );

@@ -1,8 +1,10 @@
 // Random logs for the store: few keys and small numbers, so that conditions match, entries expire and retries meet.
 
 import fc from "fast-check";
-import type { Batch, Mutation } from "../../../durable/store/command.ts";
+import type { Batch, DeleteMutation, PutMutation } from "../../../durable/store/command.ts";
 import { IDEMPOTENCY_RETENTION_MS } from "../../../durable/store/limits.ts";
+
+export type PlainMutation = PutMutation | DeleteMutation;
 
 export const KEYS = ["a", "b", "c", "user:{7}/session", "ключ"] as const;
 
@@ -26,7 +28,7 @@ function header<T extends string>(kind: T, keys: fc.Arbitrary<string>) {
   return { kind: fc.constant(kind), key: keys, ifMatch: versionMatch, ifNoneMatch: versionMatch, idempotency };
 }
 
-function mutationOf(keys: fc.Arbitrary<string>): fc.Arbitrary<Mutation> {
+function mutationOf(keys: fc.Arbitrary<string>): fc.Arbitrary<PlainMutation> {
   const put = fc.record({
     ...header("put", keys),
     value,
@@ -54,7 +56,7 @@ const stampSteps = fc.oneof(
   { arbitrary: fc.constantFrom(IDEMPOTENCY_RETENTION_MS - 1, IDEMPOTENCY_RETENTION_MS), weight: 1 },
 );
 
-export function logOf(mutation: fc.Arbitrary<Mutation>): fc.Arbitrary<Batch[]> {
+export function logOf(mutation: fc.Arbitrary<PlainMutation>): fc.Arbitrary<Batch[]> {
   const steps = fc.array(fc.tuple(stampSteps, fc.array(mutation, { maxLength: 6 })), { minLength: 1, maxLength: 25 });
   return steps.map((batches) => {
     let stampMs = 1_000;

@@ -4,49 +4,64 @@ import type {
   CheckpointDelta,
   CheckpointReader,
   Entry,
+  EntryHead,
   IdempotencyRecord,
+  Mark,
+  RowPosition,
   StoreState,
 } from "../../../durable/store/entry.ts";
+import { compareKeys, type KeyRange } from "../../../durable/store/keyspace.ts";
 import { EMPTY_STORE_STATE } from "../../../durable/store/store.ts";
+import { idempotencyRowKey, Tables } from "../../simulation/disk.ts";
 
 export class CheckpointTable implements CheckpointReader {
   state: StoreState = EMPTY_STORE_STATE;
-  readonly #entries = new Map<string, Entry>();
-  readonly #records = new Map<string, IdempotencyRecord>();
+  readonly #tables = new Tables();
 
-  entry(slot: number, key: string): Entry | undefined {
-    return this.#entries.get(JSON.stringify([slot, key]));
+  entry(_slot: number, key: string): Entry | undefined {
+    return this.#tables.entries.get(key);
   }
 
-  idempotency(slot: number, key: string, id: string): IdempotencyRecord | undefined {
-    return this.#records.get(JSON.stringify([slot, key, id]));
+  idempotency(_slot: number, key: string, id: string): IdempotencyRecord | undefined {
+    return this.#tables.idempotency.get(idempotencyRowKey(key, id));
+  }
+
+  heads(slot: number, { from, to }: KeyRange, limit: number): readonly EntryHead[] {
+    const isInside = (entry: Entry) =>
+      entry.slot === slot && compareKeys(entry.key, from) >= 0 && (to === undefined || compareKeys(entry.key, to) < 0);
+    return this.#tables.sortedEntries().filter(isInside).slice(0, limit).map(headOf);
+  }
+
+  headsAfter({ slot, key }: RowPosition, limit: number): readonly EntryHead[] {
+    const isAfter = (entry: Entry) => entry.slot > slot || (entry.slot === slot && compareKeys(entry.key, key) > 0);
+    return this.#tables.sortedEntries().filter(isAfter).slice(0, limit).map(headOf);
+  }
+
+  marks(): readonly Mark[] {
+    return [...this.#tables.marks.values()];
   }
 
   get entryCount(): number {
-    return this.#entries.size;
+    return this.#tables.entries.size;
   }
 
   get recordCount(): number {
-    return this.#records.size;
+    return this.#tables.idempotency.size;
   }
 
   write(delta: CheckpointDelta): void {
-    for (const entry of delta.upserts) this.#entries.set(JSON.stringify([entry.slot, entry.key]), entry);
-    for (const { slot, key } of delta.removals) this.#entries.delete(JSON.stringify([slot, key]));
-    for (const record of delta.idempotencyUpserts) {
-      this.#records.set(JSON.stringify([record.slot, record.key, record.id]), record);
-    }
-    for (const [recordKey, record] of this.#records) {
-      const isExpired = record.expiresMs <= delta.idempotencyExpiredMs;
-      if (isExpired || record.sequence <= delta.idempotencyEvictedSequence) this.#records.delete(recordKey);
-    }
+    this.#tables.write(delta);
     this.state = delta.state;
   }
 
   /** Drops rows that expired, as a background sweep would. */
   reclaimExpired(): void {
-    for (const [entryKey, { expiresMs }] of this.#entries) {
-      if (expiresMs !== undefined && expiresMs <= this.state.clockMs) this.#entries.delete(entryKey);
+    for (const [key, { expiresMs }] of this.#tables.entries) {
+      if (expiresMs !== undefined && expiresMs <= this.state.clockMs) this.#tables.entries.delete(key);
     }
   }
+}
+
+function headOf({ value, ...rest }: Entry): EntryHead {
+  return { ...rest, size: value.byteLength };
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Mutation } from "../../../durable/store/command.ts";
+import type { KeyMutation } from "../../../durable/store/command.ts";
 import {
   CONDITION_VERSIONS_MAX,
   CONTENT_TYPE_BYTES_MAX,
@@ -8,17 +8,16 @@ import {
   IDEMPOTENCY_KEY_BYTES_MAX,
   KEY_BYTES_MAX,
   TTL_MS_MAX,
-  utf8Length,
   VALUE_BYTES_MAX,
-  validateMutation,
 } from "../../../durable/store/limits.ts";
+import { utf8Length, validateMutation } from "../../../durable/store/validate.ts";
 import { mutations } from "./arbitraries.ts";
 
 const PUT = { kind: "put", slot: 1, key: "k", value: new Uint8Array(1), contentType: "text/plain" } as const;
 
 /** As it may arrive from an edge that runs other code than its types say. */
-function untyped(fields: Record<string, unknown>): Mutation {
-  return { ...PUT, ...fields } as unknown as Mutation;
+function untyped(fields: Record<string, unknown>): KeyMutation {
+  return { ...PUT, ...fields } as unknown as KeyMutation;
 }
 
 describe("validateMutation", () => {

@@ -1,8 +1,9 @@
 // The state machine written as plainly as possible: one map, one list, no layers, nothing ever written down or dropped.
 
-import type { Batch, Mutation, Outcome, VersionMatch } from "../../../durable/store/command.ts";
+import type { Batch, Outcome, VersionMatch } from "../../../durable/store/command.ts";
 import type { Entry } from "../../../durable/store/entry.ts";
 import { IDEMPOTENCY_RETENTION_MS } from "../../../durable/store/limits.ts";
+import type { PlainMutation } from "./arbitraries.ts";
 
 interface Remembered {
   readonly key: string;
@@ -20,7 +21,7 @@ export class StoreModel {
 
   apply(batch: Batch): Outcome[] {
     this.clockMs = Math.max(this.clockMs, batch.stampMs);
-    return batch.mutations.map((mutation) => this.#applyOnce(mutation));
+    return batch.mutations.map((mutation) => this.#applyOnce(mutation as PlainMutation));
   }
 
   read(key: string, nowMs: number): Entry | undefined {
@@ -29,7 +30,7 @@ export class StoreModel {
     return entry;
   }
 
-  #applyOnce(mutation: Mutation): Outcome {
+  #applyOnce(mutation: PlainMutation): Outcome {
     const { key, idempotency } = mutation;
     if (idempotency === undefined) return this.#change(mutation);
     const { id, fingerprint } = idempotency;
@@ -42,7 +43,7 @@ export class StoreModel {
     return outcome;
   }
 
-  #change(mutation: Mutation): Outcome {
+  #change(mutation: PlainMutation): Outcome {
     const { slot, key, ifMatch, ifNoneMatch } = mutation;
     const current = this.read(key, this.clockMs);
     const has = (match: VersionMatch) => current !== undefined && (match === "any" || match.includes(current.version));

@@ -19,7 +19,15 @@ import {
   type SnapshotChunk,
 } from "../../../durable/store/snapshot-codec.ts";
 
-const STATE: StoreState = { revision: 9, clockMs: 1_800_000_000_000, keys: 3, idempotencySequence: 4 };
+const STATE: StoreState = {
+  revision: 9,
+  clockMs: 1_800_000_000_000,
+  keys: 3,
+  bytes: 300,
+  expiring: 1,
+  idempotencySequence: 4,
+  usage: [{ namespace: "", keys: 3, bytes: 300 }],
+};
 
 const keys = fc
   .tuple(fc.constantFrom("", "\u0000", "\ufeff"), fc.string({ unit: "binary" }))
@@ -79,7 +87,7 @@ describe("snapshot chunks", () => {
   it("return any state, entries and records unchanged", () => {
     fc.assert(
       fc.property(fc.array(entries, { maxLength: 5 }), fc.array(records, { maxLength: 5 }), (some, remembered) => {
-        const chunk = { state: STATE, entries: some, idempotency: remembered };
+        const chunk = { state: STATE, entries: some, idempotency: remembered, marks: [] };
         expect(decodeSnapshotChunk(encodeSnapshotChunk(chunk))).toEqual(chunk);
       }),
     );
@@ -93,26 +101,26 @@ describe("snapshot chunks", () => {
     ["records with the widest texts", { entries: [], idempotency: almostFull(WIDE_RECORD, idempotencyRecordBytes) }],
   ])("stay under the largest size when closed at the target: %s", (_what, { entries, idempotency }) => {
     const largest = { ...WIDE_ENTRY, value: new Uint8Array(VALUE_BYTES_MAX) };
-    const bytes = encodeSnapshotChunk({ state: STATE, entries: [...entries, largest], idempotency });
+    const bytes = encodeSnapshotChunk({ state: STATE, entries: [...entries, largest], idempotency, marks: [] });
     expect(bytes.byteLength).toBeGreaterThan(VALUE_BYTES_MAX + SNAPSHOT_CHUNK_BYTES_TARGET / 2);
     expect(bytes.byteLength).toBeLessThanOrEqual(SNAPSHOT_CHUNK_BYTES_MAX);
   });
 
   it("are refused when larger than the largest size, by the sender and by the receiver", () => {
-    const chunk = { state: STATE, entries: [entryOf("a", SNAPSHOT_CHUNK_BYTES_MAX)], idempotency: [] };
+    const chunk = { state: STATE, entries: [entryOf("a", SNAPSHOT_CHUNK_BYTES_MAX)], idempotency: [], marks: [] };
     expect(() => encodeSnapshotChunk(chunk)).toThrow(RangeError);
     expect(() => decodeSnapshotChunk(new Uint8Array(SNAPSHOT_CHUNK_BYTES_MAX + 1))).toThrow(MalformedBytesError);
   });
 
   it("are refused when truncated anywhere", () => {
-    const bytes = encodeSnapshotChunk({ state: STATE, entries: [entryOf("a", 10)], idempotency: [] });
+    const bytes = encodeSnapshotChunk({ state: STATE, entries: [entryOf("a", 10)], idempotency: [], marks: [] });
     for (let length = 0; length < bytes.length; length += 1) {
       expect(() => decodeSnapshotChunk(bytes.subarray(0, length))).toThrow(MalformedBytesError);
     }
   });
 
   it("are refused when their version is unknown", () => {
-    const bytes = encodeSnapshotChunk({ state: STATE, entries: [], idempotency: [] });
+    const bytes = encodeSnapshotChunk({ state: STATE, entries: [], idempotency: [], marks: [] });
     bytes[0] = SNAPSHOT_CODEC_VERSION + 1;
     expect(() => decodeSnapshotChunk(bytes)).toThrow(UnknownCodecVersionError);
   });

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeBatch, encodeBatch } from "../../../durable/store/codec.ts";
-import type { Batch, Mutation, Outcome } from "../../../durable/store/command.ts";
+import type { Batch, Outcome } from "../../../durable/store/command.ts";
 import type { Entry } from "../../../durable/store/entry.ts";
 import { EMPTY_STORE_STATE, Store } from "../../../durable/store/store.ts";
-import { KEYS, logOf, mutations, slotOfTestKey } from "./arbitraries.ts";
+import { KEYS, logOf, mutations, type PlainMutation, slotOfTestKey } from "./arbitraries.ts";
 import { CheckpointTable } from "./checkpoint-table.ts";
 import { StoreModel } from "./model.ts";
 
@@ -166,7 +166,7 @@ describe("idempotent retries", () => {
     const logs = fc.array(fc.array(mutations, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 10 });
     fc.assert(
       fc.property(logs, retries, (plain, retried) => {
-        const unique: Mutation[][] = plain.map((batch, index) =>
+        const unique: PlainMutation[][] = plain.map((batch, index) =>
           batch.map((one, position) => ({ ...one, idempotency: { id: `${index}.${position}`, fingerprint: "x" } })),
         );
         const withRetries = unique.map((batch) => [...batch]);
@@ -188,7 +188,7 @@ describe("idempotent retries", () => {
 });
 
 /** Outcomes by idempotency id; an id that is answered twice must be answered alike. */
-function applyAll(log: readonly Mutation[][]): { store: Store; outcomes: Map<string, Outcome> } {
+function applyAll(log: readonly PlainMutation[][]): { store: Store; outcomes: Map<string, Outcome> } {
   const store = new Store(new CheckpointTable(), EMPTY_STORE_STATE);
   const outcomes = new Map<string, Outcome>();
   for (const [index, batch] of log.entries()) {

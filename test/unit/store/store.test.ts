@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Conditions, Mutation, Outcome } from "../../../durable/store/command.ts";
+import type { Conditions, KeyMutation, Outcome } from "../../../durable/store/command.ts";
+import type { CheckpointReader } from "../../../durable/store/entry.ts";
 import { IDEMPOTENCY_RECORDS_MAX, IDEMPOTENCY_RETENTION_MS } from "../../../durable/store/limits.ts";
 import { EMPTY_STORE_STATE, Store } from "../../../durable/store/store.ts";
 import { CheckpointTable } from "./checkpoint-table.ts";
@@ -9,15 +10,15 @@ const START_MS = 1_000_000;
 
 interface PutOptions extends Conditions {
   readonly ttlMs?: number;
-  readonly idempotency?: Mutation["idempotency"];
+  readonly idempotency?: KeyMutation["idempotency"];
 }
 
-function put(key: string, text: string, options: PutOptions = {}): Mutation {
+function put(key: string, text: string, options: PutOptions = {}): KeyMutation {
   const value = Uint8Array.from(text, (character) => character.charCodeAt(0));
   return { kind: "put", slot: SLOT, key, value, contentType: "text/plain", ...options };
 }
 
-function remove(key: string, options: Omit<PutOptions, "ttlMs"> = {}): Mutation {
+function remove(key: string, options: Omit<PutOptions, "ttlMs"> = {}): KeyMutation {
   return { kind: "delete", slot: SLOT, key, ...options };
 }
 
@@ -29,7 +30,7 @@ beforeEach(() => {
   store = new Store(table, EMPTY_STORE_STATE);
 });
 
-function apply(stampMs: number, ...mutations: Mutation[]): Outcome[] {
+function apply(stampMs: number, ...mutations: KeyMutation[]): Outcome[] {
   return store.apply({ stampMs, mutations });
 }
 
@@ -215,7 +216,7 @@ describe("idempotency", () => {
     const mutation = put("a", "1", { idempotency: retry });
     apply(START_MS, mutation);
     const batchLength = 1_000;
-    const others = (from: number, count: number): Mutation[] =>
+    const others = (from: number, count: number): KeyMutation[] =>
       Array.from({ length: count }, (_, index) =>
         remove("b", { idempotency: { id: String(from + index), fingerprint: "x" } }),
       );
@@ -262,7 +263,10 @@ describe("checkpoints", () => {
     apply(START_MS, put("a", "1"));
     table.write(store.checkpointDelta());
     let reads = 0;
-    const counting = {
+    const counting: CheckpointReader = {
+      heads: () => [],
+      headsAfter: () => [],
+      marks: () => [],
       entry(slot: number, key: string) {
         reads += 1;
         return table.entry(slot, key);

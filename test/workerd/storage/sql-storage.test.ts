@@ -7,7 +7,7 @@ import { SqlReplicaStorage } from "../../../durable/adapters/sql-storage.ts";
 import type { CacheReplica } from "../../../durable/cache-replica.ts";
 import type { LogEntry } from "../../../durable/replication/entry.ts";
 import { encodeMembership } from "../../../durable/replication/membership.ts";
-import type { Mutation } from "../../../durable/store/command.ts";
+import type { KeyMutation } from "../../../durable/store/command.ts";
 import { Store } from "../../../durable/store/store.ts";
 
 const { REPLICA } = env as unknown as { readonly REPLICA: DurableObjectNamespace<CacheReplica> };
@@ -26,7 +26,7 @@ function entry(index: number, term: number, data = `entry ${index}`): LogEntry {
   return { index, term, kind: "batch", data: new TextEncoder().encode(data) };
 }
 
-function put(key: string, value: string, id?: string): Mutation {
+function put(key: string, value: string, id?: string): KeyMutation {
   const idempotency = id === undefined ? {} : { idempotency: { id, fingerprint: "f" } };
   return {
     kind: "put",

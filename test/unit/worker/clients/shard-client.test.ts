@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ReadReply, WriteReply } from "../../../../durable/protocol.ts";
-import type { Mutation } from "../../../../durable/store/command.ts";
+import type { KeyMutation } from "../../../../durable/store/command.ts";
 import { slotOf } from "../../../../routing/slots.ts";
 import { buildTopology, type Topology } from "../../../../routing/topology.ts";
 import {
@@ -16,8 +16,8 @@ const KEY = "greeting";
 const SLOT = slotOf(KEY);
 const STRONG: ClientRead = { key: KEY, slot: SLOT, level: "strong" };
 const EVENTUAL: ClientRead = { key: KEY, slot: SLOT, level: "eventual" };
-const DELETE: Mutation = { kind: "delete", key: KEY, slot: SLOT };
-const REPEATABLE: Mutation = { ...DELETE, idempotency: { id: "once", fingerprint: "f" } };
+const DELETE: KeyMutation = { kind: "delete", key: KEY, slot: SLOT };
+const REPEATABLE: KeyMutation = { ...DELETE, idempotency: { id: "once", fingerprint: "f" } };
 
 const deleted = (replica: number, term = 1): WriteReply => ({
   status: "ok",

@@ -1,0 +1,22 @@
+// Pure. Leases of fills: of many callers who miss a value, one gets the right to load it. The lease has a token, which is a
+// version: whatever is written or purged after it makes the fill too late.
+
+import type { BeginFillMutation, Outcome } from "../command.ts";
+import { isStale } from "../lifetime.ts";
+import type { Workspace } from "../workspace.ts";
+import { targetOf } from "./values.ts";
+
+export function beginFill(work: Workspace, mutation: BeginFillMutation): Outcome {
+  const { slot, key, leaseMs, isEarly } = mutation;
+  const nowMs = work.clockMs;
+  const { current } = targetOf(work, mutation);
+  if (current !== undefined && isEarly !== true && !isStale(current, nowMs)) {
+    return { kind: "fill_unneeded", version: current.version };
+  }
+  const lease = work.marks.fill(key);
+  if (lease !== undefined && nowMs < lease.untilMs) return { kind: "fill_held", untilMs: lease.untilMs };
+  const token = work.nextVersion();
+  const untilMs = nowMs + leaseMs;
+  if (!work.marks.grantFill(slot, key, token, untilMs, nowMs)) return { kind: "table_full" };
+  return { kind: "fill_granted", token, untilMs };
+}

@@ -1,0 +1,193 @@
+// Pure. What a shard keeps in memory whole: purges by tag and by prefix, and leases of fills. Part of the replicated state;
+// changed by mutations only, and small, because both kinds are bounded.
+//
+// A purge is a mark with the revision at which it was made: a row in its scope is gone if its version is lower. That makes a
+// purge O(1) to write and effective for every read after it, whatever the number of rows. (A slot that moves to another
+// shard brings versions of another sequence: whoever imports rows must give them versions above all marks that they survive.)
+
+import type { PurgeScope } from "./command.ts";
+import type { Entry, Mark, PurgeKind } from "./entry.ts";
+import { isSystemKey, namespaceOf, storedKey } from "./keyspace.ts";
+
+/** Purges remembered at once: about 2 MB of memory. A sweep that has seen every row lets the older ones go. */
+export const PURGE_MARKS_MAX = 16_384;
+/** Fills under way at once in one shard. */
+export const FILL_LEASES_MAX = 8_192;
+
+type PurgeMark = Extract<Mark, { hardRevision: number }>;
+type FillMark = Extract<Mark, { kind: "fill" }>;
+
+/** Revisions of the purges that concern one row, 0 where there is none. */
+interface Purges {
+  hardRevision: number;
+  softRevision: number;
+  softMs: number;
+}
+
+export class Marks {
+  readonly #purges: Readonly<Record<PurgeKind, Map<string, PurgeMark>>> = {
+    tag: new Map(),
+    prefix: new Map(),
+    namespace: new Map(),
+  };
+  /** Lengths of the prefixes that are purged, each once: a key is looked up once for each. */
+  #prefixLengths: number[] = [];
+  readonly #fills = new Map<string, FillMark>();
+  /** Changed since the last checkpoint, by kind and name; absent from the maps above: removed. */
+  readonly #dirty = new Map<string, Pick<Mark, "kind" | "name">>();
+
+  constructor(marks: readonly Mark[]) {
+    for (const mark of marks) this.#set(mark);
+    this.#dirty.clear();
+  }
+
+  get purges(): number {
+    const { tag, prefix, namespace } = this.#purges;
+    return tag.size + prefix.size + namespace.size;
+  }
+
+  get dirty(): number {
+    return this.#dirty.size;
+  }
+
+  // --- purges ---
+
+  /** False: too many are remembered. */
+  purge(scope: PurgeScope, isSoft: boolean, revision: number, nowMs: number): boolean {
+    const { kind, name } = purgeName(scope);
+    const known = this.#purges[kind].get(name);
+    if (known === undefined && this.purges >= PURGE_MARKS_MAX) return false;
+    const before = known ?? { kind, name, hardRevision: 0, softRevision: 0, softMs: 0 };
+    this.#set(isSoft ? { ...before, softRevision: revision, softMs: nowMs } : { ...before, hardRevision: revision });
+    return true;
+  }
+
+  /** The row as the purges leave it: itself, with an earlier `staleMs`, or undefined. Own rows are in no scope. */
+  survivor(entry: Entry): Entry | undefined {
+    if (this.purges === 0 || isSystemKey(entry.key)) return entry;
+    const { hardRevision, softRevision, softMs } = this.#purgesOf(entry.key, entry.extras?.tags);
+    if (hardRevision > entry.version) return undefined;
+    if (softRevision <= entry.version) return entry;
+    const staleMs = Math.min(softMs, entry.extras?.staleMs ?? softMs);
+    return { ...entry, extras: { ...entry.extras, staleMs } };
+  }
+
+  /** Whether something with this key and these tags was purged, softly or not, after `revision`. */
+  isPurgedSince(key: string, tags: readonly string[] | undefined, revision: number): boolean {
+    if (this.purges === 0) return false;
+    const { hardRevision, softRevision } = this.#purgesOf(key, tags);
+    return Math.max(hardRevision, softRevision) > revision;
+  }
+
+  /**
+   * No row below `revision` is left that a purge concerns. Race: a value that was loaded before a purge may still be on its
+   * way under a fill's lease, and only the mark refuses it, so marks newer than the oldest lease in force stay.
+   */
+  forgetPurges(revision: number, nowMs: number): void {
+    let upTo = revision;
+    for (const { token, untilMs } of this.#fills.values()) if (untilMs > nowMs) upTo = Math.min(upTo, token);
+    for (const marks of Object.values(this.#purges)) {
+      for (const mark of marks.values()) {
+        if (Math.max(mark.hardRevision, mark.softRevision) <= upTo) this.#delete(mark);
+      }
+    }
+  }
+
+  #purgesOf(key: string, tags: readonly string[] | undefined): Purges {
+    const { tag, prefix, namespace } = this.#purges;
+    const found: Purges = { hardRevision: 0, softRevision: 0, softMs: 0 };
+    const home = namespaceOf(key);
+    merge(found, namespace.get(home));
+    for (const length of this.#prefixLengths) {
+      if (length <= key.length) merge(found, prefix.get(key.slice(0, length)));
+    }
+    if (tags !== undefined && tag.size > 0) for (const name of tags) merge(found, tag.get(storedKey(home, name)));
+    return found;
+  }
+
+  // --- fills ---
+
+  fill(key: string): FillMark | undefined {
+    return this.#fills.get(key);
+  }
+
+  /** False: too many are under way. */
+  grantFill(slot: number, key: string, token: number, untilMs: number, nowMs: number): boolean {
+    if (this.#fills.size >= FILL_LEASES_MAX) this.#dropExpiredFills(nowMs);
+    if (this.#fills.size >= FILL_LEASES_MAX && !this.#fills.has(key)) return false;
+    this.#set({ kind: "fill", slot, name: key, token, untilMs });
+    return true;
+  }
+
+  /** Whoever loads for this key has come too late. */
+  endFill(key: string): void {
+    if (this.#fills.size === 0) return;
+    const mark = this.#fills.get(key);
+    if (mark !== undefined) this.#delete(mark);
+  }
+
+  #dropExpiredFills(nowMs: number): void {
+    for (const mark of this.#fills.values()) if (mark.untilMs <= nowMs) this.#delete(mark);
+  }
+
+  // --- checkpoints ---
+
+  all(): readonly Mark[] {
+    return [...Object.values(this.#purges).flatMap((marks) => [...marks.values()]), ...this.#fills.values()];
+  }
+
+  delta(): { readonly upserts: readonly Mark[]; readonly removals: readonly Pick<Mark, "kind" | "name">[] } {
+    const upserts: Mark[] = [];
+    const removals: Pick<Mark, "kind" | "name">[] = [];
+    for (const { kind, name } of this.#dirty.values()) {
+      const mark = this.#find({ kind, name });
+      if (mark === undefined) removals.push({ kind, name });
+      else upserts.push(mark);
+    }
+    return { upserts, removals };
+  }
+
+  markClean(): void {
+    this.#dirty.clear();
+  }
+
+  #set(mark: Mark): void {
+    this.#dirty.set(`${mark.kind} ${mark.name}`, { kind: mark.kind, name: mark.name });
+    if (mark.kind === "fill") {
+      this.#fills.set(mark.name, mark);
+      return;
+    }
+    this.#purges[mark.kind].set(mark.name, mark);
+    const isNewLength = mark.kind === "prefix" && !this.#prefixLengths.includes(mark.name.length);
+    if (isNewLength) this.#prefixLengths.push(mark.name.length);
+  }
+
+  #delete({ kind, name }: Pick<Mark, "kind" | "name">): void {
+    this.#dirty.set(`${kind} ${name}`, { kind, name });
+    if (kind === "fill") {
+      this.#fills.delete(name);
+      return;
+    }
+    this.#purges[kind].delete(name);
+    if (kind !== "prefix") return;
+    this.#prefixLengths = [...new Set(Array.from(this.#purges.prefix.keys(), ({ length }) => length))];
+  }
+
+  #find({ kind, name }: Pick<Mark, "kind" | "name">): Mark | undefined {
+    return kind === "fill" ? this.#fills.get(name) : this.#purges[kind].get(name);
+  }
+}
+
+function merge(into: Purges, mark: PurgeMark | undefined): void {
+  if (mark === undefined) return;
+  into.hardRevision = Math.max(into.hardRevision, mark.hardRevision);
+  if (mark.softRevision <= into.softRevision) return;
+  into.softRevision = mark.softRevision;
+  into.softMs = mark.softMs;
+}
+
+function purgeName(scope: PurgeScope): { readonly kind: PurgeKind; readonly name: string } {
+  if (scope.kind === "tag") return { kind: "tag", name: storedKey(scope.namespace, scope.tag) };
+  if (scope.prefix === "") return { kind: "namespace", name: scope.namespace };
+  return { kind: "prefix", name: storedKey(scope.namespace, scope.prefix) };
+}
