@@ -1,5 +1,6 @@
 // The Durable Object class: one replica of one shard. It opens the platform-free ShardReplica on this object's storage, and
-// is the only door to it; everything is native RPC, and there is no fetch().
+// is the only door to it. Reads come as HTTP requests that the edge has made (http/read-wire.ts), never as a client's own;
+// everything else is native RPC.
 
 import { DurableObject } from "cloudflare:workers";
 import { type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
@@ -11,6 +12,7 @@ import { SqlReplicaStorage } from "./adapters/sql-storage.ts";
 import { platformTimers } from "./adapters/timers.ts";
 import type { Directory } from "./directory.ts";
 import { createDirectoryClient } from "./directory-client.ts";
+import { parseReadUrl } from "./http/read-wire.ts";
 import { type ReplicaBindings, replicaNamespace } from "./namespaces.ts";
 import { Ownership } from "./ownership.ts";
 import type { Pong, SnapshotPart, SnapshotPartReply } from "./ports.ts";
@@ -23,6 +25,7 @@ import type {
   WriteReply,
   WriteRequest,
 } from "./protocol.ts";
+import { readResponse } from "./read-response.ts";
 import { memberId } from "./replica-context.ts";
 import type { Message } from "./replication/message.ts";
 import { ShardReplica } from "./shard-replica.ts";
@@ -45,8 +48,18 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     this.#ownership = new Ownership(buildTopology(config.config));
   }
 
-  /** Not async: most reads are answered at once, and need no promise. */
-  read(request: ReadRequest): ReadReply | Promise<ReadReply> {
+  /** A read. Not async: most are answered at once, and need no promise. */
+  override fetch(request: Request): Response | Promise<Response> {
+    const isHead = request.method === "HEAD";
+    const read = parseReadUrl(request.url, isHead);
+    if (read === undefined) return readResponse({ status: "invalid", reason: "not a read" }, isHead);
+    const reply = this.#read(read);
+    return reply instanceof Promise
+      ? reply.then((settled) => readResponse(settled, isHead))
+      : readResponse(reply, isHead);
+  }
+
+  #read(request: ReadRequest): ReadReply | Promise<ReadReply> {
     if (request.epoch <= this.#ownership.epoch) return this.#replica(request.to).read(request);
     return this.#refreshTopology().then(() => this.#replica(request.to).read(request));
   }

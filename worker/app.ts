@@ -3,7 +3,7 @@
 // Hono runs a route with one handler without composing a chain.
 
 import { type Context, Hono } from "hono";
-import type { ReplicaPort } from "./clients/ports.ts";
+import type { HttpAnswer } from "./clients/http-answer.ts";
 import { createShardClient, type ShardClientDeps, type ShardClientOptions } from "./clients/shard-client.ts";
 import type { EdgeConfig } from "./config.ts";
 import { clusterTag } from "./http/bookmark.ts";
@@ -14,9 +14,8 @@ import { handleKv, type KvDeps } from "./routes/kv.ts";
 import { problemReply } from "./routes/replies.ts";
 import { handleStatus } from "./routes/status.ts";
 
-export interface AppDeps extends Omit<ShardClientDeps, "options"> {
+export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly config: EdgeConfig;
-  readonly port: ReplicaPort;
   /** Times other than the configured deadline, for tests and experiments. */
   readonly options?: Partial<Omit<ShardClientOptions, "deadlineMs">>;
   /** Hears of errors that should not happen, by name only: messages can hold what must not be logged. */
