@@ -17,9 +17,20 @@ import { type ReplicaBindings, replicaNamespace } from "./namespaces.ts";
 import { Ownership } from "./ownership.ts";
 import type { Pong, SnapshotPart, SnapshotPartReply } from "./ports.ts";
 import type {
+  BatchReply,
+  BatchRequest,
+  FillReply,
+  FillRequest,
+  PartReply,
+  PartRequest,
+  PurgeReply,
+  PurgeRequest,
   ReadReply,
   ReadRequest,
   ReplicaStatus,
+  ScanReply,
+  ScanRequest,
+  ShardHeader,
   StatusRequest,
   SuspectRequest,
   WriteReply,
@@ -69,6 +80,26 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     return this.#replica(request.to).write(request);
   }
 
+  async batch(request: BatchRequest): Promise<BatchReply> {
+    return (await this.#current(request)).batch(request);
+  }
+
+  async fill(request: FillRequest): Promise<FillReply> {
+    return (await this.#current(request)).fill(request);
+  }
+
+  async scan(request: ScanRequest): Promise<ScanReply> {
+    return (await this.#current(request)).scan(request);
+  }
+
+  async purge(request: PurgeRequest): Promise<PurgeReply> {
+    return (await this.#current(request)).purge(request);
+  }
+
+  async part(request: PartRequest): Promise<PartReply> {
+    return (await this.#current(request)).part(request);
+  }
+
   async suspect(request: SuspectRequest): Promise<void> {
     await this.#replica(request.to).suspect(request);
   }
@@ -91,6 +122,12 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
 
   async ping(name: string): Promise<Pong> {
     return this.#replica(name).ping();
+  }
+
+  /** The replica, once it knows the topology that its caller routes by. */
+  async #current({ to, epoch }: ShardHeader): Promise<ShardReplica> {
+    if (epoch > this.#ownership.epoch) await this.#refreshTopology();
+    return this.#replica(to);
   }
 
   /** Callers say whom they mean: across local processes an object cannot read its own name. */

@@ -3,7 +3,8 @@
 // unknown field is ignored, because during a rolling deploy the edge and the replicas of one group run different code.
 
 import type { Topology } from "../routing/topology.ts";
-import type { KeyMutation, Outcome } from "./store/command.ts";
+import type { GetOperation, KeyMutation, Outcome, PurgeScope } from "./store/command.ts";
+import type { EntryExtras, RowPosition } from "./store/entry.ts";
 
 export const PROTOCOL_VERSION = 1;
 
@@ -17,23 +18,30 @@ export interface LogPosition {
 }
 
 /** What every request says about itself: whom it is for and which topology its sender routed by. */
-export interface RequestHeader {
+export interface ShardHeader {
   readonly v: number;
   /** Name of the addressed replica (`replicaName()`): an object reached across processes cannot read its own name. */
   readonly to: string;
   /** Epoch of the topology that the sender routed by. */
   readonly epoch: number;
+}
+
+export interface RequestHeader extends ShardHeader {
   /** Slot of the key, `slotOf(key)`. */
   readonly slot: number;
 }
 
-export interface ReadRequest extends RequestHeader {
-  readonly key: string;
+/** How fresh an answer has to be. */
+export interface Freshness {
   readonly level: ConsistencyLevel;
   /** `session`: the reply must see at least this position. */
   readonly after?: LogPosition | undefined;
   /** `bounded`: the reply must not be staler than this many milliseconds. */
   readonly boundMs?: number | undefined;
+}
+
+export interface ReadRequest extends RequestHeader, Freshness {
+  readonly key: string;
   /** Leave the value out of the reply (HEAD, or a version that the client already holds). */
   readonly omitValue?: boolean | undefined;
   /** Leave the value out of the reply when the entry has one of these versions (`If-None-Match`). */
@@ -69,6 +77,7 @@ export interface ReadEntry {
   readonly modifiedMs: number;
   /** Absent where the entry never expires. */
   readonly expiresMs?: number | undefined;
+  readonly extras?: EntryExtras | undefined;
 }
 
 /** Refusals that both reads and writes can meet. Nothing was changed by a request that got one. */
@@ -149,3 +158,105 @@ export interface ReplicaStatus {
   readonly members: readonly { readonly id: string; readonly match: number; readonly state: string }[];
   readonly counters: Readonly<Record<string, number>>;
 }
+
+// --- many keys, fills, parts ---
+
+export type BatchMutation = Extract<KeyMutation, { kind: "put" | "delete" | "touch" | "increment" | "append" }>;
+
+/** Operations on keys of one shard. Mutations are applied in their order, each on its own; reads come after them. */
+export interface BatchRequest extends ShardHeader, Freshness {
+  readonly operations: readonly (GetOperation | BatchMutation)[];
+  readonly deadlineMs: number;
+}
+
+export type BatchItem =
+  /** Absent: there is no such entry. */
+  | { readonly kind: "entry"; readonly entry?: ReadEntry | undefined }
+  /** The reply as a whole would be larger than one reply may be. */
+  | { readonly kind: "left_out"; readonly size: number }
+  | { readonly kind: "outcome"; readonly outcome: Outcome }
+  | { readonly kind: "unknown" | "not_done" | "invalid"; readonly reason: string };
+
+export interface BatchOk {
+  readonly status: "ok";
+  /** One for each operation, in order. */
+  readonly items: readonly BatchItem[];
+  readonly level: ConsistencyLevel;
+  readonly clockMs: number;
+  readonly from: Provenance;
+}
+
+export type BatchReply = BatchOk | Refusal;
+
+/** Reads a key and, where it is missing or stale, asks for the right to load it, or waits for whoever has it. */
+export interface FillRequest extends RequestHeader {
+  readonly key: string;
+  readonly leaseMs: number;
+  readonly waitMs: number;
+  /** Also where the value is fresh. */
+  readonly isEarly: boolean;
+}
+
+export interface FillOk extends ReadOk {
+  /** Absent: the entry is fresh, nothing is to be loaded. */
+  readonly fill?: FillState | undefined;
+}
+
+export type FillState =
+  | { readonly state: "granted"; readonly token: number; readonly untilMs: number }
+  | { readonly state: "held"; readonly untilMs: number };
+
+export type FillReply = FillOk | Refusal;
+
+/** Rows of one shard in order of slot and key, of those that start with `prefix`. */
+export interface ScanRequest extends ShardHeader, Freshness {
+  readonly namespace: string;
+  readonly prefix: string;
+  /** Rows after this one; absent: from the start. */
+  readonly start?: RowPosition | undefined;
+  readonly limit: number;
+  readonly withValues: boolean;
+}
+
+export interface ScanItem extends Omit<ReadEntry, "value"> {
+  readonly slot: number;
+  readonly key: string;
+  /** Only where the request asked for values, and the value is not in parts. */
+  readonly value?: Uint8Array | undefined;
+}
+
+export interface ScanOk {
+  readonly status: "ok";
+  readonly items: readonly ScanItem[];
+  /** Everything up to here was looked at; absent: that was all. */
+  readonly next?: RowPosition | undefined;
+  readonly clockMs: number;
+  readonly from: Provenance;
+}
+
+export type ScanReply = ScanOk | Refusal;
+
+export interface PurgeRequest extends ShardHeader {
+  readonly scopes: readonly PurgeScope[];
+  readonly isSoft: boolean;
+  readonly deadlineMs: number;
+}
+
+export type PurgeReply =
+  | { readonly status: "ok"; readonly outcomes: readonly Outcome[]; readonly from: Provenance }
+  | Extract<WriteReply, { status: "unknown" }>
+  | Refusal;
+
+/** One part of a value that a read has found in parts. Any replica that has the value has them. */
+export interface PartRequest extends ShardHeader {
+  readonly slot: number;
+  readonly key: string;
+  readonly upload: string;
+  readonly part: number;
+}
+
+export type PartReply =
+  | { readonly status: "ok"; readonly bytes: Uint8Array }
+  /** The value was replaced and its parts are gone. */
+  | { readonly status: "gone" }
+  | Refusal;

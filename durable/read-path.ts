@@ -1,9 +1,10 @@
 // Reads of one replica at each consistency level: from memory under a lease, from a follower that is far or fresh enough, or
 // after a round with a majority. Platform-free.
 
-import type { ConsistencyLevel, ReadEntry, ReadReply, ReadRequest, Refusal } from "./protocol.ts";
+import type { ConsistencyLevel, Freshness, ReadEntry, ReadReply, ReadRequest, Refusal } from "./protocol.ts";
 import { ReadQueue } from "./read-queue.ts";
 import { LEADER_WAIT_MS, type ReplicaContext } from "./replica-context.ts";
+import { bytesOf } from "./store/commands/values.ts";
 import type { Entry } from "./store/entry.ts";
 
 /** A session read waits this long for its bookmark before it sends the client to the leader. */
@@ -25,28 +26,35 @@ export class ReadPath {
 
   /** Not async: a read that a lease or a follower can answer at once is answered without a promise. */
   read(request: ReadRequest): ReadReply | Promise<ReadReply> {
-    const { core, counters, ports } = this.#context;
-    const nowMs = ports.timers.now();
     const refusal = this.#context.headerRefusal(request, request.key);
     if (refusal !== undefined) return refusal;
+    return this.serve(request, (level, nowMs) => this.#answer(request, level, nowMs));
+  }
+
+  /** Answers from the store as soon as it is as fresh as asked. `answer` is called in the same turn as that was found out. */
+  serve<T>(request: Freshness, answer: Answer<T>): T | Refusal | Promise<T | Refusal> {
+    const { core, counters, ports } = this.#context;
+    const nowMs = ports.timers.now();
     counters.reads++;
     if (core.serveFromLease(nowMs)) {
       if (isBeyond(request, core.appliedIndex)) return futureBookmark(request, core.appliedIndex);
-      return this.#answer(request, "strong", nowMs);
+      return answer("strong", nowMs);
     }
     switch (request.level) {
       case "eventual":
-        return this.#answer(request, "eventual", nowMs);
+        return answer("eventual", nowMs);
       case "bounded":
-        if (nowMs - core.freshAsOfMs <= (request.boundMs ?? 0)) return this.#answer(request, "bounded", nowMs);
-        return this.#readFromLeader(request);
+        if (nowMs - core.freshAsOfMs <= (request.boundMs ?? 0)) return answer("bounded", nowMs);
+        return this.#fromLeader(request, answer);
       case "session": {
         const after = request.after?.index ?? 0;
-        if (core.appliedIndex >= after) return this.#answer(request, "session", nowMs);
-        return core.role === "leader" ? this.#readFromLeader(request) : this.#readAfter(request, after, nowMs);
+        if (core.appliedIndex >= after) return answer("session", nowMs);
+        return core.role === "leader"
+          ? this.#fromLeader(request, answer)
+          : this.#afterIndex(request, after, nowMs, answer);
       }
       case "strong":
-        return this.#readFromLeader(request);
+        return this.#fromLeader(request, answer);
     }
   }
 
@@ -67,7 +75,7 @@ export class ReadPath {
     this.#queue.expire(nowMs);
   }
 
-  async #readFromLeader(request: ReadRequest): Promise<ReadReply> {
+  async #fromLeader<T>(request: Freshness, answer: Answer<T>): Promise<T | Refusal> {
     const { core, driver, ports } = this.#context;
     const startMs = ports.timers.now();
     if (core.role !== "leader") {
@@ -84,16 +92,16 @@ export class ReadPath {
       return this.#context.unavailable("no majority confirmed the leadership in time");
     }
     if (isBeyond(request, core.appliedIndex)) return futureBookmark(request, core.appliedIndex);
-    return this.#answer(request, "strong", ports.timers.now());
+    return answer("strong", ports.timers.now());
   }
 
-  async #readAfter(request: ReadRequest, index: number, nowMs: number): Promise<ReadReply> {
+  async #afterIndex<T>(request: Freshness, index: number, nowMs: number, answer: Answer<T>): Promise<T | Refusal> {
     const { core, driver, ports } = this.#context;
     if (core.asleep || this.#queue.isFull)
-      return core.leader === undefined ? this.#readFromLeader(request) : this.#context.notLeader();
+      return core.leader === undefined ? this.#fromLeader(request, answer) : this.#context.notLeader();
     const waited = this.#queue.waitFor(index, nowMs + SESSION_WAIT_MS);
     driver.turn(() => undefined);
-    if (await waited) return this.#answer(request, "session", ports.timers.now());
+    if (await waited) return answer("session", ports.timers.now());
     return this.#context.unavailable(`this replica has applied ${core.appliedIndex}, not yet ${index}`);
   }
 
@@ -103,7 +111,7 @@ export class ReadPath {
     const entry = store.read(request.slot, request.key, clockMs);
     return {
       status: "ok",
-      entry: entry === undefined ? undefined : readEntryOf(entry, request),
+      entry: entry === undefined ? undefined : readEntryOf(entry, isOmitted(entry, request)),
       level,
       clockMs,
       from: provenance,
@@ -111,26 +119,26 @@ export class ReadPath {
   }
 }
 
-function isBeyond(request: ReadRequest, appliedIndex: number): boolean {
+type Answer<T> = (level: ConsistencyLevel, nowMs: number) => T;
+
+function isBeyond(request: Freshness, appliedIndex: number): boolean {
   return request.level === "session" && (request.after?.index ?? 0) > appliedIndex;
 }
 
 /** The leader has applied everything that was ever acknowledged, so such a bookmark was not made by this shard. */
-function futureBookmark(request: ReadRequest, appliedIndex: number): Refusal {
+function futureBookmark(request: Freshness, appliedIndex: number): Refusal {
   return {
     status: "invalid",
     reason: `the bookmark says index ${request.after?.index}, this shard is at ${appliedIndex}`,
   };
 }
 
-function readEntryOf(entry: Entry, request: ReadRequest): ReadEntry {
-  const isOmitted = request.omitValue === true || request.omitValueOfVersions?.includes(entry.version) === true;
-  return {
-    version: entry.version,
-    contentType: entry.contentType,
-    value: isOmitted ? undefined : entry.value,
-    size: entry.value.byteLength,
-    modifiedMs: entry.modifiedMs,
-    expiresMs: entry.expiresMs,
-  };
+function isOmitted(entry: Entry, request: ReadRequest): boolean {
+  return request.omitValue === true || request.omitValueOfVersions?.includes(entry.version) === true;
+}
+
+export function readEntryOf(entry: Entry, isOmitted: boolean): ReadEntry {
+  const { version, contentType, value, modifiedMs, expiresMs, extras } = entry;
+  const size = bytesOf(entry);
+  return { version, contentType, value: isOmitted ? undefined : value, size, modifiedMs, expiresMs, extras };
 }

@@ -7,7 +7,14 @@ import type { Driver } from "./driver.ts";
 import { Leadership } from "./leadership.ts";
 import type { Ownership } from "./ownership.ts";
 import type { ReplicaStorage, ReplicaTimers, ReplicaTransport } from "./ports.ts";
-import { PROTOCOL_VERSION, type Provenance, type Refusal, type ReplicaRole, type RequestHeader } from "./protocol.ts";
+import {
+  PROTOCOL_VERSION,
+  type Provenance,
+  type Refusal,
+  type ReplicaRole,
+  type RequestHeader,
+  type ShardHeader,
+} from "./protocol.ts";
 import { CLOCK_DRIFT_MAX, type ReplicationLimits } from "./replication/config.ts";
 import type { Replica } from "./replication/replica.ts";
 import type { Store } from "./store/store.ts";
@@ -107,13 +114,20 @@ export class ReplicaContext {
 
   /** Why a request does not belong here; undefined: it does. */
   headerRefusal(header: RequestHeader, key: string): Refusal | undefined {
+    return this.shardRefusal(header) ?? this.slotRefusal(header.slot, key);
+  }
+
+  shardRefusal(header: ShardHeader): Refusal | undefined {
     if (header.v !== PROTOCOL_VERSION) {
       return { status: "invalid", reason: `protocol version ${header.v} is not ${PROTOCOL_VERSION}` };
     }
-    if (header.to !== this.options.name)
-      return { status: "invalid", reason: `this is ${this.options.name}, not ${header.to}` };
-    if (slotOf(key) !== header.slot) return { status: "invalid", reason: `slot ${header.slot} is not the key's` };
-    return this.ports.ownership.refusal(this.options.shard, header.slot);
+    if (header.to === this.options.name) return undefined;
+    return { status: "invalid", reason: `this is ${this.options.name}, not ${header.to}` };
+  }
+
+  slotRefusal(slot: number, key: string): Refusal | undefined {
+    if (slotOf(key) !== slot) return { status: "invalid", reason: `slot ${slot} is not the key's` };
+    return this.ports.ownership.refusal(this.options.shard, slot);
   }
 
   /** Waits for this replica or another to lead; undefined: this one does. */

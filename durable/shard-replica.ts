@@ -1,10 +1,29 @@
 // One replica of one shard, whole: the replication core under its driver, and the parts that hang on it: reads, writes,
 // checkpoints. Platform-free, so that the simulator runs it as it is; cache-replica.ts puts it on a Durable Object.
 
+import { BatchPath } from "./batch-path.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { Driver } from "./driver.ts";
+import { FillPath } from "./fill-path.ts";
 import type { Pong, SnapshotPart, SnapshotPartReply } from "./ports.ts";
-import type { ReadReply, ReadRequest, ReplicaStatus, SuspectRequest, WriteReply, WriteRequest } from "./protocol.ts";
+import type {
+  BatchReply,
+  BatchRequest,
+  FillReply,
+  FillRequest,
+  PartReply,
+  PartRequest,
+  PurgeReply,
+  PurgeRequest,
+  ReadReply,
+  ReadRequest,
+  ReplicaStatus,
+  ScanReply,
+  ScanRequest,
+  SuspectRequest,
+  WriteReply,
+  WriteRequest,
+} from "./protocol.ts";
 import { ReadPath } from "./read-path.ts";
 import {
   memberId,
@@ -16,6 +35,8 @@ import {
 import { DEFAULT_LIMITS, type ReplicationConfig } from "./replication/config.ts";
 import type { Message } from "./replication/message.ts";
 import { Replica } from "./replication/replica.ts";
+import { ScanPath } from "./scan-path.ts";
+import { partKey } from "./store/keyspace.ts";
 import { Store } from "./store/store.ts";
 import { WritePath } from "./write-path.ts";
 
@@ -26,6 +47,9 @@ export class ShardReplica {
   readonly #context: ReplicaContext;
   readonly #reads: ReadPath;
   readonly #writes: WritePath;
+  readonly #batches: BatchPath;
+  readonly #fills: FillPath;
+  readonly #scans: ScanPath;
   readonly #checkpoints: Checkpoints;
   #lastExpiryMs = Number.NEGATIVE_INFINITY;
 
@@ -50,6 +74,9 @@ export class ShardReplica {
     this.#context = new ReplicaContext(options, ports, driver, new Store(storage, storage.checkpointState));
     this.#reads = new ReadPath(this.#context);
     this.#writes = new WritePath(this.#context);
+    this.#batches = new BatchPath(this.#context, this.#reads, this.#writes);
+    this.#fills = new FillPath(this.#context, this.#reads, this.#writes);
+    this.#scans = new ScanPath(this.#context, this.#reads);
     this.#checkpoints = new Checkpoints(this.#context, (index) => this.#writes.replacedBySnapshot(index));
     // Applies what storage knows to be committed, and arms the timers of a replica that was not asleep.
     driver.turn((nowMs) => core.tick(nowMs));
@@ -63,6 +90,30 @@ export class ShardReplica {
 
   write(request: WriteRequest): Promise<WriteReply> {
     return this.#writes.write(request);
+  }
+
+  batch(request: BatchRequest): Promise<BatchReply> {
+    return this.#batches.run(request);
+  }
+
+  fill(request: FillRequest): Promise<FillReply> {
+    return this.#fills.fill(request);
+  }
+
+  scan(request: ScanRequest): ScanReply | Promise<ScanReply> {
+    return this.#scans.scan(request);
+  }
+
+  purge(request: PurgeRequest): Promise<PurgeReply> {
+    return this.#writes.purge(request);
+  }
+
+  part(request: PartRequest): PartReply {
+    const { slot, key, upload, part } = request;
+    const refusal = this.#context.headerRefusal(request, key);
+    if (refusal !== undefined) return refusal;
+    const row = this.#context.store.find(slot, partKey(key, upload, part));
+    return row === undefined ? { status: "gone" } : { status: "ok", bytes: row.value };
   }
 
   /** Evidence from an edge that the leader does not answer it. Believed only where this replica sees it too. */
@@ -154,6 +205,7 @@ export class ShardReplica {
         this.#writes.leadershipWon();
       } else {
         this.#writes.leadershipLost();
+        this.#writes.watch.wakeAll();
         this.#reads.leadershipLost();
       }
     }

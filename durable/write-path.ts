@@ -2,13 +2,15 @@
 // committed entries, its own and other leaders'. Platform-free.
 
 import { CommitPace } from "./commit-pace.ts";
-import type { WriteReply, WriteRequest } from "./protocol.ts";
+import { KeyWatch } from "./key-watch.ts";
+import type { PurgeReply, PurgeRequest, Refusal, WriteReply, WriteRequest } from "./protocol.ts";
 import { LEADER_WAIT_MS, type ReplicaContext, replicaOf } from "./replica-context.ts";
 import type { LogEntry } from "./replication/entry.ts";
 import { decodeBatch, encodeBatch } from "./store/codec.ts";
-import type { Batch, KeyMutation } from "./store/command.ts";
+import type { Batch, LimitMutation, Mutation, Outcome } from "./store/command.ts";
+import { decideLimit } from "./store/commands/limits.ts";
 import { mutationBytes } from "./store/sizes.ts";
-import { validateMutation } from "./store/validate.ts";
+import { validateMutation, validatePurge } from "./store/validate.ts";
 import { QUEUE_BYTES_MAX, WriteQueue, type WriteResult } from "./write-queue.ts";
 
 /** Batches in flight at once; how fast they may follow each other is CommitPace's. */
@@ -20,6 +22,8 @@ export class WritePath {
   /** Batches proposed here, as they were before encoding: the leader need not decode what it has just encoded. */
   readonly #proposed = new Map<number, { readonly term: number; readonly batch: Batch; readonly proposedMs: number }>();
   readonly #pace = new CommitPace();
+  /** Told of every key that a committed mutation has changed. */
+  readonly watch = new KeyWatch();
   #lastProposedMs = Number.NEGATIVE_INFINITY;
   #isLingering = false;
   /** Mutations that wait for a leader to be known: they fill the memory like those in the queue. */
@@ -34,22 +38,66 @@ export class WritePath {
   }
 
   async write(request: WriteRequest): Promise<WriteReply> {
-    const { core, ports } = this.#context;
+    const { ports } = this.#context;
     const refusal = this.#context.headerRefusal(request, request.mutation.key);
     if (refusal !== undefined) return refusal;
     const problem = validateMutation(request.mutation);
     if (problem !== undefined) return { status: "invalid", reason: problem };
-    const bytes = mutationBytes(request.mutation);
+    const { mutation } = request;
+    const deadlineMs = ports.timers.now() + request.deadlineMs;
+    const elsewhere = await this.leadFor(mutationBytes(mutation), deadlineMs);
+    if (elsewhere !== undefined) return elsewhere;
+    const shed = mutation.kind === "limit" ? this.#limitExceeded(mutation) : undefined;
+    if (shed !== undefined) return shed;
+    const [result] = this.submit([mutation], deadlineMs);
+    if (result === undefined) throw new Error("halo: one result for each mutation");
+    return this.#replyOf(await result);
+  }
+
+  /** Takes away what is in the scopes and was written before; one mutation each, whatever they concern. */
+  async purge(request: PurgeRequest): Promise<PurgeReply> {
+    const { core, ports } = this.#context;
+    const refusal = this.#context.shardRefusal(request) ?? invalid(validatePurge(request.scopes));
+    if (refusal !== undefined) return refusal;
+    const deadlineMs = ports.timers.now() + request.deadlineMs;
+    const elsewhere = await this.leadFor(0, deadlineMs);
+    if (elsewhere !== undefined) return elsewhere;
+    const { isSoft } = request;
+    const mutations = request.scopes.map((scope): Mutation => ({ kind: "purge", scope, isSoft }));
+    const outcomes: Outcome[] = [];
+    for (const result of await Promise.all(this.submit(mutations, deadlineMs))) {
+      if (result.status === "unknown") return { status: "unknown", reason: result.reason, term: core.term };
+      if (result.status === "not_applied") return this.#notApplied(result.reason);
+      outcomes.push(result.outcome);
+    }
+    return { status: "ok", outcomes, from: this.#context.provenance };
+  }
+
+  /** Room for so many bytes, and the leadership; undefined: there is both. */
+  async leadFor(bytes: number, deadlineMs: number): Promise<Refusal | undefined> {
     const isFull = this.#queue.isFull || this.#parkedBytes + bytes > QUEUE_BYTES_MAX;
     if (isFull) return { status: "overloaded", retryAfterMs: LEADER_WAIT_MS };
-    const deadlineMs = ports.timers.now() + request.deadlineMs;
-    if (core.role !== "leader") {
-      this.#parkedBytes += bytes;
-      const elsewhere = await this.#context.awaitLeadership(deadlineMs);
-      this.#parkedBytes -= bytes;
-      if (elsewhere !== undefined) return elsewhere;
-    }
-    return this.#replyOf(await this.#enqueue(request.mutation, deadlineMs));
+    if (this.#context.core.role === "leader") return undefined;
+    this.#parkedBytes += bytes;
+    const elsewhere = await this.#context.awaitLeadership(deadlineMs);
+    this.#parkedBytes -= bytes;
+    return elsewhere;
+  }
+
+  /** A refusal needs no entry in the log: what is in flight can only make it more certain. */
+  #limitExceeded(mutation: LimitMutation): WriteReply | undefined {
+    const { core, ports, store, provenance } = this.#context;
+    const nowMs = ports.timers.now();
+    if (mutation.idempotency !== undefined || !core.serveFromLease(nowMs)) return undefined;
+    const clockMs = this.#context.clockAt(nowMs);
+    const current = store.read(mutation.slot, mutation.key, clockMs);
+    const { isAllowed, remaining, resetMs } = decideLimit(mutation, current, clockMs);
+    if (isAllowed) return undefined;
+    return { status: "ok", outcome: { kind: "limited", isAllowed, remaining, resetMs }, from: provenance, clockMs };
+  }
+
+  #notApplied(reason: string): Refusal {
+    return this.#context.core.role === "leader" ? this.#context.unavailable(reason) : this.#context.notLeader();
   }
 
   #replyOf(result: WriteResult): WriteReply {
@@ -62,7 +110,7 @@ export class WritePath {
       case "unknown":
         return { status: "unknown", reason: result.reason, term: core.term, leader: replicaOf(core.leader) };
       case "not_applied":
-        return core.role === "leader" ? this.#context.unavailable(result.reason) : this.#context.notLeader();
+        return this.#notApplied(result.reason);
     }
   }
 
@@ -86,6 +134,7 @@ export class WritePath {
     const outcomes = store.apply(batch);
     counters.mutations += outcomes.length;
     this.#queue.settleApplied(entry.index, entry.term, outcomes);
+    if (this.watch.size > 0) for (const mutation of batch.mutations) this.watch.changed(mutation);
   }
 
   /** What was proposed up to `index` may or may not be part of the snapshot that has replaced it. */
@@ -125,14 +174,22 @@ export class WritePath {
     }
   }
 
-  #enqueue(mutation: KeyMutation, deadlineMs: number): Promise<WriteResult> {
+  /** Queues mutations that go into the log in this order, and each of which has a fate of its own. */
+  submit(mutations: readonly Mutation[], deadlineMs: number): readonly Promise<WriteResult>[] {
     const { core, driver, ports } = this.#context;
-    if (core.role !== "leader") return Promise.resolve({ status: "not_applied", reason: "leadership was lost" });
-    return new Promise((settle) => {
-      this.#queue.add({ mutation, bytes: mutationBytes(mutation), deadlineMs, settle });
-      // While a batch is in flight its commit is the next event; a turn for each arrival would find nothing to do.
-      if (this.#mayPropose(ports.timers.now())) driver.turn(() => undefined);
-    });
+    if (core.role !== "leader") {
+      const lost: WriteResult = { status: "not_applied", reason: "leadership was lost" };
+      return mutations.map(() => Promise.resolve(lost));
+    }
+    const results = mutations.map(
+      (mutation) =>
+        new Promise<WriteResult>((settle) => {
+          this.#queue.add({ mutation, bytes: mutationBytes(mutation), deadlineMs, settle });
+        }),
+    );
+    // While a batch is in flight its commit is the next event; a turn for each arrival would find nothing to do.
+    if (this.#mayPropose(ports.timers.now())) driver.turn(() => undefined);
+    return results;
   }
 
   #mayPropose(nowMs: number): boolean {
@@ -154,4 +211,8 @@ export class WritePath {
       driver.backgroundTurn(() => undefined);
     });
   }
+}
+
+function invalid(reason: string | undefined): Refusal | undefined {
+  return reason === undefined ? undefined : { status: "invalid", reason };
 }

@@ -23,6 +23,9 @@ export const TAGS_MAX = 64;
 /** A tag, in visible ASCII without commas. */
 export const TAG_CHARS_MAX = 128;
 
+/** Scopes of one purge: each is a mark that every read of the shard looks at. */
+export const PURGE_SCOPES_MAX = 100;
+
 /** A value to compare with travels in a header. */
 export const EXPECTED_VALUE_BYTES_MAX = 4 * 1024;
 

@@ -63,7 +63,7 @@ export class Marks {
   }
 
   /** The row as the purges leave it: itself, with an earlier `staleMs`, or undefined. Own rows are in no scope. */
-  survivor(entry: Entry): Entry | undefined {
+  survivor<T extends Omit<Entry, "value">>(entry: T): T | undefined {
     if (this.purges === 0 || isSystemKey(entry.key)) return entry;
     const { hardRevision, softRevision, softMs } = this.#purgesOf(entry.key, entry.extras?.tags);
     if (hardRevision > entry.version) return undefined;

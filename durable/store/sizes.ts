@@ -2,7 +2,16 @@
 // replicas must compute the same. The others estimate memory, deliberately on the high side, and decide nothing that
 // replicas must agree on.
 
-import type { Comparison, Conditions, KeyMutation, Outcome, TransactionOperation, VersionMatch } from "./command.ts";
+import type {
+  Comparison,
+  Conditions,
+  KeyMutation,
+  Mutation,
+  Outcome,
+  PurgeScope,
+  TransactionOperation,
+  VersionMatch,
+} from "./command.ts";
 import type { Entry, EntryExtras, IdempotencyRecord } from "./entry.ts";
 
 /** Row header, version and times, as SQLite stores them, rounded up. Never changed: replicas would disagree. */
@@ -61,13 +70,21 @@ export function removalBytes(key: string): number {
 
 /** Fixed cost charged for a mutation on the wire beside what varies in it. */
 const MUTATION_OVERHEAD_BYTES = 128;
+/** Slot and version of a row, and its array. */
+const ROW_BYTES = 16;
 /** A version in a condition is a number of at most this many bytes on the wire. */
 const VERSION_BYTES = 9;
 /** A string of n UTF-16 units has at most 3n bytes of UTF-8. */
 const BYTES_PER_UNIT_MAX = 3;
 
 /** An upper bound of its bytes in a log entry: a row holds 2 MB, and 1,024 mutations with long headers would pass it. */
-export function mutationBytes(mutation: KeyMutation | TransactionOperation | Comparison): number {
+export function mutationBytes(mutation: Mutation | TransactionOperation | Comparison): number {
+  if ("kind" in mutation) {
+    if (mutation.kind === "purge") return MUTATION_OVERHEAD_BYTES + scopeUnits(mutation.scope) * BYTES_PER_UNIT_MAX;
+    if (mutation.kind === "forget_purges") return MUTATION_OVERHEAD_BYTES;
+    if (mutation.kind === "reclaim")
+      return mutation.rows.reduce((sum, { key }) => sum + ROW_BYTES + key.length * BYTES_PER_UNIT_MAX, 0);
+  }
   const target = MUTATION_OVERHEAD_BYTES + mutation.key.length * BYTES_PER_UNIT_MAX;
   if ("kind" in mutation && mutation.kind === "get") return target;
   const bytes = target + conditionBytes(mutation);
@@ -75,6 +92,10 @@ export function mutationBytes(mutation: KeyMutation | TransactionOperation | Com
   const { idempotency } = mutation;
   const units = (idempotency?.id.length ?? 0) + (idempotency?.fingerprint.length ?? 0) + unitsOf(mutation);
   return bytes + units * BYTES_PER_UNIT_MAX + valueBytes(mutation);
+}
+
+function scopeUnits(scope: PurgeScope): number {
+  return scope.namespace.length + (scope.kind === "tag" ? scope.tag : scope.prefix).length;
 }
 
 function conditionBytes({ ifMatch, ifNoneMatch, ifValue }: Conditions): number {

@@ -2,9 +2,17 @@
 // the log, every replica applies it, whatever it says. The edge has checked most of it with better words; a replica trusts
 // nobody.
 
-import type { Conditions, KeyMutation, Lifetime, Parts, TransactionMutation, VersionMatch } from "./command.ts";
+import type {
+  Conditions,
+  KeyMutation,
+  Lifetime,
+  Parts,
+  PurgeScope,
+  TransactionMutation,
+  VersionMatch,
+} from "./command.ts";
 import { isNumberText } from "./commands/numbers.ts";
-import { isSystemKey } from "./keyspace.ts";
+import { DEFAULT_NAMESPACE, isSystemKey, NAMESPACE_PATTERN } from "./keyspace.ts";
 import {
   CONDITION_VERSIONS_MAX,
   CONTENT_TYPE_BYTES_MAX,
@@ -18,6 +26,7 @@ import {
   METADATA_BYTES_MAX,
   PART_BYTES_MAX,
   PARTS_MAX,
+  PURGE_SCOPES_MAX,
   STORED_KEY_BYTES_MAX,
   TAG_CHARS_MAX,
   TAGS_MAX,
@@ -33,6 +42,27 @@ import { mutationBytes } from "./sizes.ts";
 /** What was expected where the mutation breaks a limit or is not well formed; undefined: it can be proposed. */
 export function validateMutation(mutation: KeyMutation): string | undefined {
   return validateTarget(mutation) ?? validateIdempotency(mutation.idempotency) ?? validateByKind(mutation);
+}
+
+/** The same for the scopes of one purge. */
+export function validatePurge(scopes: readonly PurgeScope[]): string | undefined {
+  if (!Array.isArray(scopes) || scopes.length === 0 || scopes.length > PURGE_SCOPES_MAX) {
+    return `scopes: expected a list of 1 to ${PURGE_SCOPES_MAX}`;
+  }
+  for (const scope of scopes) {
+    const problem = validateScope(scope);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+export function validateScope(scope: PurgeScope): string | undefined {
+  const { namespace } = scope;
+  if (namespace !== DEFAULT_NAMESPACE && !NAMESPACE_PATTERN.test(namespace)) return "namespace: expected a name of one";
+  if (scope.kind === "tag") return validateTags([scope.tag]);
+  if (scope.kind !== "prefix") return 'scope: expected one of kind "tag" or "prefix"';
+  // The empty prefix is the namespace.
+  return scope.prefix === "" ? undefined : validateKey(scope.prefix);
 }
 
 function validateByKind(mutation: KeyMutation): string | undefined {

@@ -29,7 +29,7 @@ export function targetOf(work: Workspace, { slot, key }: { readonly slot: number
 }
 
 /** The entry as a reader at `nowMs` sees it; undefined: it has expired or was purged. */
-export function aliveAt({ marks }: Workspace, entry: Entry, nowMs: number): Entry | undefined {
+export function aliveAt<T extends Omit<Entry, "value">>({ marks }: Workspace, entry: T, nowMs: number): T | undefined {
   return exists(entry, nowMs) ? marks.survivor(entry) : undefined;
 }
 

@@ -1,0 +1,133 @@
+// Many operations on one shard in one call: mutations go into the log together, reads are answered after them. Platform-free.
+
+import type { BatchItem, BatchMutation, BatchOk, BatchReply, BatchRequest, Freshness, Refusal } from "./protocol.ts";
+import { type ReadPath, readEntryOf } from "./read-path.ts";
+import type { ReplicaContext } from "./replica-context.ts";
+import type { GetOperation } from "./store/command.ts";
+import { bytesReturned, mutationBytes } from "./store/sizes.ts";
+import { validateMutation } from "./store/validate.ts";
+import type { WritePath } from "./write-path.ts";
+import type { WriteResult } from "./write-queue.ts";
+
+/** Operations of one call, which is at most a whole request's. */
+export const BATCH_OPERATIONS_MAX = 1_000;
+/** Values in one reply: half of what the platform lets a call return. */
+export const BATCH_REPLY_BYTES_MAX = 16 * 1024 * 1024;
+
+type Operation = GetOperation | BatchMutation;
+
+export class BatchPath {
+  readonly #context: ReplicaContext;
+  readonly #reads: ReadPath;
+  readonly #writes: WritePath;
+
+  constructor(context: ReplicaContext, reads: ReadPath, writes: WritePath) {
+    this.#context = context;
+    this.#reads = reads;
+    this.#writes = writes;
+  }
+
+  async run(request: BatchRequest): Promise<BatchReply> {
+    const refusal = this.#refusalOf(request);
+    if (refusal !== undefined) return refusal;
+    const { operations } = request;
+    const items = new Array<BatchItem | undefined>(operations.length).fill(undefined);
+    const mutations = this.#valid(operations, items);
+    if (mutations.length > 0) {
+      const elsewhere = await this.#write(request, mutations, items);
+      if (elsewhere !== undefined) return elsewhere;
+    }
+    // Whoever writes is the leader, and its reads see what it has just applied.
+    const freshness: Freshness = mutations.length > 0 ? { level: "strong" } : request;
+    return this.#reads.serve(freshness, (level, nowMs) => this.#finish(request, items, level, nowMs));
+  }
+
+  #refusalOf(request: BatchRequest): Refusal | undefined {
+    const { operations } = request;
+    const refusal = this.#context.shardRefusal(request);
+    if (refusal !== undefined) return refusal;
+    if (operations.length === 0 || operations.length > BATCH_OPERATIONS_MAX) {
+      return {
+        status: "invalid",
+        reason: `operations: expected 1 to ${BATCH_OPERATIONS_MAX}, got ${operations.length}`,
+      };
+    }
+    for (const { slot, key } of operations) {
+      const elsewhere = this.#context.slotRefusal(slot, key);
+      if (elsewhere !== undefined) return elsewhere;
+    }
+    return undefined;
+  }
+
+  /** The mutations that can be proposed; the others' items say why not. */
+  #valid(
+    operations: readonly Operation[],
+    items: (BatchItem | undefined)[],
+  ): { mutation: BatchMutation; at: number }[] {
+    const mutations: { mutation: BatchMutation; at: number }[] = [];
+    for (const [at, operation] of operations.entries()) {
+      if (operation.kind === "get") continue;
+      const problem = validateMutation(operation);
+      if (problem === undefined) mutations.push({ mutation: operation, at });
+      else items[at] = { kind: "invalid", reason: problem };
+    }
+    return mutations;
+  }
+
+  async #write(
+    request: BatchRequest,
+    mutations: readonly { readonly mutation: BatchMutation; readonly at: number }[],
+    items: (BatchItem | undefined)[],
+  ): Promise<Refusal | undefined> {
+    const deadlineMs = this.#context.ports.timers.now() + request.deadlineMs;
+    const bytes = mutations.reduce((sum, { mutation }) => sum + mutationBytes(mutation), 0);
+    const elsewhere = await this.#writes.leadFor(bytes, deadlineMs);
+    if (elsewhere !== undefined) return elsewhere;
+    const results = await Promise.all(
+      this.#writes.submit(
+        mutations.map(({ mutation }) => mutation),
+        deadlineMs,
+      ),
+    );
+    // Nothing was done at all: the whole call can go to the next leader.
+    if (results.every(({ status }) => status === "not_applied") && this.#context.core.role !== "leader") {
+      return this.#context.notLeader();
+    }
+    for (const [position, { at }] of mutations.entries()) items[at] = itemOf(results[position]);
+    return undefined;
+  }
+
+  #finish(
+    { operations }: BatchRequest,
+    done: readonly (BatchItem | undefined)[],
+    level: BatchOk["level"],
+    nowMs: number,
+  ): BatchOk {
+    const { store, provenance } = this.#context;
+    const clockMs = this.#context.clockAt(nowMs);
+    let bytes = done.reduce((sum, item) => sum + (item?.kind === "outcome" ? bytesReturned(item.outcome) : 0), 0);
+    const items = operations.map((operation, at): BatchItem => {
+      const item = done[at];
+      if (item !== undefined) return item;
+      const entry = store.read(operation.slot, operation.key, clockMs);
+      if (entry === undefined) return { kind: "entry" };
+      bytes += entry.value.byteLength;
+      const found = readEntryOf(entry, bytes > BATCH_REPLY_BYTES_MAX);
+      return found.value === undefined ? { kind: "left_out", size: found.size } : { kind: "entry", entry: found };
+    });
+    return { status: "ok", items, level, clockMs, from: provenance };
+  }
+}
+
+function itemOf(result: WriteResult | undefined): BatchItem {
+  switch (result?.status) {
+    case "applied":
+      return { kind: "outcome", outcome: result.outcome };
+    case "unknown":
+      return { kind: "unknown", reason: result.reason };
+    case "not_applied":
+      return { kind: "not_done", reason: result.reason };
+    case undefined:
+      throw new Error("halo: one result for each mutation");
+  }
+}

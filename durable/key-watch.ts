@@ -1,0 +1,57 @@
+// Who waits for a key to change: callers of a fill that somebody else has the right to load. Platform-free.
+
+import type { ReplicaTimers } from "./ports.ts";
+import type { Mutation, TransactionOperation } from "./store/command.ts";
+
+/** Callers that wait at once; more are told at once that nothing has changed. */
+export const WATCHERS_MAX = 10_000;
+
+export class KeyWatch {
+  readonly #waiting = new Map<string, Set<() => void>>();
+  size = 0;
+
+  /** Resolves when the key may have changed, after `waitMs` at the latest. */
+  wait(key: string, waitMs: number, timers: ReplicaTimers): Promise<void> {
+    if (this.size >= WATCHERS_MAX || waitMs <= 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const waiting = this.#waiting.get(key) ?? new Set();
+      this.#waiting.set(key, waiting);
+      const done = (): void => {
+        cancel();
+        if (!waiting.delete(done)) return;
+        this.size--;
+        if (waiting.size === 0) this.#waiting.delete(key);
+        resolve();
+      };
+      const cancel = timers.after(waitMs, done);
+      waiting.add(done);
+      this.size++;
+    });
+  }
+
+  changed(mutation: Mutation | TransactionOperation): void {
+    switch (mutation.kind) {
+      case "purge":
+        this.wakeAll();
+        break;
+      case "transaction":
+        for (const operation of [...mutation.onSuccess, ...mutation.onFailure]) this.changed(operation);
+        break;
+      case "put":
+      case "delete":
+      case "increment":
+      case "append":
+        this.#wake(mutation.key);
+        break;
+    }
+  }
+
+  wakeAll(): void {
+    for (const key of [...this.#waiting.keys()]) this.#wake(key);
+  }
+
+  #wake(key: string): void {
+    const waiting = this.#waiting.get(key);
+    if (waiting !== undefined) for (const done of [...waiting]) done();
+  }
+}

@@ -1,0 +1,88 @@
+// Rows in order, a page at a time: by slot, then by key as bytes. That order does not depend on which shard owns a slot, so a
+// position in it is a cursor that outlives any change of the topology. Platform-free.
+
+import { SLOT_COUNT } from "../routing/slots.ts";
+import type { ScanItem, ScanOk, ScanReply, ScanRequest } from "./protocol.ts";
+import type { ReadPath } from "./read-path.ts";
+import type { ReplicaContext } from "./replica-context.ts";
+import { aliveAt } from "./store/commands/values.ts";
+import type { EntryHead, RowPosition } from "./store/entry.ts";
+import { userKey } from "./store/keyspace.ts";
+import { scanRows } from "./store/rows.ts";
+import { validateScope } from "./store/validate.ts";
+
+/** Items of one page. */
+export const SCAN_LIMIT_MAX = 1_000;
+/** Values of one page: it ends before it passes this, unless it would be empty. */
+export const SCAN_VALUE_BYTES_MAX = 4 * 1024 * 1024;
+/** Rows looked at for one page, dead ones too: bounds the time for which a page keeps the object busy. */
+export const SCAN_ROWS_MAX = 10_000;
+
+const BEFORE_ALL: RowPosition = { slot: -1, key: "" };
+
+export class ScanPath {
+  readonly #context: ReplicaContext;
+  readonly #reads: ReadPath;
+
+  constructor(context: ReplicaContext, reads: ReadPath) {
+    this.#context = context;
+    this.#reads = reads;
+  }
+
+  scan(request: ScanRequest): ScanReply | Promise<ScanReply> {
+    const refusal = this.#context.shardRefusal(request);
+    if (refusal !== undefined) return refusal;
+    const problem = problemOf(request);
+    if (problem !== undefined) return { status: "invalid", reason: problem };
+    return this.#reads.serve(request, (_level, nowMs) => {
+      // Looked at in the turn of the answer: with another topology than its caller's, a page would miss rows or repeat some.
+      const { ownership } = this.#context.ports;
+      if (request.epoch !== ownership.epoch) return { status: "wrong_owner", topology: ownership.view.topology };
+      return this.#page(request, nowMs);
+    });
+  }
+
+  #page(request: ScanRequest, nowMs: number): ScanOk {
+    const { options, ports, provenance, store } = this.#context;
+    const { namespace, prefix, start = BEFORE_ALL, limit, withValues } = request;
+    const clockMs = this.#context.clockAt(nowMs);
+    const { topology } = ports.ownership.view;
+    const slots = Array.from({ length: SLOT_COUNT }, (_, slot) => slot).filter(
+      (slot) => slot >= start.slot && topology.slots[slot] === options.shard,
+    );
+    const items: ScanItem[] = [];
+    let seen: RowPosition = start;
+    let rows = 0;
+    let valueBytes = 0;
+    const finish = (next?: RowPosition): ScanOk => ({ status: "ok", items, next, clockMs, from: provenance });
+    for (const head of scanRows({ store, reader: ports.storage, slots, namespace, prefix, start })) {
+      if (items.length >= limit || rows >= SCAN_ROWS_MAX) return finish(seen);
+      const alive = aliveAt(store, head, clockMs);
+      if (alive !== undefined) {
+        const value =
+          withValues && head.extras?.parts === undefined ? store.find(head.slot, head.key)?.value : undefined;
+        valueBytes += value?.byteLength ?? 0;
+        if (valueBytes > SCAN_VALUE_BYTES_MAX && items.length > 0) return finish(seen);
+        items.push(itemOf(alive, value));
+      }
+      rows++;
+      seen = { slot: head.slot, key: head.key };
+    }
+    return finish();
+  }
+}
+
+function itemOf(head: EntryHead, value: Uint8Array | undefined): ScanItem {
+  const { slot, key, version, contentType, modifiedMs, expiresMs, extras } = head;
+  const size = extras?.parts?.bytes ?? head.size;
+  return { slot, key: userKey(key).key, version, contentType, size, modifiedMs, expiresMs, extras, value };
+}
+
+function problemOf({ namespace, prefix, limit, start }: ScanRequest): string | undefined {
+  if (!Number.isSafeInteger(limit) || limit < 1 || limit > SCAN_LIMIT_MAX) {
+    return `limit: expected a whole number from 1 to ${SCAN_LIMIT_MAX}`;
+  }
+  const isPosition = start === undefined || (Number.isSafeInteger(start.slot) && typeof start.key === "string");
+  if (!isPosition) return "start: expected a slot and a key";
+  return validateScope({ kind: "prefix", namespace, prefix });
+}
