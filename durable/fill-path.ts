@@ -40,15 +40,20 @@ export class FillPath {
       const seen = await this.#reads.serve({ level: "strong" }, (_level, nowMs) => this.#look(request, nowMs));
       if (seen.status !== "ok" || !seen.isWanted) return seen.status === "ok" ? seen.reply : seen;
       const { reply } = seen;
-      const state = reply.fill ?? (this.#asking.has(key) ? undefined : await this.#ask(mutation));
-      if (state !== undefined && "status" in state) return state;
+      let state = reply.fill;
+      if (state === undefined && !this.#asking.has(key)) {
+        const asked = await this.#ask(mutation);
+        if (asked === undefined) continue;
+        if ("status" in asked) return asked;
+        state = asked;
+      }
       if (state?.state === "granted") return { ...reply, fill: state };
       // A stale value now is better than a fresh one later.
       if (state !== undefined && reply.entry !== undefined) return { ...reply, fill: state };
       const remainingMs = deadlineMs - timers.now();
-      if (remainingMs <= 0) return { ...reply, fill: state ?? { state: "held", untilMs: reply.clockMs } };
-      const heldMs = state === undefined ? GRANT_WAIT_MS : state.untilMs - reply.clockMs;
-      await this.#writes.watch.wait(key, Math.max(1, Math.min(remainingMs, heldMs)), timers);
+      const heldMs = Math.max(1, state === undefined ? GRANT_WAIT_MS : state.untilMs - reply.clockMs);
+      const hasWaited = await this.#writes.watch.wait(key, Math.min(remainingMs, heldMs), timers);
+      if (!hasWaited) return { ...reply, fill: state ?? { state: "held", untilMs: reply.clockMs } };
     }
   }
 

@@ -3,16 +3,16 @@
 import type { ReplicaTimers } from "./ports.ts";
 import type { Mutation, TransactionOperation } from "./store/command.ts";
 
-/** Callers that wait at once; more are told at once that nothing has changed. */
+/** Callers that may wait at once. */
 export const WATCHERS_MAX = 10_000;
 
 export class KeyWatch {
   readonly #waiting = new Map<string, Set<() => void>>();
   size = 0;
 
-  /** Resolves when the key may have changed, after `waitMs` at the latest. */
-  wait(key: string, waitMs: number, timers: ReplicaTimers): Promise<void> {
-    if (this.size >= WATCHERS_MAX || waitMs <= 0) return Promise.resolve();
+  /** Resolves when the key may have changed, after `waitMs` at the latest. False, at once: there is no time or no room. */
+  wait(key: string, waitMs: number, timers: ReplicaTimers): Promise<boolean> {
+    if (this.size >= WATCHERS_MAX || waitMs <= 0) return Promise.resolve(false);
     return new Promise((resolve) => {
       const waiting = this.#waiting.get(key) ?? new Set();
       this.#waiting.set(key, waiting);
@@ -21,7 +21,7 @@ export class KeyWatch {
         if (!waiting.delete(done)) return;
         this.size--;
         if (waiting.size === 0) this.#waiting.delete(key);
-        resolve();
+        resolve(true);
       };
       const cancel = timers.after(waitMs, done);
       waiting.add(done);

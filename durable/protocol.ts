@@ -215,7 +215,8 @@ export interface ScanRequest extends ShardHeader, Freshness {
   /** Rows after this one; absent: from the start. */
   readonly start?: RowPosition | undefined;
   readonly limit: number;
-  readonly withValues: boolean;
+  /** `count` answers with a number instead of items, whatever the limit. */
+  readonly what: "keys" | "values" | "count";
 }
 
 export interface ScanItem extends Omit<ReadEntry, "value"> {
@@ -228,6 +229,8 @@ export interface ScanItem extends Omit<ReadEntry, "value"> {
 export interface ScanOk {
   readonly status: "ok";
   readonly items: readonly ScanItem[];
+  /** Entries seen, in `items` or not. */
+  readonly count: number;
   /** Everything up to here was looked at; absent: that was all. */
   readonly next?: RowPosition | undefined;
   readonly clockMs: number;
@@ -256,7 +259,5 @@ export interface PartRequest extends ShardHeader {
 }
 
 export type PartReply =
-  | { readonly status: "ok"; readonly bytes: Uint8Array }
-  /** The value was replaced and its parts are gone. */
-  | { readonly status: "gone" }
-  | Refusal;
+  /** No bytes: the value was replaced and its parts are gone. */
+  { readonly status: "ok"; readonly bytes?: Uint8Array | undefined; readonly from: Provenance } | Refusal;

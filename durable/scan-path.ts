@@ -7,7 +7,6 @@ import type { ReadPath } from "./read-path.ts";
 import type { ReplicaContext } from "./replica-context.ts";
 import { aliveAt } from "./store/commands/values.ts";
 import type { EntryHead, RowPosition } from "./store/entry.ts";
-import { userKey } from "./store/keyspace.ts";
 import { scanRows } from "./store/rows.ts";
 import { validateScope } from "./store/validate.ts";
 
@@ -44,7 +43,7 @@ export class ScanPath {
 
   #page(request: ScanRequest, nowMs: number): ScanOk {
     const { options, ports, provenance, store } = this.#context;
-    const { namespace, prefix, start = BEFORE_ALL, limit, withValues } = request;
+    const { namespace, prefix, start = BEFORE_ALL, limit, what } = request;
     const clockMs = this.#context.clockAt(nowMs);
     const { topology } = ports.ownership.view;
     const slots = Array.from({ length: SLOT_COUNT }, (_, slot) => slot).filter(
@@ -52,19 +51,21 @@ export class ScanPath {
     );
     const items: ScanItem[] = [];
     let seen: RowPosition = start;
+    let count = 0;
     let rows = 0;
     let valueBytes = 0;
-    const finish = (next?: RowPosition): ScanOk => ({ status: "ok", items, next, clockMs, from: provenance });
+    const finish = (next?: RowPosition): ScanOk => ({ status: "ok", items, count, next, clockMs, from: provenance });
     for (const head of scanRows({ store, reader: ports.storage, slots, namespace, prefix, start })) {
       if (items.length >= limit || rows >= SCAN_ROWS_MAX) return finish(seen);
       const alive = aliveAt(store, head, clockMs);
-      if (alive !== undefined) {
+      if (alive !== undefined && what !== "count") {
         const value =
-          withValues && head.extras?.parts === undefined ? store.find(head.slot, head.key)?.value : undefined;
+          what === "values" && head.extras?.parts === undefined ? store.find(head.slot, head.key)?.value : undefined;
         valueBytes += value?.byteLength ?? 0;
         if (valueBytes > SCAN_VALUE_BYTES_MAX && items.length > 0) return finish(seen);
         items.push(itemOf(alive, value));
       }
+      if (alive !== undefined) count++;
       rows++;
       seen = { slot: head.slot, key: head.key };
     }
@@ -75,7 +76,7 @@ export class ScanPath {
 function itemOf(head: EntryHead, value: Uint8Array | undefined): ScanItem {
   const { slot, key, version, contentType, modifiedMs, expiresMs, extras } = head;
   const size = extras?.parts?.bytes ?? head.size;
-  return { slot, key: userKey(key).key, version, contentType, size, modifiedMs, expiresMs, extras, value };
+  return { slot, key, version, contentType, size, modifiedMs, expiresMs, extras, value };
 }
 
 function problemOf({ namespace, prefix, limit, start }: ScanRequest): string | undefined {

@@ -113,7 +113,7 @@ export class ShardReplica {
     const refusal = this.#context.headerRefusal(request, key);
     if (refusal !== undefined) return refusal;
     const row = this.#context.store.find(slot, partKey(key, upload, part));
-    return row === undefined ? { status: "gone" } : { status: "ok", bytes: row.value };
+    return { status: "ok", bytes: row?.value, from: this.#context.provenance };
   }
 
   /** Evidence from an edge that the leader does not answer it. Believed only where this replica sees it too. */

@@ -125,6 +125,44 @@ export class Edge {
             onReplyLeaves: (reply, by) => checks.replyLeft(by, request, reply),
           }),
         ),
+      batch: (address, request) =>
+        this.#unlessOverloaded(hostOf(address), (host) =>
+          rpc.call(caller, host, {
+            label: `batch of ${request.operations.length}`,
+            isRepeatable: false,
+            run: (instance) => instance.replica.batch(request),
+          }),
+        ),
+      fill: (address, request) =>
+        this.#unlessOverloaded(hostOf(address), (host) =>
+          rpc.call(caller, host, {
+            label: `fill ${request.key}`,
+            isRepeatable: false,
+            run: (instance) => instance.replica.fill(request),
+          }),
+        ),
+      scan: (address, request) =>
+        this.#unlessOverloaded(hostOf(address), (host) =>
+          rpc.call(caller, host, {
+            label: `scan ${request.prefix}`,
+            isRepeatable: true,
+            run: (instance) => instance.replica.scan(request),
+          }),
+        ),
+      purge: (address, request) =>
+        this.#unlessOverloaded(hostOf(address), (host) =>
+          rpc.call(caller, host, {
+            label: `purge of ${request.scopes.length}`,
+            isRepeatable: false,
+            run: (instance) => instance.replica.purge(request),
+          }),
+        ),
+      part: (address, request) =>
+        rpc.call(caller, hostOf(address), {
+          label: `part ${request.part} of ${request.key}`,
+          isRepeatable: true,
+          run: (instance) => instance.replica.part(request),
+        }),
       suspect: (address, request) =>
         rpc.call(caller, hostOf(address), {
           label: `suspect r${request.leader} ${request.evidence}`,

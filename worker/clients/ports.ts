@@ -2,11 +2,21 @@
 // stubs and setTimeout (replica-port.ts), a test gives it a script, a simulator gives it a simulated network and clock.
 
 import type {
+  BatchReply,
+  BatchRequest,
+  FillReply,
+  FillRequest,
+  PartReply,
+  PartRequest,
   Provenance,
+  PurgeReply,
+  PurgeRequest,
   ReadOk,
   ReadRequest,
   Refusal,
   ReplicaStatus,
+  ScanReply,
+  ScanRequest,
   StatusRequest,
   SuspectRequest,
   WriteReply,
@@ -34,11 +44,20 @@ export interface ReadAnswer {
  * Calls to replicas. Expected outcomes are values; a promise rejects only where the transport or the object broke, with an
  * error that `classifyTransportError` can read. A call has no deadline of its own: the caller stops waiting.
  */
-export interface ReplicaPort<Answer extends ReadAnswer = ReadOk> {
+export interface ReplicaPort<Answer extends ReadAnswer = ReadOk> extends OperationPort {
   read(address: ReplicaAddress, request: ReadRequest): Promise<Answer | Refusal>;
   write(address: ReplicaAddress, request: WriteRequest): Promise<WriteReply>;
   suspect(address: ReplicaAddress, request: SuspectRequest): Promise<void>;
   status(address: ReplicaAddress, request: StatusRequest): Promise<ReplicaStatus>;
+}
+
+/** Calls about more than one key, or more than one answer. */
+export interface OperationPort {
+  batch(address: ReplicaAddress, request: BatchRequest): Promise<BatchReply>;
+  fill(address: ReplicaAddress, request: FillRequest): Promise<FillReply>;
+  scan(address: ReplicaAddress, request: ScanRequest): Promise<ScanReply>;
+  purge(address: ReplicaAddress, request: PurgeRequest): Promise<PurgeReply>;
+  part(address: ReplicaAddress, request: PartRequest): Promise<PartReply>;
 }
 
 export interface Timers {

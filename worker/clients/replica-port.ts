@@ -62,6 +62,11 @@ export function createReplicaPort(env: ReplicaBindings): ReplicaPort<HttpAnswer>
       );
     },
     write: (address, request) => stubOf(address).write(request),
+    batch: (address, request) => stubOf(address).batch(request),
+    fill: (address, request) => stubOf(address).fill(request),
+    scan: (address, request) => stubOf(address).scan(request),
+    purge: (address, request) => stubOf(address).purge(request),
+    part: (address, request) => stubOf(address).part(request),
     async suspect(address, request) {
       const sent = stubOf(address).suspect(request);
       // The report must leave even when the request that made it has been answered meanwhile.

@@ -43,7 +43,10 @@ export interface CallContext {
 }
 
 /** What one request is. */
-export interface CallPlan<Result extends ReadResult<ReadAnswer> | WriteResult> {
+/** What a call can end with: an answer of some kind, or that there is none. */
+export type CallResult = ReadAnswer | FinalRefusal | Extract<WriteResult, { status: "unknown" }>;
+
+export interface CallPlan<Result extends CallResult> {
   readonly slot: number;
   /** `remainingMs`: how long the answer will be waited for. */
   send(address: ReplicaAddress, epoch: number, remainingMs: number): Promise<Result | Redirect>;
@@ -53,6 +56,8 @@ export interface CallPlan<Result extends ReadResult<ReadAnswer> | WriteResult> {
   readonly isRepeatable: boolean;
   /** A repeatable request is sent to one more replica after so long without an answer. */
   readonly hedgeAfterMs: number;
+  /** The request itself waits at the replica for up to so long: that is no silence. */
+  readonly waitsMs?: number | undefined;
   /** Writes only: the answer for a write whose fate is open. */
   unknown?(reason: string, term: number): Result;
   /** A reply came after so long; for whoever measures. */
@@ -68,7 +73,7 @@ interface Attempt {
 
 const NEVER = Number.POSITIVE_INFINITY;
 
-export class ShardCall<Result extends ReadResult<ReadAnswer> | WriteResult> {
+export class ShardCall<Result extends CallResult> {
   readonly #context: CallContext;
   readonly #plan: CallPlan<Result>;
   readonly #deadlineAtMs: number;
@@ -101,17 +106,14 @@ export class ShardCall<Result extends ReadResult<ReadAnswer> | WriteResult> {
   ) {
     this.#context = context;
     this.#plan = plan;
-    this.#deadlineAtMs = nowMs + context.times.deadlineMs;
+    this.#deadlineAtMs = nowMs + context.times.deadlineMs + (plan.waitsMs ?? 0);
     this.#resolve = resolve;
     this.#reject = reject;
     this.#group = context.groupOf(plan.slot);
   }
 
   /** Rejects only for a mistake in here or for a reply that breaks the protocol; everything else is a result. */
-  static run<Result extends ReadResult<ReadAnswer> | WriteResult>(
-    context: CallContext,
-    plan: CallPlan<Result>,
-  ): Promise<Result | FinalRefusal> {
+  static run<Result extends CallResult>(context: CallContext, plan: CallPlan<Result>): Promise<Result | FinalRefusal> {
     return new Promise((resolve, reject) => {
       const nowMs = context.now();
       new ShardCall(context, plan, nowMs, resolve, reject).#proceed(nowMs);
@@ -156,7 +158,7 @@ export class ShardCall<Result extends ReadResult<ReadAnswer> | WriteResult> {
     this.#hedgeAtMs = this.#plan.isRepeatable ? nowMs + this.#plan.hedgeAfterMs : NEVER;
     member.breaker.onAttempt(nowMs);
     this.#arm(nowMs);
-    const remainingMs = Math.min(this.#context.times.attemptMs, this.#deadlineAtMs - nowMs);
+    const remainingMs = Math.min(this.#attemptMs, this.#deadlineAtMs - nowMs);
     let reply: Promise<Result | Redirect>;
     try {
       reply = this.#plan.send(member.address, this.#group.epoch, remainingMs);
@@ -170,6 +172,14 @@ export class ShardCall<Result extends ReadResult<ReadAnswer> | WriteResult> {
         (error) => this.#onError(attempt, error),
       )
       .catch((error) => this.#abort(error));
+  }
+
+  get #silenceMs(): number {
+    return this.#context.times.silenceMs + (this.#plan.waitsMs ?? 0);
+  }
+
+  get #attemptMs(): number {
+    return this.#context.times.attemptMs + (this.#plan.waitsMs ?? 0);
   }
 
   #onReply(attempt: Attempt, reply: Result | Redirect): void {
@@ -305,7 +315,7 @@ export class ShardCall<Result extends ReadResult<ReadAnswer> | WriteResult> {
 
   /** Counts silent attempts and drops those that took too long; returns whether it dropped any. */
   #expireAttempts(nowMs: number): boolean {
-    const { silenceMs, attemptMs } = this.#context.times;
+    const [silenceMs, attemptMs] = [this.#silenceMs, this.#attemptMs];
     const before = this.#attempts.length;
     for (const attempt of this.#attempts) {
       if (attempt.isSilent || nowMs < attempt.startedMs + silenceMs) continue;
@@ -319,7 +329,7 @@ export class ShardCall<Result extends ReadResult<ReadAnswer> | WriteResult> {
   }
 
   #arm(nowMs: number): void {
-    const { silenceMs, attemptMs } = this.#context.times;
+    const [silenceMs, attemptMs] = [this.#silenceMs, this.#attemptMs];
     let nextMs = Math.min(this.#deadlineAtMs, this.#hedgeAtMs, this.#resumeAtMs);
     for (const { startedMs, isSilent } of this.#attempts) {
       nextMs = Math.min(nextMs, startedMs + (isSilent ? attemptMs : silenceMs));

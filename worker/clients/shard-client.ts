@@ -13,6 +13,7 @@ import type { KeyMutation } from "../../durable/store/command.ts";
 import type { LoadBalancer } from "../../routing/load-balancer.ts";
 import { preferenceList } from "../../routing/preference-list.ts";
 import type { ReplicaLoads } from "../../routing/replica-loads.ts";
+import { createOperations, type Operations } from "./operations.ts";
 import type { ReadAnswer, ReplicaAddress, ReplicaPort, Timers } from "./ports.ts";
 import {
   type CallContext,
@@ -70,7 +71,7 @@ export interface ClientRead
   readonly after?: ReadonlyMap<number, LogPosition> | undefined;
 }
 
-export interface ShardClient<Answer extends ReadAnswer = ReadOk> {
+export interface ShardClient<Answer extends ReadAnswer = ReadOk> extends Operations {
   read(read: ClientRead): Promise<ReadResult<Answer>>;
   /** `unknown` where the fate is open; with an idempotency key only after retries up to the deadline. */
   write(mutation: KeyMutation): Promise<WriteResult>;
@@ -132,6 +133,8 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
     loads.end(address.name, nowMs, latencyMs);
 
   return {
+    ...createOperations({ context, port, topology, anyReplica, hedgeAfterMs: options.hedgeAfterMs }),
+
     read(read) {
       const isStrong = read.level === "strong";
       const plan: CallPlan<ReadResult<Answer>> = {

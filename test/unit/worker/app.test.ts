@@ -50,6 +50,11 @@ function asHttp(port: ScriptedPort): ReplicaPort<HttpAnswer> {
     write: (address, request) => port.write(address, request),
     suspect: (address, request) => port.suspect(address, request),
     status: (address, request) => port.status(address, request),
+    batch: (address, request) => port.batch(address, request),
+    fill: (address, request) => port.fill(address, request),
+    scan: (address, request) => port.scan(address, request),
+    purge: (address, request) => port.purge(address, request),
+    part: (address, request) => port.part(address, request),
   };
 }
 

@@ -1,11 +1,21 @@
 // A world for the edge that tests can drive: a clock that moves when told, and a port that answers as scripted.
 
 import type {
+  BatchReply,
+  BatchRequest,
+  FillReply,
+  FillRequest,
+  PartReply,
+  PartRequest,
   Provenance,
+  PurgeReply,
+  PurgeRequest,
   ReadReply,
   ReadRequest,
   ReplicaRole,
   ReplicaStatus,
+  ScanReply,
+  ScanRequest,
   StatusRequest,
   SuspectRequest,
   WriteReply,
@@ -77,6 +87,11 @@ export class ScriptedPort implements ReplicaPort {
   onRead: (address: ReplicaAddress, request: ReadRequest) => Answer<ReadReply> = () => "silence";
   onWrite: (address: ReplicaAddress, request: WriteRequest) => Answer<WriteReply> = () => "silence";
   onStatus: (address: ReplicaAddress, request: StatusRequest) => Answer<ReplicaStatus> = () => "silence";
+  onBatch: (address: ReplicaAddress, request: BatchRequest) => Answer<BatchReply> = () => "silence";
+  onFill: (address: ReplicaAddress, request: FillRequest) => Answer<FillReply> = () => "silence";
+  onScan: (address: ReplicaAddress, request: ScanRequest) => Answer<ScanReply> = () => "silence";
+  onPurge: (address: ReplicaAddress, request: PurgeRequest) => Answer<PurgeReply> = () => "silence";
+  onPart: (address: ReplicaAddress, request: PartRequest) => Answer<PartReply> = () => "silence";
   readonly #clock: FakeClock;
 
   constructor(clock: FakeClock) {
@@ -103,6 +118,26 @@ export class ScriptedPort implements ReplicaPort {
   write(address: ReplicaAddress, request: WriteRequest): Promise<WriteReply> {
     this.#note("write", address, request);
     return answer(this.onWrite(address, request));
+  }
+
+  batch(address: ReplicaAddress, request: BatchRequest): Promise<BatchReply> {
+    return answer(this.onBatch(address, request));
+  }
+
+  fill(address: ReplicaAddress, request: FillRequest): Promise<FillReply> {
+    return answer(this.onFill(address, request));
+  }
+
+  scan(address: ReplicaAddress, request: ScanRequest): Promise<ScanReply> {
+    return answer(this.onScan(address, request));
+  }
+
+  purge(address: ReplicaAddress, request: PurgeRequest): Promise<PurgeReply> {
+    return answer(this.onPurge(address, request));
+  }
+
+  part(address: ReplicaAddress, request: PartRequest): Promise<PartReply> {
+    return answer(this.onPart(address, request));
   }
 
   suspect(address: ReplicaAddress, request: SuspectRequest): Promise<void> {
