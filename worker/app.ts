@@ -31,10 +31,9 @@ export function createApp(deps: AppDeps): Hono {
     bookmarkTag: clusterTag(config.cluster.cluster),
   };
   const authenticate = createAuthenticator(config.tokens);
-  // Routes are matched on the raw path: decoding is the key's business, and is strict there.
-  const app = new Hono({ getPath: rawPath });
+  const app = new Hono({ getPath: routePath });
 
-  app.all(`${KEY_PATH}*`, (c) => {
+  app.all(KEY_PATH, (c) => {
     const request = c.req.raw;
     const denied = authenticate(request.headers.get("Authorization"));
     return denied === undefined ? handleKv(kv, request, (promise) => keepAlive(c, promise)) : problemReply(denied);
@@ -52,11 +51,18 @@ export function createApp(deps: AppDeps): Hono {
   return app;
 }
 
-function rawPath(request: Request): string {
+/**
+ * The raw path, since decoding is the key's business and is strict there; all keys are one route, so that the router finds
+ * it in a table instead of by a pattern.
+ */
+function routePath(request: Request): string {
   const { url } = request;
   const start = url.indexOf("/", url.indexOf("://") + 3);
+  if (url.startsWith(KEY_PATH, start)) return KEY_PATH;
   const query = url.indexOf("?", start);
-  return query === -1 ? url.slice(start) : url.slice(start, query);
+  const path = query === -1 ? url.slice(start) : url.slice(start, query);
+  // Without its slash it is a key that was forgotten, and is told so.
+  return `${path}/` === KEY_PATH ? KEY_PATH : path;
 }
 
 function keepAlive(context: Context, promise: Promise<unknown>): void {

@@ -2,7 +2,7 @@
 // already the client's, so that the edge passes most of them on without touching header or value. Handing a value over as
 // the result of an RPC costs more than the read itself: it is serialised on one side, and made a reply on the other.
 //
-//   GET http://replica/1/halo%3Acluster%3As0%3Ar1%3Ag0/<epoch>/<slot>/<level>/after=3-42/not=7,8?<key>
+//   GET http://replica/1/halo:cluster:s0:r1:g0/<epoch>/<slot>/<level>/after=3-42/not=7,8?<key>
 //       version, addressee, topology epoch, slot, level, options, and the key, percent-encoded
 //
 //   200 a value, 404 no such entry, both with Halo-Consistency and Halo-Served-By;
@@ -27,9 +27,9 @@ const LEVELS: ReadonlySet<string> = new Set<ConsistencyLevel>(["strong", "sessio
 /** Characters that mean nothing in a query and that no URL parser changes: such a key is sent as it is. */
 const PLAIN_KEY = /^[A-Za-z0-9_.~:@/-]*$/;
 
-/** The part of the URL that is the same for every read of one replica. */
+/** The part of the URL that is the same for every read of one replica; the names of replicas need no encoding. */
 export function readUrlBase(to: string): string {
-  return `${ORIGIN}${PROTOCOL_VERSION}/${encodeURIComponent(to)}/`;
+  return `${ORIGIN}${PROTOCOL_VERSION}/${to}/`;
 }
 
 /** `base` is `readUrlBase(request.to)`. A HEAD request leaves the value out: that is `omitValue`. */
@@ -48,11 +48,11 @@ export function parseReadUrl(url: string, omitValue: boolean): ReadRequest | und
   if (query === -1 || !url.startsWith(ORIGIN)) return undefined;
   const [version, to, epoch, slot, level, ...options] = url.slice(ORIGIN.length, query).split("/");
   if (to === undefined || level === undefined || !LEVELS.has(level)) return undefined;
-  const [key, name] = [decoded(url.slice(query + 1)), decoded(to)];
-  if (key === undefined || name === undefined) return undefined;
+  const key = decoded(url.slice(query + 1));
+  if (key === undefined) return undefined;
   const request = {
     v: Number(version),
-    to: name,
+    to,
     epoch: Number(epoch),
     slot: Number(slot),
     key,
