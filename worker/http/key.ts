@@ -1,4 +1,4 @@
-// Pure. The key of a request: the rest of the raw path after /v1/kv/, slashes included, percent-decoded.
+// Pure. The key of a request: the rest of the raw path after /v1/kv/ and the like, slashes included, percent-decoded.
 // Read from the raw URL text, since a URL parser would forgive what must be refused here (a stray "%", bytes that are not
 // UTF-8). Dot segments ("/../") are resolved by the client's URL parser before anyone here sees them.
 
@@ -12,11 +12,11 @@ export const KEY_BYTES_MAX = 1_024;
 /** Visible ASCII, which is all that a URL may hold (RFC 3986 section 2); the rest has to be percent-encoded. */
 const URL_TEXT = /^[\x21-\x7e]*$/;
 
-/** `url` as the request gives it, absolute; `?` or `#` in a key has to be percent-encoded. */
-export function keyOf(url: string): Parsed<string> {
-  const start = url.indexOf(KEY_PATH, url.indexOf("://") + 3);
-  const raw = start === -1 ? "" : url.slice(start + KEY_PATH.length);
-  if (raw === "") return refused("malformed-key", `the key is empty; expected ${KEY_PATH}<key>`);
+/** `url` as the request gives it, absolute, with `path` in front of the key; `?` or `#` in it has to be percent-encoded. */
+export function keyOf(url: string, path: string = KEY_PATH): Parsed<string> {
+  const start = url.indexOf(path, url.indexOf("://") + 3);
+  const raw = start === -1 ? "" : url.slice(start + path.length);
+  if (raw === "") return refused("malformed-key", `the key is empty; expected ${path}<key>`);
   const query = raw.indexOf("?");
   if (query !== -1) {
     return refused("unexpected-query", `a query means nothing here; write "?" in a key as %3F`);
@@ -26,11 +26,16 @@ export function keyOf(url: string): Parsed<string> {
   const key = raw.includes("%") ? decode(raw) : raw;
   if (key === undefined)
     return refused("malformed-key", "the percent-encoding is not valid UTF-8; expected %XX of UTF-8 bytes");
-  if (byteLength(key) > KEY_BYTES_MAX) {
-    return refused(
-      "key-too-long",
-      `the key has ${byteLength(key)} bytes; expected at most ${KEY_BYTES_MAX} bytes of UTF-8`,
-    );
+  return checkKey(key);
+}
+
+/** The rules for a key, wherever it comes from. */
+export function checkKey(key: string): Parsed<string> {
+  if (key === "") return refused("malformed-key", "the key is empty");
+  if (!key.isWellFormed()) return refused("malformed-key", "the key is not well-formed Unicode text");
+  const bytes = byteLength(key);
+  if (bytes > KEY_BYTES_MAX) {
+    return refused("key-too-long", `the key has ${bytes} bytes; expected at most ${KEY_BYTES_MAX} bytes of UTF-8`);
   }
   const tagProblem = hashTagProblem(key);
   return tagProblem === undefined ? parsed(key) : refused("malformed-key", tagProblem);

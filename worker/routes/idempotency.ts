@@ -1,6 +1,7 @@
 // Idempotency-Key: makes a retry of a write safe. The store remembers the outcome under (key, id) with a fingerprint of
 // the request, so that the same id with another request is told apart from a retry.
 
+import { encodeBatch } from "../../durable/store/codec.ts";
 import type { KeyMutation } from "../../durable/store/command.ts";
 import { type Parsed, parsed, refused } from "../http/problem.ts";
 
@@ -8,7 +9,6 @@ import { type Parsed, parsed, refused } from "../http/problem.ts";
 export const IDEMPOTENCY_KEY_CHARS_MAX = 255;
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]+$/;
-const encoder = new TextEncoder();
 
 export function parseIdempotencyKey(header: string): Parsed<string> {
   if (header.length <= IDEMPOTENCY_KEY_CHARS_MAX && IDEMPOTENCY_KEY.test(header)) return parsed(header);
@@ -20,16 +20,14 @@ export function parseIdempotencyKey(header: string): Parsed<string> {
 
 /** SHA-256 of everything that decides what the write does, in hexadecimal. Only writes with an id pay for it. */
 export async function fingerprintOf(mutation: KeyMutation): Promise<string> {
-  const { kind, key, ifMatch, ifNoneMatch } = mutation;
-  const isPut = mutation.kind === "put";
-  const described = isPut ? [mutation.contentType, mutation.ttlMs ?? null] : [];
-  const head = encoder.encode(JSON.stringify([kind, key, ifMatch ?? null, ifNoneMatch ?? null, ...described]));
-  const value = isPut ? mutation.value : new Uint8Array(0);
-  // JSON holds no zero byte, so the head cannot run into the value.
-  const bytes = new Uint8Array(head.length + 1 + value.length);
-  bytes.set(head, 0);
-  bytes.set(value, head.length + 1);
-  return toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+  // The log's own form leaves nothing out, and is the same for the same request. An upload's id is another one every time,
+  // so of a value in parts only its size counts.
+  const comparable =
+    mutation.kind === "put" && mutation.parts !== undefined
+      ? { ...mutation, parts: { ...mutation.parts, upload: "-" } }
+      : mutation;
+  const bytes = encodeBatch({ stampMs: 0, mutations: [{ ...comparable, idempotency: undefined }] });
+  return toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as BufferSource)));
 }
 
 function toHex(bytes: Uint8Array): string {

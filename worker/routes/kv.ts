@@ -9,18 +9,15 @@ import { entityTag } from "../../durable/http/entity-tag.ts";
 import { STATUS_NO_ENTRY } from "../../durable/http/read-wire.ts";
 import type { LogPosition, Provenance } from "../../durable/protocol.ts";
 import type { Conditions, KeyMutation, Outcome } from "../../durable/store/command.ts";
-import { slotOf } from "../../routing/slots.ts";
 import type { HttpAnswer } from "../clients/http-answer.ts";
 import type { ReadResult, WriteResult } from "../clients/shard-call.ts";
 import type { ClientRead, ShardClient } from "../clients/shard-client.ts";
 import { advance, type Bookmark, decodeBookmark, encodeBookmark, encodeSingle } from "../http/bookmark.ts";
-import { parseTtlMs } from "../http/cache-control.ts";
-import { evaluateRead, parseIfMatch, parseIfNoneMatch } from "../http/conditional.ts";
+import { evaluateRead } from "../http/conditional.ts";
 import { type Consistency, parseConsistency } from "../http/consistency.ts";
-import { keyOf } from "../http/key.ts";
 import { type Parsed, parsed, problem, refused } from "../http/problem.ts";
 import { readValue } from "./body.ts";
-import { fingerprintOf, parseIdempotencyKey } from "./idempotency.ts";
+import { readConditions, readLifetime, readTarget, UNCONDITIONAL, withIdempotency } from "./key-request.ts";
 import {
   methodNotAllowed,
   problemReply,
@@ -83,36 +80,21 @@ export async function handleKv(deps: KvDeps, request: Request, keepAlive: KeepAl
 
 function readRequest(deps: KvDeps, request: Request): Parsed<KvRequest> {
   const { headers } = request;
-  const key = keyOf(request.url);
-  if (!key.ok) return key;
+  const target = readTarget(request);
+  if (!target.ok) return target;
   const level = headers.get("Halo-Consistency");
   const consistency = level === null ? parsed(deps.defaultConsistency) : parseConsistency(level);
   if (!consistency.ok) return consistency;
   const text = headers.get("Halo-Bookmark");
   const bookmark = text === null ? parsed(undefined) : decodeBookmark(deps.bookmarkTag, text);
   if (!bookmark.ok) return bookmark;
-  const conditions = readConditions(headers.get("If-Match"), headers.get("If-None-Match"));
+  const conditions = readConditions(headers);
   if (!conditions.ok) return conditions;
   return parsed({
-    key: key.value,
-    slot: slotOf(key.value),
+    ...target.value,
     consistency: consistency.value,
     conditions: conditions.value,
     bookmark: bookmark.value,
-  });
-}
-
-const UNCONDITIONAL: Conditions = {};
-
-function readConditions(ifMatch: string | null, ifNoneMatch: string | null): Parsed<Conditions> {
-  if (ifMatch === null && ifNoneMatch === null) return parsed(UNCONDITIONAL);
-  const match = ifMatch === null ? parsed(undefined) : parseIfMatch(ifMatch);
-  if (!match.ok) return match;
-  const noneMatch = ifNoneMatch === null ? parsed(undefined) : parseIfNoneMatch(ifNoneMatch);
-  if (!noneMatch.ok) return noneMatch;
-  return parsed({
-    ...(match.value === undefined ? {} : { ifMatch: match.value }),
-    ...(noneMatch.value === undefined ? {} : { ifNoneMatch: noneMatch.value }),
   });
 }
 
@@ -153,15 +135,9 @@ function readReply(deps: KvDeps, kv: KvRequest, result: ReadResult<HttpAnswer>):
 }
 
 async function mutationOf(kv: KvRequest, request: Request): Promise<Parsed<KeyMutation>> {
-  const { headers } = request;
-  const idempotencyKey = headers.get("Idempotency-Key");
-  const id = idempotencyKey === null ? parsed(undefined) : parseIdempotencyKey(idempotencyKey);
-  if (!id.ok) return id;
   const mutation =
     request.method === "PUT" ? await putOf(kv, request) : parsed<KeyMutation>({ kind: "delete", ...targetOf(kv) });
-  if (!mutation.ok || id.value === undefined) return mutation;
-  const idempotency = { id: id.value, fingerprint: await fingerprintOf(mutation.value) };
-  return parsed({ ...mutation.value, idempotency });
+  return mutation.ok ? withIdempotency(mutation.value, request.headers) : mutation;
 }
 
 async function putOf(kv: KvRequest, request: Request): Promise<Parsed<KeyMutation>> {
@@ -184,13 +160,11 @@ async function putOf(kv: KvRequest, request: Request): Promise<Parsed<KeyMutatio
       `Content-Type: expected type/subtype with at most ${CONTENT_TYPE_CHARS_MAX} characters`,
     );
   }
-  const cacheControl = headers.get("Cache-Control");
-  const ttlMs = cacheControl === null ? parsed(undefined) : parseTtlMs(cacheControl);
-  if (!ttlMs.ok) return ttlMs;
+  const lifetime = readLifetime(headers);
+  if (!lifetime.ok) return lifetime;
   const value = await readValue(request);
   if (!value.ok) return value;
-  const lifetime = ttlMs.value === undefined ? {} : { ttlMs: ttlMs.value };
-  return parsed({ kind: "put", ...targetOf(kv), value: value.value, contentType, ...lifetime });
+  return parsed({ kind: "put", ...targetOf(kv), value: value.value, contentType, ...lifetime.value });
 }
 
 function targetOf({ slot, key, conditions }: KvRequest): Conditions & { readonly slot: number; readonly key: string } {
