@@ -44,6 +44,8 @@ export interface ReadRequest extends RequestHeader, Freshness {
   readonly key: string;
   /** Leave the value out of the reply (HEAD, or a version that the client already holds). */
   readonly omitValue?: boolean | undefined;
+  /** A value that is so many milliseconds stale will do; absent: only within its own windows. */
+  readonly maxStaleMs?: number | undefined;
   /** Leave the value out of the reply when the entry has one of these versions (`If-None-Match`). */
   readonly omitValueOfVersions?: readonly number[] | undefined;
 }
@@ -78,6 +80,10 @@ export interface ReadEntry {
   /** Absent where the entry never expires. */
   readonly expiresMs?: number | undefined;
   readonly extras?: EntryExtras | undefined;
+  /** It is stale, and shown within its window for that, or because the request takes such values. */
+  readonly stale?: "revalidate" | "accepted" | undefined;
+  /** Its lifetime slides, and this access is to be written down. */
+  readonly isAccessDue?: boolean | undefined;
 }
 
 /** Refusals that both reads and writes can meet. Nothing was changed by a request that got one. */

@@ -6,6 +6,7 @@ import { ReadQueue } from "./read-queue.ts";
 import { LEADER_WAIT_MS, type ReplicaContext } from "./replica-context.ts";
 import { bytesOf } from "./store/commands/values.ts";
 import type { Entry } from "./store/entry.ts";
+import { isAccessDue } from "./store/lifetime.ts";
 
 /** A session read waits this long for its bookmark before it sends the client to the leader. */
 const SESSION_WAIT_MS = 60;
@@ -111,7 +112,7 @@ export class ReadPath {
     const entry = store.read(request.slot, request.key, clockMs);
     return {
       status: "ok",
-      entry: entry === undefined ? undefined : readEntryOf(entry, isOmitted(entry, request)),
+      entry: entry === undefined ? undefined : shown(entry, request, clockMs),
       level,
       clockMs,
       from: provenance,
@@ -135,6 +136,18 @@ function futureBookmark(request: Freshness, appliedIndex: number): Refusal {
 
 function isOmitted(entry: Entry, request: ReadRequest): boolean {
   return request.omitValue === true || request.omitValueOfVersions?.includes(entry.version) === true;
+}
+
+/** The entry as this request may see it; undefined: it is too stale. */
+function shown(entry: Entry, request: ReadRequest, clockMs: number): ReadEntry | undefined {
+  const plain = readEntryOf(entry, isOmitted(entry, request));
+  const { extras } = entry;
+  if (extras === undefined) return plain;
+  if (extras.slidingMs !== undefined && isAccessDue(entry, clockMs)) return { ...plain, isAccessDue: true };
+  if (extras.staleMs === undefined || clockMs < extras.staleMs) return plain;
+  const staleForMs = clockMs - extras.staleMs;
+  if (staleForMs < (extras.staleWhileRevalidateMs ?? 0)) return { ...plain, stale: "revalidate" };
+  return staleForMs <= (request.maxStaleMs ?? -1) ? { ...plain, stale: "accepted" } : undefined;
 }
 
 export function readEntryOf(entry: Entry, isOmitted: boolean): ReadEntry {

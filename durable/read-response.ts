@@ -1,6 +1,14 @@
-// The reply to a read as HTTP (http/read-wire.ts): ready for the client, or a refusal that the edge understands.
+// The reply to a read as HTTP (http/read-wire.ts): ready for the client, or with a remark or a refusal for the edge.
 
-import { readHeaders, STATUS_NO_ENTRY, STATUS_REFUSED, STATUS_VALUE } from "./http/read-wire.ts";
+import {
+  REMARK,
+  readHeaders,
+  remarkOf,
+  STATUS_NO_ENTRY,
+  STATUS_REFUSED,
+  STATUS_REMARKED,
+  STATUS_VALUE,
+} from "./http/read-wire.ts";
 import type { ReadReply } from "./protocol.ts";
 
 /** `isHead`: the value was left out, and its length is told. */
@@ -10,5 +18,8 @@ export function readResponse(reply: ReadReply, isHead: boolean): Response {
   const headers = readHeaders(reply);
   if (entry === undefined) return new Response(null, { status: STATUS_NO_ENTRY, headers });
   if (isHead) headers["Content-Length"] = String(entry.size);
-  return new Response(entry.value ?? null, { status: STATUS_VALUE, headers });
+  const remark = entry.extras === undefined ? undefined : remarkOf(entry);
+  if (remark === undefined) return new Response(entry.value ?? null, { status: STATUS_VALUE, headers });
+  headers[REMARK] = remark;
+  return new Response(entry.value ?? null, { status: STATUS_REMARKED, headers });
 }

@@ -10,7 +10,8 @@ import { clusterTag } from "./http/bookmark.ts";
 import { KEY_PATH } from "./http/key.ts";
 import { problem } from "./http/problem.ts";
 import { createAuthenticator } from "./middleware/authenticator.ts";
-import { handleKv, type KvDeps } from "./routes/kv.ts";
+import { handleKv } from "./routes/kv.ts";
+import type { KvDeps } from "./routes/kv-context.ts";
 import { problemReply } from "./routes/replies.ts";
 import { handleStatus } from "./routes/status.ts";
 
@@ -29,6 +30,7 @@ export function createApp(deps: AppDeps): Hono {
     client,
     defaultConsistency: config.defaultConsistency,
     bookmarkTag: clusterTag(config.cluster.cluster),
+    random: deps.random,
   };
   const authenticate = createAuthenticator(config.tokens);
   const app = new Hono({ getPath: routePath });

@@ -6,23 +6,28 @@
 //       version, addressee, topology epoch, slot, level, options, and the key, percent-encoded
 //
 //   200 a value, 404 no such entry, both with Halo-Consistency and Halo-Served-By;
+//   203 a value with something left to do for the edge, which Halo-Remark says;
 //   421 a refusal: the value of that type as JSON
 //
 // Versioned and additive, as RPC is: an option that is not known is ignored, and so is anything in a refusal.
 
-import type { ConsistencyLevel, LogPosition, ReadOk, ReadRequest } from "../protocol.ts";
+import type { ConsistencyLevel, LogPosition, ReadEntry, ReadOk, ReadRequest } from "../protocol.ts";
 import { PROTOCOL_VERSION } from "../protocol.ts";
+import type { Parts } from "../store/command.ts";
 import { ageSeconds, replyCacheControl } from "./age.ts";
 import { entityTag } from "./entity-tag.ts";
 import { SERVED_BY, servedBy } from "./served-by.ts";
 
 export const STATUS_VALUE = 200;
+/** No reply to a client ever has it. */
+export const STATUS_REMARKED = 203;
 export const STATUS_NO_ENTRY = 404;
 /** "Misdirected Request" is what most refusals say; no reply to a client ever has it. */
 export const STATUS_REFUSED = 421;
 
 /** The platform routes by the object's stub and never looks at the host. */
 const ORIGIN = "http://replica/";
+const ANY_STALENESS = "any";
 const LEVELS: ReadonlySet<string> = new Set<ConsistencyLevel>(["strong", "session", "bounded", "eventual"]);
 /** Characters that mean nothing in a query and that no URL parser changes: such a key is sent as it is. */
 const PLAIN_KEY = /^[A-Za-z0-9_.~:@/-]*$/;
@@ -34,10 +39,11 @@ export function readUrlBase(to: string): string {
 
 /** `base` is `readUrlBase(request.to)`. A HEAD request leaves the value out: that is `omitValue`. */
 export function readUrl(base: string, request: ReadRequest): string {
-  const { epoch, slot, level, key, after, boundMs, omitValueOfVersions } = request;
+  const { epoch, slot, level, key, after, boundMs, maxStaleMs, omitValueOfVersions } = request;
   let url = `${base}${epoch}/${slot}/${level}`;
   if (after !== undefined) url += `/after=${after.term}-${after.index}`;
   if (boundMs !== undefined) url += `/bound=${boundMs}`;
+  if (maxStaleMs !== undefined) url += `/stale=${Number.isFinite(maxStaleMs) ? maxStaleMs : ANY_STALENESS}`;
   if (omitValueOfVersions !== undefined) url += `/not=${omitValueOfVersions.join(",")}`;
   return `${url}?${PLAIN_KEY.test(key) ? key : encodeURIComponent(key)}`;
 }
@@ -71,9 +77,12 @@ function decoded(text: string): string | undefined {
   }
 }
 
-function parseOptions(options: readonly string[]): Pick<ReadRequest, "after" | "boundMs" | "omitValueOfVersions"> {
+function parseOptions(
+  options: readonly string[],
+): Pick<ReadRequest, "after" | "boundMs" | "maxStaleMs" | "omitValueOfVersions"> {
   let after: LogPosition | undefined;
   let boundMs: number | undefined;
+  let maxStaleMs: number | undefined;
   let omitValueOfVersions: readonly number[] | undefined;
   for (const option of options) {
     const [name, value = ""] = option.split("=");
@@ -81,15 +90,16 @@ function parseOptions(options: readonly string[]): Pick<ReadRequest, "after" | "
       const [term, index] = value.split("-").map(Number);
       if (term !== undefined && index !== undefined) after = { term, index };
     } else if (name === "bound") boundMs = Number(value);
+    else if (name === "stale") maxStaleMs = value === ANY_STALENESS ? Number.POSITIVE_INFINITY : Number(value);
     else if (name === "not") omitValueOfVersions = value.split(",").map(Number);
   }
-  return { after, boundMs, omitValueOfVersions };
+  return { after, boundMs, maxStaleMs, omitValueOfVersions };
 }
 
 /** Headers of the reply to a client that asked for exactly this: the edge adds what only it knows, if anything. */
 export function readHeaders({ entry, level, clockMs, from }: ReadOk): Record<string, string> {
   if (entry === undefined) return { "Halo-Consistency": level, [SERVED_BY]: servedBy(from) };
-  return {
+  const headers: Record<string, string> = {
     "Content-Type": entry.contentType,
     ETag: entityTag(entry.version),
     Age: String(ageSeconds(entry, clockMs)),
@@ -99,4 +109,43 @@ export function readHeaders({ entry, level, clockMs, from }: ReadOk): Record<str
     "Halo-Consistency": level,
     [SERVED_BY]: servedBy(from),
   };
+  return entry.extras === undefined ? headers : withExtras(headers, entry);
+}
+
+function withExtras(headers: Record<string, string>, { extras, stale }: ReadEntry): Record<string, string> {
+  const { tags, metadata, sourceVersion } = extras ?? {};
+  if (tags !== undefined) headers["Cache-Tag"] = tags.join(", ");
+  if (metadata !== undefined) headers["Halo-Metadata"] = metadata;
+  if (sourceVersion !== undefined) headers["Halo-Source-Version"] = String(sourceVersion);
+  if (stale !== undefined) headers["Halo-Stale"] = stale;
+  return headers;
+}
+
+/** What is left to do for the edge; never sent to a client. */
+export const REMARK = "Halo-Remark";
+
+export interface Remark {
+  /** The value is not in the reply but in parts. */
+  readonly parts?: Parts | undefined;
+  /** The access is to be written down. */
+  readonly isAccessDue: boolean;
+}
+
+/** Undefined: nothing. */
+export function remarkOf({ extras, isAccessDue }: ReadEntry): string | undefined {
+  const parts = extras?.parts;
+  if (parts === undefined) return isAccessDue === true ? "access" : undefined;
+  const text = `parts ${parts.upload} ${parts.count} ${parts.bytes}`;
+  return isAccessDue === true ? `access, ${text}` : text;
+}
+
+export function parseRemark(text: string): Remark {
+  let parts: Parts | undefined;
+  let isAccessDue = false;
+  for (const remark of text.split(", ")) {
+    const [name, upload, count, bytes] = remark.split(" ");
+    if (name === "access") isAccessDue = true;
+    else if (name === "parts" && upload !== undefined) parts = { upload, count: Number(count), bytes: Number(bytes) };
+  }
+  return { parts, isAccessDue };
 }

@@ -1,14 +1,14 @@
 // What a replica answers to a read, as HTTP (durable/http/read-wire.ts): a reply that is nearly the client's own, or a refusal.
 
 import { taggedVersion } from "../../durable/http/entity-tag.ts";
-import { STATUS_NO_ENTRY, STATUS_REFUSED, STATUS_VALUE } from "../../durable/http/read-wire.ts";
+import { STATUS_NO_ENTRY, STATUS_REFUSED, STATUS_REMARKED, STATUS_VALUE } from "../../durable/http/read-wire.ts";
 import { parseServedBy, SERVED_BY } from "../../durable/http/served-by.ts";
 import type { Provenance, Refusal } from "../../durable/protocol.ts";
 import type { ReadAnswer } from "./ports.ts";
 
 export class HttpAnswer implements ReadAnswer {
   readonly status = "ok";
-  /** 200 with the value, or 404 without a body; its headers are the client's. */
+  /** 200 with the value, 203 with a remark for the edge, or 404 without a body; its other headers are the client's. */
   readonly response: Response;
 
   constructor(response: Response) {
@@ -33,7 +33,7 @@ export class HttpAnswer implements ReadAnswer {
 /** Throws what `classifyTransportError` takes for a broken connection when the reply is not a replica's. */
 export function answerOf(response: Response): HttpAnswer | Promise<Refusal> {
   const { status } = response;
-  if (status === STATUS_VALUE) return new HttpAnswer(response);
+  if (status === STATUS_VALUE || status === STATUS_REMARKED) return new HttpAnswer(response);
   if (status === STATUS_NO_ENTRY && response.headers.has(SERVED_BY)) return new HttpAnswer(response);
   if (status === STATUS_REFUSED) return response.json() as Promise<Refusal>;
   return refuse(response);

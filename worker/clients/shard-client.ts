@@ -66,7 +66,7 @@ export interface ShardClientDeps<Answer extends ReadAnswer = ReadOk> {
 
 /** A read as the edge wants it; which replica, which epoch and which shard's position is the client's business. */
 export interface ClientRead
-  extends Pick<ReadRequest, "key" | "slot" | "level" | "boundMs" | "omitValue" | "omitValueOfVersions"> {
+  extends Pick<ReadRequest, "key" | "slot" | "level" | "boundMs" | "maxStaleMs" | "omitValue" | "omitValueOfVersions"> {
   /** `session`: what the reply must have seen, by shard. */
   readonly after?: ReadonlyMap<number, LogPosition> | undefined;
 }
@@ -160,12 +160,18 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
             deadlineMs: Math.max(1, remainingMs - options.replyMarginMs),
           }),
         order: leaderOnly,
-        isRepeatable: mutation.idempotency !== undefined,
+        isRepeatable: isRepeatable(mutation),
         hedgeAfterMs: options.silenceMs,
         unknown: (reason, term) => ({ status: "unknown", reason, term }),
       });
     },
   };
+}
+
+/** Recognised by the store, or with the same effect however often it is done. */
+function isRepeatable(mutation: KeyMutation): boolean {
+  if (mutation.idempotency !== undefined || mutation.kind === "stage") return true;
+  return mutation.kind === "touch" && mutation.isAccess === true;
 }
 
 function leaderOnly(): undefined {
@@ -182,11 +188,14 @@ function readRequest(read: ClientRead, address: ReplicaAddress, epoch: number): 
     level: read.level,
   };
   // Absent fields are left out: every one is a name and a tag to serialise on each call.
-  if (read.level === "strong" && read.omitValue === undefined && read.omitValueOfVersions === undefined) return request;
+  if (read.level === "strong" && read.omitValue === undefined && read.omitValueOfVersions === undefined) {
+    return read.maxStaleMs === undefined ? request : { ...request, maxStaleMs: read.maxStaleMs };
+  }
   return {
     ...request,
     ...(read.after === undefined ? {} : { after: read.after.get(address.shard) }),
     ...(read.boundMs === undefined ? {} : { boundMs: read.boundMs }),
+    ...(read.maxStaleMs === undefined ? {} : { maxStaleMs: read.maxStaleMs }),
     ...(read.omitValue === undefined ? {} : { omitValue: read.omitValue }),
     ...(read.omitValueOfVersions === undefined ? {} : { omitValueOfVersions: read.omitValueOfVersions }),
   };

@@ -27,7 +27,7 @@ export async function fingerprintOf(mutation: KeyMutation): Promise<string> {
       ? { ...mutation, parts: { ...mutation.parts, upload: "-" } }
       : mutation;
   const bytes = encodeBatch({ stampMs: 0, mutations: [{ ...comparable, idempotency: undefined }] });
-  return toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as BufferSource)));
+  return toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>)));
 }
 
 function toHex(bytes: Uint8Array): string {

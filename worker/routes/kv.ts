@@ -1,46 +1,28 @@
-// /v1/kv/{key}: PUT, GET, HEAD and DELETE with the semantics of RFC 9110 and 9111. Reads headers, asks the shard client,
-// writes a reply; everything that can be decided without the request or the shard is decided in ../http/.
+// /v1/kv/{key} with the semantics of RFC 9110 and 9111: which method it is, and reads. Writes are in kv-write.ts, fills in
+// kv-fill.ts, values in parts in large-value.ts; everything that can be decided without the request or the shard is decided
+// in ../http/.
 //
-// PUT answers 201 (created) or 204 (replaced). DELETE always answers 204, so that it can be repeated, and says in
-// Halo-Existed whether there was anything. Halo-Bookmark comes with every write, and with a read that asked for `session`
-// or brought a bookmark: whoever wants session guarantees only has to send back the last one seen.
+// Halo-Bookmark comes with every write, and with a read that asked for `session` or brought a bookmark: whoever wants
+// session guarantees only has to send back the last one seen.
 
-import { entityTag } from "../../durable/http/entity-tag.ts";
-import { STATUS_NO_ENTRY } from "../../durable/http/read-wire.ts";
-import type { LogPosition, Provenance } from "../../durable/protocol.ts";
-import type { Conditions, KeyMutation, Outcome } from "../../durable/store/command.ts";
+import { parseRemark, REMARK, STATUS_NO_ENTRY, STATUS_REMARKED } from "../../durable/http/read-wire.ts";
+import type { Conditions, Parts } from "../../durable/store/command.ts";
 import type { HttpAnswer } from "../clients/http-answer.ts";
-import type { ReadResult, WriteResult } from "../clients/shard-call.ts";
-import type { ClientRead, ShardClient } from "../clients/shard-client.ts";
-import { advance, type Bookmark, decodeBookmark, encodeBookmark, encodeSingle } from "../http/bookmark.ts";
+import type { ReadResult } from "../clients/shard-call.ts";
+import type { ClientRead } from "../clients/shard-client.ts";
+import type { Bookmark } from "../http/bookmark.ts";
+import { parseMaxStaleMs } from "../http/cache-control.ts";
 import { evaluateRead } from "../http/conditional.ts";
 import { type Consistency, parseConsistency } from "../http/consistency.ts";
-import { type Parsed, parsed, problem, refused } from "../http/problem.ts";
-import { readValue } from "./body.ts";
-import { readConditions, readLifetime, readTarget, UNCONDITIONAL, withIdempotency } from "./key-request.ts";
-import {
-  methodNotAllowed,
-  problemReply,
-  provenanceHeaders,
-  type ReplyHeaders,
-  refusalReply,
-  unknownReply,
-} from "./replies.ts";
-
-export interface KvDeps {
-  readonly client: ShardClient<HttpAnswer>;
-  readonly defaultConsistency: Consistency;
-  /** `clusterTag()` of this cluster. */
-  readonly bookmarkTag: string;
-}
-
-/** Keeps the isolate working on a promise after the client has gone. */
-export type KeepAlive = (promise: Promise<unknown>) => void;
-
-export const DEFAULT_CONTENT_TYPE = "application/octet-stream";
-/** Stored with every entry; real ones are under a hundred. */
-export const CONTENT_TYPE_CHARS_MAX = 255;
-const CONTENT_TYPE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+\/[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*(?:;.*)?$/;
+import { type Parsed, parsed, problem } from "../http/problem.ts";
+import { type ByteRange, contentRange, parseRange } from "../http/range.ts";
+import { type KeyTarget, readTarget, readVersionConditions, UNCONDITIONAL } from "./key-request.ts";
+import { bookmarkAfter, type KeepAlive, type KvDeps, readBookmark } from "./kv-context.ts";
+import { handleFill } from "./kv-fill.ts";
+import { handleWrite } from "./kv-write.ts";
+import { streamParts } from "./large-value.ts";
+import { preconditionFailed } from "./outcomes.ts";
+import { methodNotAllowed, problemReply, type ReplyHeaders, refusalReply } from "./replies.ts";
 
 /** What a reply without the value must not repeat of it, as `Headers` spells names. */
 const HEADERS_OF_THE_VALUE = ["content-type", "content-length"];
@@ -48,57 +30,57 @@ const HEADERS_OF_ITS_AGE = ["age", "cache-control"];
 
 const ALLOWED_METHODS = "GET, HEAD, PUT, DELETE";
 
-/** What every request on a key says. */
-interface KvRequest {
-  readonly key: string;
-  readonly slot: number;
+/** What every read of a key says. */
+interface KvRead extends KeyTarget {
   readonly consistency: Consistency;
   readonly conditions: Conditions;
   /** Undefined where the client sent none. */
   readonly bookmark: Bookmark | undefined;
+  readonly maxStaleMs: number | undefined;
+  readonly range: string | null;
 }
 
-export async function handleKv(deps: KvDeps, request: Request, keepAlive: KeepAlive): Promise<Response> {
+export function handleKv(deps: KvDeps, request: Request, keepAlive: KeepAlive): Response | Promise<Response> {
   const { method } = request;
-  if (method !== "GET" && method !== "HEAD" && method !== "PUT" && method !== "DELETE") {
-    return methodNotAllowed(method, ALLOWED_METHODS);
-  }
+  if (method === "PUT" || method === "DELETE") return handleWrite(deps, request, keepAlive);
+  if (method !== "GET" && method !== "HEAD") return methodNotAllowed(method, ALLOWED_METHODS);
+  const fill = method === "GET" ? request.headers.get("Halo-Fill") : null;
+  return fill === null ? handleRead(deps, request, keepAlive) : handleFill(deps, request, fill);
+}
+
+async function handleRead(deps: KvDeps, request: Request, keepAlive: KeepAlive): Promise<Response> {
+  const isHead = request.method === "HEAD";
   const read = readRequest(deps, request);
   if (!read.ok) return problemReply(read.problem);
-  const kv = read.value;
-  if (method === "GET" || method === "HEAD") {
-    const result = await deps.client.read(clientRead(kv, method === "HEAD"));
-    return readReply(deps, kv, result);
-  }
-  const mutation = await mutationOf(kv, request);
-  if (!mutation.ok) return problemReply(mutation.problem);
-  const write = deps.client.write(mutation.value);
-  // A client that hangs up must not cancel a write half way.
-  keepAlive(write);
-  return writeReply(deps, kv, await write);
+  const result = await deps.client.read(clientRead(read.value, isHead));
+  return readReply(deps, read.value, result, isHead, keepAlive);
 }
 
-function readRequest(deps: KvDeps, request: Request): Parsed<KvRequest> {
+function readRequest(deps: KvDeps, request: Request): Parsed<KvRead> {
   const { headers } = request;
   const target = readTarget(request);
   if (!target.ok) return target;
   const level = headers.get("Halo-Consistency");
   const consistency = level === null ? parsed(deps.defaultConsistency) : parseConsistency(level);
   if (!consistency.ok) return consistency;
-  const text = headers.get("Halo-Bookmark");
-  const bookmark = text === null ? parsed(undefined) : decodeBookmark(deps.bookmarkTag, text);
+  const bookmark = readBookmark(deps, headers);
   if (!bookmark.ok) return bookmark;
-  const conditions = readConditions(headers);
+  const conditions = readVersionConditions(headers);
   if (!conditions.ok) return conditions;
+  const cacheControl = headers.get("Cache-Control");
+  const maxStaleMs = cacheControl === null ? parsed(undefined) : parseMaxStaleMs(cacheControl);
+  if (!maxStaleMs.ok) return maxStaleMs;
   return parsed({
     ...target.value,
     consistency: consistency.value,
     conditions: conditions.value,
     bookmark: bookmark.value,
+    maxStaleMs: maxStaleMs.value,
+    range: headers.get("Range"),
   });
 }
 
-function clientRead({ key, slot, consistency, conditions, bookmark }: KvRequest, isHead: boolean): ClientRead {
+function clientRead({ key, slot, consistency, conditions, bookmark, maxStaleMs }: KvRead, isHead: boolean): ClientRead {
   const { level, boundMs } = consistency;
   const { ifNoneMatch } = conditions;
   return {
@@ -106,6 +88,7 @@ function clientRead({ key, slot, consistency, conditions, bookmark }: KvRequest,
     slot,
     level,
     boundMs,
+    maxStaleMs,
     after: level === "session" ? bookmark : undefined,
     // `If-None-Match: *` is answered 304 by whatever exists, so its value is never needed either.
     omitValue: isHead || ifNoneMatch === "any" ? true : undefined,
@@ -114,106 +97,77 @@ function clientRead({ key, slot, consistency, conditions, bookmark }: KvRequest,
 }
 
 /** What the replica made is the client's reply, unless the request asked for something that only the edge can add. */
-function readReply(deps: KvDeps, kv: KvRequest, result: ReadResult<HttpAnswer>): Response {
+function readReply(
+  deps: KvDeps,
+  read: KvRead,
+  result: ReadResult<HttpAnswer>,
+  isHead: boolean,
+  keepAlive: KeepAlive,
+): Response | Promise<Response> {
   if (result.status !== "ok") return refusalReply(result);
   const { response } = result;
-  const isFound = response.status !== STATUS_NO_ENTRY;
-  const wantsBookmark = kv.bookmark !== undefined || kv.consistency.level === "session";
-  if (isFound && !wantsBookmark && kv.conditions === UNCONDITIONAL) return response;
+  const wantsBookmark = read.bookmark !== undefined || read.consistency.level === "session";
+  const isPlain = read.conditions === UNCONDITIONAL && read.range === null && !wantsBookmark;
+  if (isPlain && response.status !== STATUS_NO_ENTRY && response.status !== STATUS_REMARKED) return response;
 
   const headers: ReplyHeaders = Object.fromEntries(response.headers);
-  if (wantsBookmark) headers["Halo-Bookmark"] = bookmarkAfter(deps, kv.bookmark, result.from);
-  if (!isFound) return problemReply(problem("not-found", "the key does not exist or has expired"), headers);
-  const decision = evaluateRead(kv.conditions, result.version);
-  if (decision === "send") return new Response(response.body, { headers });
+  if (wantsBookmark) headers["Halo-Bookmark"] = bookmarkAfter(deps, read.bookmark, result.from);
+  if (response.status === STATUS_NO_ENTRY) {
+    return problemReply(problem("not-found", "the key does not exist or has expired"), headers);
+  }
+  const parts = response.status === STATUS_REMARKED ? heedRemark(deps, read, headers, keepAlive) : undefined;
+  const decision = evaluateRead(read.conditions, result.version);
+  if (decision === "send") return valueReply(deps, read, response, headers, parts, isHead);
   // Nobody will read it: without this its producer would wait for a reader.
   void response.body?.cancel();
   for (const name of HEADERS_OF_THE_VALUE) delete headers[name];
   if (decision === "not_modified") return new Response(null, { status: 304, headers });
   for (const name of HEADERS_OF_ITS_AGE) delete headers[name];
-  return preconditionFailed(result.version, headers);
+  return problemReply(preconditionFailed(result.version).problem, headers);
 }
 
-async function mutationOf(kv: KvRequest, request: Request): Promise<Parsed<KeyMutation>> {
-  const mutation =
-    request.method === "PUT" ? await putOf(kv, request) : parsed<KeyMutation>({ kind: "delete", ...targetOf(kv) });
-  return mutation.ok ? withIdempotency(mutation.value, request.headers) : mutation;
+/** Does what the replica left to the edge; returns where the value is if it is not in the reply. */
+function heedRemark(
+  deps: KvDeps,
+  { slot, key }: KvRead,
+  headers: ReplyHeaders,
+  keepAlive: KeepAlive,
+): Parts | undefined {
+  const name = REMARK.toLowerCase();
+  const { parts, isAccessDue } = parseRemark(headers[name] ?? "");
+  delete headers[name];
+  if (isAccessDue) keepAlive(deps.client.write({ kind: "touch", slot, key, isAccess: true }));
+  return parts;
 }
 
-async function putOf(kv: KvRequest, request: Request): Promise<Parsed<KeyMutation>> {
-  const { headers } = request;
-  if (headers.get("Content-Range") !== null) {
-    // RFC 9110 section 14.5: a server that knows no partial PUT must not take the part for the whole.
-    return refused("partial-put", "Content-Range is not supported on PUT; expected the whole value");
+async function valueReply(
+  deps: KvDeps,
+  read: KvRead,
+  response: Response,
+  headers: ReplyHeaders,
+  parts: Parts | undefined,
+  isHead: boolean,
+): Promise<Response> {
+  headers["Accept-Ranges"] = "bytes";
+  if (isHead) return new Response(null, { headers });
+  if (parts === undefined && read.range === null) return new Response(response.body, { headers });
+  const bytes = parts === undefined ? new Uint8Array(await response.arrayBuffer()) : undefined;
+  const size = parts?.bytes ?? bytes?.byteLength ?? 0;
+  const range = read.range === null ? undefined : parseRange(read.range, size);
+  if (range === "unsatisfiable") {
+    for (const name of HEADERS_OF_THE_VALUE) delete headers[name];
+    headers["Content-Range"] = `bytes */${size}`;
+    return problemReply(problem("range-not-satisfiable", `the value has ${size} bytes`), headers);
   }
-  const encoding = headers.get("Content-Encoding");
-  if (encoding !== null && encoding.toLowerCase() !== "identity") {
-    return refused(
-      "unsupported-encoding",
-      "Content-Encoding would be lost; expected the value without a content coding",
-    );
-  }
-  const contentType = headers.get("Content-Type") ?? DEFAULT_CONTENT_TYPE;
-  if (contentType.length > CONTENT_TYPE_CHARS_MAX || !CONTENT_TYPE.test(contentType)) {
-    return refused(
-      "malformed-content-type",
-      `Content-Type: expected type/subtype with at most ${CONTENT_TYPE_CHARS_MAX} characters`,
-    );
-  }
-  const lifetime = readLifetime(headers);
-  if (!lifetime.ok) return lifetime;
-  const value = await readValue(request);
-  if (!value.ok) return value;
-  return parsed({ kind: "put", ...targetOf(kv), value: value.value, contentType, ...lifetime.value });
-}
-
-function targetOf({ slot, key, conditions }: KvRequest): Conditions & { readonly slot: number; readonly key: string } {
-  return { slot, key, ...conditions };
-}
-
-function writeReply(deps: KvDeps, kv: KvRequest, result: WriteResult): Response {
-  if (result.status === "unknown") return unknownReply(result.reason);
-  if (result.status !== "ok") return refusalReply(result);
-  // A write is on a majority when it is acknowledged, whatever level the request's reads would have.
-  const headers = provenanceHeaders(result.from, "strong");
-  headers["Halo-Bookmark"] = bookmarkAfter(deps, kv.bookmark, result.from);
-  return outcomeReply(result.outcome, headers);
-}
-
-function outcomeReply(outcome: Outcome, headers: ReplyHeaders): Response {
-  switch (outcome.kind) {
-    case "stored":
-      headers.ETag = entityTag(outcome.version);
-      return new Response(null, { status: outcome.created ? 201 : 204, headers });
-    case "deleted":
-      headers["Halo-Existed"] = String(outcome.existed);
-      return new Response(null, { status: 204, headers });
-    case "precondition_failed":
-      if (outcome.version !== undefined) headers.ETag = entityTag(outcome.version);
-      return preconditionFailed(outcome.version, headers);
-    case "idempotency_conflict":
-      return problemReply(
-        problem(
-          "idempotency-conflict",
-          "this Idempotency-Key came with a different request before; expected a new one",
-        ),
-        headers,
-      );
-    default:
-      return problemReply(problem("internal", `the shard answered a put or a deletion with ${outcome.kind}`));
-  }
-}
-
-function preconditionFailed(version: number | undefined, headers: ReplyHeaders): Response {
-  const detail =
-    version === undefined
-      ? "the key does not exist; nothing was changed"
-      : `the current version is ${entityTag(version)}; nothing was changed`;
-  return problemReply(problem("precondition-failed", detail), headers);
-}
-
-function bookmarkAfter(deps: KvDeps, bookmark: Bookmark | undefined, from: Provenance): string {
-  const position: LogPosition = { term: from.term, index: from.index };
-  if (bookmark === undefined) return encodeSingle(deps.bookmarkTag, from.shard, position);
-  return encodeBookmark(deps.bookmarkTag, advance(bookmark, from.shard, position));
+  if (range !== undefined) headers["Content-Range"] = contentRange(range, size);
+  const { first, last }: ByteRange = range ?? { first: 0, last: size - 1 };
+  const status = range === undefined ? 200 : 206;
+  headers["content-length"] = String(last - first + 1);
+  if (bytes !== undefined) return new Response(bytes.subarray(first, last + 1), { status, headers });
+  if (parts === undefined) throw new Error("halo: a value is in the reply or in parts");
+  const body = await streamParts(deps.client, read, parts, { first, last });
+  if (body instanceof ReadableStream) return new Response(body, { status, headers });
+  return body === undefined
+    ? problemReply(problem("unavailable", "the value was replaced while it was being read; read it again"))
+    : refusalReply(body);
 }

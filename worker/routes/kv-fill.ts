@@ -1,0 +1,115 @@
+// GET with Halo-Fill: the value, or the right to load it, or a wait for whoever has that right.
+
+import { readHeaders } from "../../durable/http/read-wire.ts";
+import type { FillOk, FillState, ReadEntry } from "../../durable/protocol.ts";
+import { FILL_LEASE_MS_MAX } from "../../durable/store/limits.ts";
+import type { FinalRefusal } from "../clients/shard-call.ts";
+import { type Parsed, parsed, problem, refused } from "../http/problem.ts";
+import { type KeyTarget, readTarget } from "./key-request.ts";
+import { bookmarkAfter, type KvDeps, readBookmark } from "./kv-context.ts";
+import { streamParts } from "./large-value.ts";
+import { problemReply, type ReplyHeaders, refusalReply } from "./replies.ts";
+
+const LEASE_MS_DEFAULT = 10_000;
+const WAIT_MS_DEFAULT = 5_000;
+/** The replica waits no longer either. */
+const WAIT_MS_MAX = 30_000;
+/** How long loading is taken to last where nobody has said: what beta is measured in. */
+const LOAD_MS = 1_000;
+const BETA_MAX = 100;
+
+const LEASE = /^lease(?:=([1-9][0-9]{0,4}))?$/;
+const WAIT = /^(?:0|[1-9][0-9]{0,4})$/;
+const BETA = /^[0-9]{1,3}(?:\.[0-9]{1,3})?$/;
+
+interface FillWishes {
+  readonly leaseMs: number;
+  readonly waitMs: number;
+  /** Undefined: no early refresh. */
+  readonly beta: number | undefined;
+}
+
+export async function handleFill(deps: KvDeps, request: Request, fill: string): Promise<Response> {
+  const target = readTarget(request);
+  if (!target.ok) return problemReply(target.problem);
+  const bookmark = readBookmark(deps, request.headers);
+  if (!bookmark.ok) return problemReply(bookmark.problem);
+  const wishes = parseWishes(fill, request.headers);
+  if (!wishes.ok) return problemReply(wishes.problem);
+  const { leaseMs, waitMs, beta } = wishes.value;
+  const wish = { ...target.value, leaseMs, waitMs, isEarly: false };
+  let answer = await deps.client.fill(wish);
+  if (answer.status === "ok" && beta !== undefined && isEarlyRefreshDue(answer, beta, deps.random())) {
+    const early = await deps.client.fill({ ...wish, waitMs: 0, isEarly: true });
+    // Whatever went wrong with the refresh, the fresh value is there.
+    if (early.status === "ok") answer = early;
+  }
+  if (answer.status !== "ok") return refusalReply(answer);
+  const headers: ReplyHeaders = { ...readHeaders(answer), ...fillHeaders(answer.fill) };
+  headers["Halo-Bookmark"] = bookmarkAfter(deps, bookmark.value, answer.from);
+  const { entry } = answer;
+  if (entry === undefined) return problemReply(problem("not-found", missed(answer.fill)), headers);
+  if (isStaleAt(entry, answer.clockMs)) headers["Halo-Stale"] = "revalidate";
+  const body = await bodyOf(deps, target.value, entry);
+  if (body instanceof ReadableStream || body instanceof Uint8Array) return new Response(body, { headers });
+  return body === undefined
+    ? problemReply(problem("unavailable", "the value was replaced while it was being read; read it again"))
+    : refusalReply(body);
+}
+
+function parseWishes(fill: string, headers: Headers): Parsed<FillWishes> {
+  const lease = LEASE.exec(fill);
+  const leaseMs = lease?.[1] === undefined ? LEASE_MS_DEFAULT : Number(lease[1]);
+  if (lease === null || leaseMs > FILL_LEASE_MS_MAX) {
+    return refused("malformed-fill", `Halo-Fill: expected lease, or lease=<ms> with 1 to ${FILL_LEASE_MS_MAX}`);
+  }
+  const wait = headers.get("Halo-Fill-Wait");
+  if (wait !== null && (!WAIT.test(wait) || Number(wait) > WAIT_MS_MAX)) {
+    return refused("malformed-fill", `Halo-Fill-Wait: expected milliseconds from 0 to ${WAIT_MS_MAX}`);
+  }
+  const beta = headers.get("Halo-Fill-Early");
+  if (beta !== null && (!BETA.test(beta) || Number(beta) > BETA_MAX)) {
+    return refused("malformed-fill", `Halo-Fill-Early: expected a number from 0 to ${BETA_MAX}`);
+  }
+  return parsed({
+    leaseMs,
+    waitMs: wait === null ? WAIT_MS_DEFAULT : Number(wait),
+    beta: beta === null ? undefined : Number(beta),
+  });
+}
+
+/**
+ * Probabilistic early expiration: Vattani, Chierichetti, Lowenstein, "Optimal Probabilistic Cache Stampede Prevention" (2015),
+ * algorithm XFetch. The nearer the end of the freshness, the likelier one of many readers refreshes.
+ */
+function isEarlyRefreshDue({ entry, clockMs, fill }: FillOk, beta: number, random: number): boolean {
+  const freshUntilMs = entry?.extras?.staleMs ?? entry?.expiresMs;
+  if (fill !== undefined || freshUntilMs === undefined || clockMs >= freshUntilMs) return false;
+  return clockMs - LOAD_MS * beta * Math.log(Math.max(random, Number.MIN_VALUE)) >= freshUntilMs;
+}
+
+function fillHeaders(fill: FillState | undefined): ReplyHeaders {
+  if (fill === undefined) return {};
+  const headers: ReplyHeaders = { "Halo-Fill": fill.state, "Halo-Fill-Until": String(fill.untilMs) };
+  if (fill.state === "granted") headers["Halo-Fill-Token"] = String(fill.token);
+  return headers;
+}
+
+function missed(fill: FillState | undefined): string {
+  return fill?.state === "granted"
+    ? "the key does not exist: load the value and PUT it with the Halo-Fill-Token"
+    : "the key does not exist, and somebody else is loading it";
+}
+
+function isStaleAt({ extras }: ReadEntry, clockMs: number): boolean {
+  return extras?.staleMs !== undefined && clockMs >= extras.staleMs;
+}
+
+function bodyOf(
+  { client }: KvDeps,
+  target: KeyTarget,
+  { value, extras, size }: ReadEntry,
+): Promise<ReadableStream<Uint8Array> | Uint8Array | undefined | FinalRefusal> {
+  if (extras?.parts === undefined) return Promise.resolve(value);
+  return streamParts(client, target, extras.parts, { first: 0, last: size - 1 });
+}
