@@ -126,10 +126,15 @@ export class WritePath {
   }
 
   #enqueue(mutation: KeyMutation, deadlineMs: number): Promise<WriteResult> {
-    const { core, driver, ports } = this.#context;
+    const { core, driver, ports, store } = this.#context;
     if (core.role !== "leader") return Promise.resolve({ status: "not_applied", reason: "leadership was lost" });
     return new Promise((settle) => {
-      this.#queue.add({ mutation, bytes: mutationBytes(mutation), deadlineMs, settle });
+      this.#queue.add({
+        mutation,
+        bytes: mutationBytes(mutation) + store.returnableBytes(mutation),
+        deadlineMs,
+        settle,
+      });
       // While a batch is in flight its commit is the next event; a turn for each arrival would find nothing to do.
       if (this.#mayPropose(ports.timers.now())) driver.turn(() => undefined);
     });
