@@ -9,8 +9,9 @@ import type { LogEntry } from "./replication/entry.ts";
 import { decodeBatch, encodeBatch } from "./store/codec.ts";
 import type { Batch, LimitMutation, Mutation, Outcome } from "./store/command.ts";
 import { decideLimit } from "./store/commands/limits.ts";
+import { PURGE_SCOPES_MAX } from "./store/limits.ts";
 import { mutationBytes } from "./store/sizes.ts";
-import { validateMutation, validatePurge } from "./store/validate.ts";
+import { validateMutation } from "./store/validate.ts";
 import { QUEUE_BYTES_MAX, WriteQueue, type WriteResult } from "./write-queue.ts";
 
 /** Batches in flight at once; how fast they may follow each other is CommitPace's. */
@@ -57,13 +58,17 @@ export class WritePath {
   /** Takes away what is in the scopes and was written before; one mutation each, whatever they concern. */
   async purge(request: PurgeRequest): Promise<PurgeReply> {
     const { core, ports } = this.#context;
-    const refusal = this.#context.shardRefusal(request) ?? invalid(validatePurge(request.scopes));
+    const { isSoft, scopes } = request;
+    const isCountable = scopes.length >= 1 && scopes.length <= PURGE_SCOPES_MAX;
+    const mutations = scopes.map((scope): Mutation => ({ kind: "purge", scope, isSoft }));
+    const problem = isCountable
+      ? mutations.map(validateMutation).find((found) => found !== undefined)
+      : `scopes: expected 1 to ${PURGE_SCOPES_MAX}`;
+    const refusal = this.#context.shardRefusal(request) ?? invalid(problem);
     if (refusal !== undefined) return refusal;
     const deadlineMs = ports.timers.now() + request.deadlineMs;
     const elsewhere = await this.leadFor(0, deadlineMs);
     if (elsewhere !== undefined) return elsewhere;
-    const { isSoft } = request;
-    const mutations = request.scopes.map((scope): Mutation => ({ kind: "purge", scope, isSoft }));
     const outcomes: Outcome[] = [];
     for (const result of await Promise.all(this.submit(mutations, deadlineMs))) {
       if (result.status === "unknown") return { status: "unknown", reason: result.reason, term: core.term };
@@ -176,7 +181,7 @@ export class WritePath {
 
   /** Queues mutations that go into the log in this order, and each of which has a fate of its own. */
   submit(mutations: readonly Mutation[], deadlineMs: number): readonly Promise<WriteResult>[] {
-    const { core, driver, ports } = this.#context;
+    const { core, driver, ports, store } = this.#context;
     if (core.role !== "leader") {
       const lost: WriteResult = { status: "not_applied", reason: "leadership was lost" };
       return mutations.map(() => Promise.resolve(lost));
@@ -184,7 +189,12 @@ export class WritePath {
     const results = mutations.map(
       (mutation) =>
         new Promise<WriteResult>((settle) => {
-          this.#queue.add({ mutation, bytes: mutationBytes(mutation), deadlineMs, settle });
+          this.#queue.add({
+            mutation,
+            bytes: mutationBytes(mutation) + store.returnableBytes(mutation),
+            deadlineMs,
+            settle,
+          });
         }),
     );
     // While a batch is in flight its commit is the next event; a turn for each arrival would find nothing to do.

@@ -4,7 +4,7 @@ import { decodeOutcome, encodeOutcome } from "../store/codec.ts";
 import type { CheckpointDelta, Entry, EntryHead, IdempotencyRecord, Mark, RowPosition } from "../store/entry.ts";
 import { decodeExtras, decodeMark, encodeExtras, encodeMark } from "../store/entry-codec.ts";
 import type { KeyRange } from "../store/keyspace.ts";
-import { entryBytes, idempotencyRecordBytes } from "../store/sizes.ts";
+import { entryBytes, idempotencyRecordBytes, markBytes } from "../store/sizes.ts";
 import { SNAPSHOT_CHUNK_BYTES_TARGET, type SnapshotChunk } from "../store/snapshot-codec.ts";
 import { blob, checkpointSchema, type TableSet } from "./schema.ts";
 
@@ -16,6 +16,10 @@ type EntryRow = Omit<HeadRow, "size"> & { value: ArrayBuffer };
 type IdempotencyRow = Record<"slot" | "expires_ms" | "sequence", number> &
   Record<"key" | "id" | "fingerprint", string> & { outcome: ArrayBuffer };
 
+interface MarkRow extends Record<string, SqlStorageValue> {
+  readonly data: ArrayBuffer;
+}
+
 type Rows = Pick<SnapshotChunk, "entries" | "idempotency" | "marks">;
 
 const NO_ROWS: Rows = { entries: [], idempotency: [], marks: [] };
@@ -23,6 +27,7 @@ const NO_ROWS: Rows = { entries: [], idempotency: [], marks: [] };
 /** Where a page starts: after this row of this table. */
 export interface PageCursor {
   readonly table: "entries" | "idempotency" | "marks";
+  /** Of a mark: 0, its kind and its name. */
   readonly after: readonly [slot: number, key: string, id: string];
 }
 
@@ -82,8 +87,7 @@ export class CheckpointTables {
 
   /** All of them: they are few, and every read may need them. */
   marks(): readonly Mark[] {
-    const rows = this.#sql.exec<{ data: ArrayBuffer }>(`SELECT data FROM marks_${this.#set}`).toArray();
-    return rows.map(({ data }) => decodeMark(new Uint8Array(data)));
+    return Array.from(this.#sql.exec<MarkRow>(`SELECT data FROM marks_${this.#set}`), markOf);
   }
 
   write(delta: CheckpointDelta): void {
@@ -143,7 +147,7 @@ export class CheckpointTables {
       case "idempotency":
         return this.#pageOfRecords(cursor.after);
       case "marks":
-        return { rows: { ...NO_ROWS, marks: this.marks() } };
+        return this.#pageOfMarks(cursor.after);
     }
   }
 
@@ -171,6 +175,15 @@ export class CheckpointTables {
         ? { table: "marks", after: [-1, "", ""] }
         : { table: "idempotency", after: [last.slot, last.key, last.id] };
     return { rows: { ...NO_ROWS, idempotency }, next };
+  }
+
+  #pageOfMarks([, kind, name]: PageCursor["after"]): { readonly rows: Rows; readonly next?: PageCursor } {
+    const query = `SELECT data FROM marks_${this.#set} WHERE (kind, name) > (?, ?) ORDER BY kind, name LIMIT ?`;
+    const rows = this.#sql.exec<MarkRow>(query, kind, name, CHUNK_ROWS_MAX);
+    const marks = takeBytes(rows, markOf, markBytes);
+    const last = marks.at(-1);
+    if (last === undefined) return { rows: NO_ROWS };
+    return { rows: { ...NO_ROWS, marks }, next: { table: "marks", after: [0, last.kind, last.name] } };
   }
 
   #run(query: string, ...bindings: SqlStorageValue[]): void {
@@ -223,6 +236,10 @@ function commonOf(row: Omit<HeadRow, "size">): Omit<Entry, "value"> {
     expiresMs: row.expires_ms ?? undefined,
     extras: row.extras === null ? undefined : decodeExtras(new Uint8Array(row.extras)),
   };
+}
+
+function markOf({ data }: MarkRow): Mark {
+  return decodeMark(new Uint8Array(data));
 }
 
 function recordOf(row: IdempotencyRow): IdempotencyRecord {

@@ -71,10 +71,13 @@ export interface DeleteMutation extends MutationHeader {
   readonly returnPrevious?: boolean | undefined;
 }
 
-/** Gives an entry another lifetime; value and version stay. Without any time: the sliding one again, or for ever. */
+/**
+ * Gives an entry another lifetime, without any time for ever; value and version stay, and with the version the purges that
+ * concern it: what was purged softly stays stale. Its `sourceVersion` is a condition and is not kept, as the value is not new.
+ */
 export interface TouchMutation extends MutationHeader, Lifetime {
   readonly kind: "touch";
-  /** Read access to an entry with a sliding lifetime: does nothing to any other. */
+  /** Read access to an entry with a sliding lifetime, which it gets again: does nothing to any other. No time beside it. */
   readonly isAccess?: boolean | undefined;
 }
 
@@ -166,9 +169,14 @@ export interface PurgeMutation {
   readonly idempotency?: undefined;
 }
 
-/** Removes rows that a leader found dead or chose to evict; each only if it is still of that version. */
+/**
+ * Removes rows that a leader found dead, each only if it is still of that version and dead. Race: a touch that was on its
+ * way while the leader looked gives the same version a longer life. Parts of an upload are dead while no entry names it.
+ */
 export interface ReclaimMutation {
   readonly kind: "reclaim";
+  /** Removes living rows too: an eviction. Parts still go only without the entry that names them. */
+  readonly evicts?: boolean | undefined;
   readonly rows: readonly { readonly slot: number; readonly key: string; readonly version: number }[];
   readonly idempotency?: undefined;
 }
@@ -201,7 +209,7 @@ export interface ReturnedValue {
   readonly contentType: string;
 }
 
-/** What applying one mutation did; the same on every replica. Everything but the first eight kinds changed nothing. */
+/** What applying one mutation did; the same on every replica. From `value` on nothing was changed. */
 export type Outcome =
   | {
       readonly kind: "stored";
@@ -225,11 +233,11 @@ export type Outcome =
       readonly kind: "limited";
       readonly isAllowed: boolean;
       readonly remaining: number;
-      /** When the budget is whole again, or a refused cost would fit. */
+      /** When the budget is whole again; of a refused cost that can ever fit: when it would. */
       readonly resetMs: number;
     }
   | { readonly kind: "transaction"; readonly succeeded: boolean; readonly results: readonly Outcome[] }
-  /** Of a purge: everything of an earlier version is gone. Of parts staged and rows reclaimed: how many. */
+  /** Everything in the scope of an earlier version is gone, or stale. */
   | { readonly kind: "purged"; readonly revision: number }
   | { readonly kind: "staged" }
   | { readonly kind: "reclaimed"; readonly rows: number }

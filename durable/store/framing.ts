@@ -82,9 +82,14 @@ export function asArray(what: string, wire: unknown): readonly unknown[] {
   throw new MalformedBytesError(`${what}: expected an array`);
 }
 
+/** A whole number from 0 that is exact; not -0, which would come back as another number than went in. */
+export function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 && !Object.is(value, -0);
+}
+
 /** Counters, times and versions: none of them is ever negative or fractional. */
 export function asCount(what: string, wire: unknown): number {
-  if (typeof wire === "number" && Number.isSafeInteger(wire) && wire >= 0) return wire;
+  if (isCount(wire)) return wire;
   throw new MalformedBytesError(`${what}: expected a whole number from 0`);
 }
 

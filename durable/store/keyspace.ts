@@ -17,10 +17,10 @@ export const DEFAULT_NAMESPACE = "";
 export const NAMESPACE_PATTERN = /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/;
 export const NAMESPACE_CHARS_MAX = 64;
 
-/** What a stored key may be longer than the user's: two marks and the namespace, or the kind of an own key. */
-export const KEY_OVERHEAD_BYTES_MAX = NAMESPACE_CHARS_MAX + 2;
-
 export type SystemKind = "lock" | "limit" | "part";
+
+/** What a stored key may be longer than the user's: three marks, the longest kind of an own key, and the namespace. */
+export const KEY_OVERHEAD_BYTES_MAX = 3 + "limit".length + NAMESPACE_CHARS_MAX;
 
 export function storedKey(namespace: string, key: string): string {
   if (namespace === DEFAULT_NAMESPACE && !startsWithMark(key)) return key;
@@ -34,6 +34,31 @@ export function userKey(stored: string): { readonly namespace: string; readonly 
   return { namespace: stored.slice(1, end), key: stored.slice(end + 1) };
 }
 
+export interface KeyName {
+  readonly kind: "value" | Exclude<SystemKind, "part">;
+  readonly namespace: string;
+  readonly key: string;
+}
+
+/** What `storedKey` or `systemKey` made this of; undefined: neither of them makes such a key. */
+export function parseKey(stored: string): KeyName | undefined {
+  const first = stored.charAt(0);
+  if (first !== NAMESPACE_MARK && first !== SYSTEM_MARK)
+    return { kind: "value", namespace: DEFAULT_NAMESPACE, key: stored };
+  const kindEnd = first === SYSTEM_MARK ? stored.indexOf(NAMESPACE_MARK, 1) : 0;
+  const kind = first === SYSTEM_MARK ? stored.slice(1, kindEnd) : "value";
+  if (kindEnd < 0 || (kind !== "value" && kind !== "lock" && kind !== "limit")) return undefined;
+  if (kind === "value" && first === SYSTEM_MARK) return undefined;
+  const end = stored.indexOf(NAMESPACE_MARK, kindEnd + 1);
+  if (end < 0) return undefined;
+  const namespace = stored.slice(kindEnd + 1, end);
+  const key = stored.slice(end + 1);
+  if (namespace !== DEFAULT_NAMESPACE) return NAMESPACE_PATTERN.test(namespace) ? { kind, namespace, key } : undefined;
+  // A value of the default namespace is escaped only where it has to be: one key has one form.
+  return kind === "value" && !startsWithMark(key) ? undefined : { kind, namespace, key };
+}
+
+/** The namespace of a stored key that is not an own one. */
 export function namespaceOf(stored: string): string {
   if (stored.charCodeAt(0) !== 1) return DEFAULT_NAMESPACE;
   return stored.slice(1, stored.indexOf(NAMESPACE_MARK, 1));

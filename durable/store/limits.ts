@@ -32,6 +32,12 @@ export const EXPECTED_VALUE_BYTES_MAX = 4 * 1024;
 /** What a loader may take; a crashed one holds the others up for as long. */
 export const FILL_LEASE_MS_MAX = 60_000;
 
+/** Namespaces with rows in one shard: their usage is part of every checkpoint's state and of every chunk of a snapshot. */
+export const NAMESPACES_MAX = 2_048;
+
+/** Rows that one mutation reclaims: with the longest keys well below a log entry's bytes. */
+export const RECLAIM_ROWS_MAX = 1_000;
+
 /** A day; and what can be counted with in one window. */
 export const LIMIT_WINDOW_MS_MAX = 24 * 60 * 60 * 1000;
 export const LIMIT_MAX = 1_000_000_000;

@@ -9,10 +9,12 @@ import type { PurgeScope } from "./command.ts";
 import type { Entry, Mark, PurgeKind } from "./entry.ts";
 import { isSystemKey, namespaceOf, storedKey } from "./keyspace.ts";
 
-/** Purges remembered at once: about 2 MB of memory. A sweep that has seen every row lets the older ones go. */
+/** Purges remembered at once, and the characters of their names: a few MB of memory. A sweep that has seen every row lets the older ones go. */
 export const PURGE_MARKS_MAX = 16_384;
-/** Fills under way at once in one shard. */
+export const PURGE_NAMES_CHARS_MAX = 1_000_000;
+/** Fills under way at once in one shard, and the characters of their keys. */
 export const FILL_LEASES_MAX = 8_192;
+export const FILL_NAMES_CHARS_MAX = 1_000_000;
 
 type PurgeMark = Extract<Mark, { hardRevision: number }>;
 type FillMark = Extract<Mark, { kind: "fill" }>;
@@ -30,9 +32,11 @@ export class Marks {
     prefix: new Map(),
     namespace: new Map(),
   };
-  /** Lengths of the prefixes that are purged, each once: a key is looked up once for each. */
-  #prefixLengths: number[] = [];
+  /** Lengths of the prefixes that are purged, each with their number: a key is looked up once for each length. */
+  readonly #prefixLengths = new Map<number, number>();
   readonly #fills = new Map<string, FillMark>();
+  #purgeChars = 0;
+  #fillChars = 0;
   /** Changed since the last checkpoint, by kind and name; absent from the maps above: removed. */
   readonly #dirty = new Map<string, Pick<Mark, "kind" | "name">>();
 
@@ -52,11 +56,12 @@ export class Marks {
 
   // --- purges ---
 
-  /** False: too many are remembered. */
+  /** False: too many are remembered; nothing is changed. */
   purge(scope: PurgeScope, isSoft: boolean, revision: number, nowMs: number): boolean {
     const { kind, name } = purgeName(scope);
     const known = this.#purges[kind].get(name);
-    if (known === undefined && this.purges >= PURGE_MARKS_MAX) return false;
+    const isFull = this.purges >= PURGE_MARKS_MAX || this.#purgeChars + name.length > PURGE_NAMES_CHARS_MAX;
+    if (known === undefined && isFull) return false;
     const before = known ?? { kind, name, hardRevision: 0, softRevision: 0, softMs: 0 };
     this.#set(isSoft ? { ...before, softRevision: revision, softMs: nowMs } : { ...before, hardRevision: revision });
     return true;
@@ -98,7 +103,7 @@ export class Marks {
     const found: Purges = { hardRevision: 0, softRevision: 0, softMs: 0 };
     const home = namespaceOf(key);
     merge(found, namespace.get(home));
-    for (const length of this.#prefixLengths) {
+    for (const length of this.#prefixLengths.keys()) {
       if (length <= key.length) merge(found, prefix.get(key.slice(0, length)));
     }
     if (tags !== undefined && tag.size > 0) for (const name of tags) merge(found, tag.get(storedKey(home, name)));
@@ -111,12 +116,15 @@ export class Marks {
     return this.#fills.get(key);
   }
 
-  /** False: too many are under way. */
-  grantFill(slot: number, key: string, token: number, untilMs: number, nowMs: number): boolean {
-    if (this.#fills.size >= FILL_LEASES_MAX) this.#dropExpiredFills(nowMs);
-    if (this.#fills.size >= FILL_LEASES_MAX && !this.#fills.has(key)) return false;
+  /** False: too many are under way. Drops those that are over only where that makes the room. */
+  hasRoomForFill(key: string, nowMs: number): boolean {
+    if (this.#fills.has(key) || !this.#isFullOfFills(key)) return true;
+    for (const mark of this.#fills.values()) if (mark.untilMs <= nowMs) this.#delete(mark);
+    return !this.#isFullOfFills(key);
+  }
+
+  grantFill(slot: number, key: string, token: number, untilMs: number): void {
     this.#set({ kind: "fill", slot, name: key, token, untilMs });
-    return true;
   }
 
   /** Whoever loads for this key has come too late. */
@@ -126,8 +134,8 @@ export class Marks {
     if (mark !== undefined) this.#delete(mark);
   }
 
-  #dropExpiredFills(nowMs: number): void {
-    for (const mark of this.#fills.values()) if (mark.untilMs <= nowMs) this.#delete(mark);
+  #isFullOfFills(key: string): boolean {
+    return this.#fills.size >= FILL_LEASES_MAX || this.#fillChars + key.length > FILL_NAMES_CHARS_MAX;
   }
 
   // --- checkpoints ---
@@ -152,25 +160,31 @@ export class Marks {
   }
 
   #set(mark: Mark): void {
-    this.#dirty.set(`${mark.kind} ${mark.name}`, { kind: mark.kind, name: mark.name });
-    if (mark.kind === "fill") {
-      this.#fills.set(mark.name, mark);
-      return;
-    }
-    this.#purges[mark.kind].set(mark.name, mark);
-    const isNewLength = mark.kind === "prefix" && !this.#prefixLengths.includes(mark.name.length);
-    if (isNewLength) this.#prefixLengths.push(mark.name.length);
+    const { kind, name } = mark;
+    this.#dirty.set(`${kind} ${name}`, { kind, name });
+    if (this.#find(mark) === undefined) this.#count(kind, name.length, 1);
+    if (kind === "fill") this.#fills.set(name, mark);
+    else this.#purges[kind].set(name, mark);
   }
 
+  /** `mark` is remembered. */
   #delete({ kind, name }: Pick<Mark, "kind" | "name">): void {
     this.#dirty.set(`${kind} ${name}`, { kind, name });
+    this.#count(kind, name.length, -1);
+    if (kind === "fill") this.#fills.delete(name);
+    else this.#purges[kind].delete(name);
+  }
+
+  #count(kind: Mark["kind"], chars: number, sign: 1 | -1): void {
     if (kind === "fill") {
-      this.#fills.delete(name);
+      this.#fillChars += sign * chars;
       return;
     }
-    this.#purges[kind].delete(name);
+    this.#purgeChars += sign * chars;
     if (kind !== "prefix") return;
-    this.#prefixLengths = [...new Set(Array.from(this.#purges.prefix.keys(), ({ length }) => length))];
+    const prefixes = (this.#prefixLengths.get(chars) ?? 0) + sign;
+    if (prefixes > 0) this.#prefixLengths.set(chars, prefixes);
+    else this.#prefixLengths.delete(chars);
   }
 
   #find({ kind, name }: Pick<Mark, "kind" | "name">): Mark | undefined {

@@ -15,6 +15,7 @@ import type {
   MutationHeader,
   Parts,
   PurgeScope,
+  ReclaimMutation,
   TransactionOperation,
   VersionMatch,
 } from "./command.ts";
@@ -51,6 +52,17 @@ const KIND = {
   get: 12,
 } as const satisfies Record<Mutation["kind"] | "get", number>;
 
+/** Known kinds that are no operations of a transaction. */
+const OTHER_KINDS: ReadonlySet<unknown> = new Set([
+  KIND.stage,
+  KIND.begin_fill,
+  KIND.limit,
+  KIND.transaction,
+  KIND.purge,
+  KIND.reclaim,
+  KIND.forget_purges,
+]);
+
 /** Fields in front of those of a kind: kind, slot, key, header. */
 const HEADER = 4;
 
@@ -64,7 +76,7 @@ export function mutationToWire(mutation: Mutation | TransactionOperation): Wire 
       return [KIND.purge, scope.kind === "tag" ? 0 : 1, scope.namespace, keyToWire(name), isSoft];
     }
     case "reclaim":
-      return [KIND.reclaim, mutation.rows.map(({ slot, key, version }) => [slot, keyToWire(key), version])];
+      return trimmed([KIND.reclaim, mutation.rows.map(rowToWire), flag(mutation.evicts)]);
     case "forget_purges":
       return [KIND.forget_purges, mutation.revision];
     case "get":
@@ -115,8 +127,12 @@ export function mutationFromWire(wire: unknown): Mutation {
       refuseNewerFields("purge", row, 5);
       return { kind: "purge", scope: scopeFromWire(row), isSoft: isFlag("isSoft", row[4]) };
     case KIND.reclaim:
-      refuseNewerFields("reclaim", row, 2);
-      return { kind: "reclaim", rows: asArray("rows", row[1]).map(rowFromWire) };
+      refuseNewerFields("reclaim", row, 3);
+      return {
+        kind: "reclaim",
+        rows: asArray("rows", row[1]).map(rowFromWire),
+        evicts: optionalFlag("evicts", row[2]),
+      };
     case KIND.forget_purges:
       refuseNewerFields("forget_purges", row, 2);
       return { kind: "forget_purges", revision: asCount("revision", row[1]) };
@@ -232,17 +248,9 @@ function operationFromWire(wire: unknown): TransactionOperation {
     refuseNewerFields("get", row, 3);
     return { kind: "get", slot: asCount("slot", row[1]), key: asKey("key", row[2]) };
   }
-  const mutation = keyMutationFromWire(row);
-  switch (mutation.kind) {
-    case "put":
-    case "delete":
-    case "touch":
-    case "increment":
-    case "append":
-      return mutation;
-    default:
-      throw new MalformedBytesError(`operation: expected none of kind ${mutation.kind}`);
-  }
+  // Before it is read: a transaction in a transaction, and so on, would be read as deep as the bytes say.
+  if (OTHER_KINDS.has(row[0])) throw new MalformedBytesError(`operation: expected none of kind ${row[0]}`);
+  return keyMutationFromWire(row) as TransactionOperation;
 }
 
 // --- fields that several kinds have ---
@@ -339,7 +347,11 @@ function scopeFromWire(row: Wire): PurgeScope {
   throw unknownKind("scope", row[1]);
 }
 
-function rowFromWire(wire: unknown): { readonly slot: number; readonly key: string; readonly version: number } {
+function rowToWire({ slot, key, version }: ReclaimMutation["rows"][number]): Wire {
+  return [slot, keyToWire(key), version];
+}
+
+function rowFromWire(wire: unknown): ReclaimMutation["rows"][number] {
   const row = asArray("row", wire);
   refuseNewerFields("row", row, 3);
   return { slot: asCount("slot", row[0]), key: asKey("key", row[1]), version: asCount("version", row[2]) };

@@ -8,6 +8,7 @@ import {
   asCount,
   asOptionalCount,
   asString,
+  MalformedBytesError,
   refuseNewerFields,
   trimmed,
   type Wire,
@@ -158,15 +159,22 @@ export function outcomeFromWire(row: Wire): Outcome {
       return {
         kind,
         succeeded: asBoolean("succeeded", row[1]),
-        results: asArray("results", row[2]).map((result) => outcomeFromWire(asArray("outcome", result))),
+        results: asArray("results", row[2]).map(innerFromWire),
       };
     case "transaction_failed":
-      return { kind, at: asCount("at", row[1]), outcome: outcomeFromWire(asArray("outcome", row[2])) };
+      return { kind, at: asCount("at", row[1]), outcome: innerFromWire(row[2]) };
     case "value":
       return { kind, found: valueFromWire(row[1]) };
     default:
       return plainOutcomeFromWire(kind, row);
   }
+}
+
+/** An outcome in that of a transaction, which is none itself: bytes that say otherwise would be read as deep as they say. */
+function innerFromWire(wire: unknown): Outcome {
+  const row = asArray("outcome", wire);
+  if (row[0] !== KIND.transaction && row[0] !== KIND.transaction_failed) return outcomeFromWire(row);
+  throw new MalformedBytesError("outcome: expected no transaction in a transaction");
 }
 
 /** The kinds with one field or none. */

@@ -8,11 +8,10 @@ import type {
   KeyMutation,
   Mutation,
   Outcome,
-  PurgeScope,
   TransactionOperation,
   VersionMatch,
 } from "./command.ts";
-import type { Entry, EntryExtras, IdempotencyRecord } from "./entry.ts";
+import type { Entry, EntryExtras, IdempotencyRecord, Mark } from "./entry.ts";
 
 /** Row header, version and times, as SQLite stores them, rounded up. Never changed: replicas would disagree. */
 const ACCOUNTED_ROW_BYTES = 64;
@@ -48,6 +47,10 @@ export function idempotencyRecordBytes(record: IdempotencyRecord): number {
   return RECORD_OVERHEAD_BYTES + bytesReturned(outcome) + BYTES_PER_UNIT * units;
 }
 
+export function markBytes({ name }: Pick<Mark, "name">): number {
+  return RECORD_OVERHEAD_BYTES + BYTES_PER_UNIT * name.length;
+}
+
 /** Bytes of the values in an outcome. */
 export function bytesReturned(outcome: Outcome): number {
   switch (outcome.kind) {
@@ -68,10 +71,10 @@ export function removalBytes(key: string): number {
   return RECORD_OVERHEAD_BYTES + BYTES_PER_UNIT * key.length;
 }
 
-/** Fixed cost charged for a mutation on the wire beside what varies in it. */
-const MUTATION_OVERHEAD_BYTES = 128;
-/** Slot and version of a row, and its array. */
-const ROW_BYTES = 16;
+/** Fixed cost charged for a mutation on the wire beside what varies in it: a put with every field has about 150. */
+const MUTATION_OVERHEAD_BYTES = 192;
+/** Slot, version and the lengths in front, for each row reclaimed. */
+const ROW_OVERHEAD_BYTES = 24;
 /** A version in a condition is a number of at most this many bytes on the wire. */
 const VERSION_BYTES = 9;
 /** A string of n UTF-16 units has at most 3n bytes of UTF-8. */
@@ -79,12 +82,7 @@ const BYTES_PER_UNIT_MAX = 3;
 
 /** An upper bound of its bytes in a log entry: a row holds 2 MB, and 1,024 mutations with long headers would pass it. */
 export function mutationBytes(mutation: Mutation | TransactionOperation | Comparison): number {
-  if ("kind" in mutation) {
-    if (mutation.kind === "purge") return MUTATION_OVERHEAD_BYTES + scopeUnits(mutation.scope) * BYTES_PER_UNIT_MAX;
-    if (mutation.kind === "forget_purges") return MUTATION_OVERHEAD_BYTES;
-    if (mutation.kind === "reclaim")
-      return mutation.rows.reduce((sum, { key }) => sum + ROW_BYTES + key.length * BYTES_PER_UNIT_MAX, 0);
-  }
+  if (!("key" in mutation)) return MUTATION_OVERHEAD_BYTES + unitsOfOwn(mutation) * BYTES_PER_UNIT_MAX;
   const target = MUTATION_OVERHEAD_BYTES + mutation.key.length * BYTES_PER_UNIT_MAX;
   if ("kind" in mutation && mutation.kind === "get") return target;
   const bytes = target + conditionBytes(mutation);
@@ -94,20 +92,32 @@ export function mutationBytes(mutation: Mutation | TransactionOperation | Compar
   return bytes + units * BYTES_PER_UNIT_MAX + valueBytes(mutation);
 }
 
-function scopeUnits(scope: PurgeScope): number {
-  return scope.namespace.length + (scope.kind === "tag" ? scope.tag : scope.prefix).length;
-}
-
 function conditionBytes({ ifMatch, ifNoneMatch, ifValue }: Conditions): number {
   return (versionCount(ifMatch) + versionCount(ifNoneMatch)) * VERSION_BYTES + (ifValue?.byteLength ?? 0);
+}
+
+function unitsOfOwn(mutation: Exclude<Mutation, KeyMutation>): number {
+  switch (mutation.kind) {
+    case "purge": {
+      const { scope } = mutation;
+      return scope.namespace.length + (scope.kind === "tag" ? scope.tag : scope.prefix).length;
+    }
+    case "reclaim":
+      return mutation.rows.reduce((sum, { key }) => sum + key.length + ROW_OVERHEAD_BYTES / BYTES_PER_UNIT_MAX, 0);
+    case "forget_purges":
+      return 0;
+  }
 }
 
 function unitsOf(mutation: KeyMutation): number {
   switch (mutation.kind) {
     case "put": {
-      const { contentType, metadata, tags } = mutation;
-      return contentType.length + (metadata?.length ?? 0) + (tags?.reduce((sum, tag) => sum + tag.length + 1, 0) ?? 0);
+      const { contentType, parts, metadata, tags } = mutation;
+      const units = contentType.length + (metadata?.length ?? 0) + (parts?.upload.length ?? 0);
+      return units + (tags?.reduce((sum, tag) => sum + tag.length + 1, 0) ?? 0);
     }
+    case "stage":
+      return mutation.upload.length;
     case "append":
       return mutation.contentType.length;
     case "increment": {

@@ -7,16 +7,25 @@
 // never shows in them; nor does whether an expired row is still in the table: expired is the same as absent.
 
 import { LRUCache } from "lru-cache";
-import type { Batch, Idempotency, KeyMutation, Mutation, Outcome, ReclaimMutation } from "./command.ts";
+import type {
+  Batch,
+  Idempotency,
+  KeyMutation,
+  Mutation,
+  Outcome,
+  ReclaimMutation,
+  TransactionOperation,
+} from "./command.ts";
 import { beginFill } from "./commands/fills.ts";
 import { limit } from "./commands/limits.ts";
 import { increment } from "./commands/numbers.ts";
 import { transaction } from "./commands/transactions.ts";
 import { aliveAt, append, put, remove, stage, touch } from "./commands/values.ts";
 import type { CheckpointDelta, CheckpointReader, Entry, IdempotencyRecord, RowPosition, StoreState } from "./entry.ts";
-import { IDEMPOTENCY_RECORDS_MAX, IDEMPOTENCY_RETENTION_MS } from "./limits.ts";
+import { parsePartKey } from "./keyspace.ts";
+import { IDEMPOTENCY_RECORDS_MAX, IDEMPOTENCY_RETENTION_MS, VALUE_BYTES_MAX } from "./limits.ts";
 import { Marks } from "./marks.ts";
-import { entryBytes, idempotencyRecordBytes, removalBytes } from "./sizes.ts";
+import { bytesReturned, entryBytes, idempotencyRecordBytes, removalBytes } from "./sizes.ts";
 import { UsageCounter } from "./usage.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -135,11 +144,35 @@ export class Store implements Workspace {
     return this.#upserts.has(key) || this.#removals.has(key);
   }
 
+  /**
+   * Bytes of stored values that applying this now would return or copy. They count towards a batch like its own: a thousand
+   * small mutations that each return a large value would fill the memory of every replica, again at each replay.
+   */
+  returnableBytes(mutation: KeyMutation): number {
+    const { idempotency } = mutation;
+    const bytes = Math.min(this.#bytesReturnedBy(mutation), VALUE_BYTES_MAX);
+    if (bytes === 0 && !canReturn(mutation)) return 0;
+    const known = idempotency === undefined ? undefined : this.#recordOf(mutation, idempotency.id);
+    return known === undefined ? bytes : Math.max(bytes, bytesReturned(known.outcome));
+  }
+
   // --- Workspace ---
 
   find(slot: number, key: string): Entry | undefined {
     // A value that is about to be replaced is not worth a place in the cache.
     return this.#find(slot, key, false);
+  }
+
+  sizeOf(slot: number, key: string): number | undefined {
+    const known = this.#upserts.get(key) ?? this.#cache.peek(key);
+    if (this.#removals.has(key)) return undefined;
+    if (known !== undefined) return known.value.byteLength;
+    // NUL follows nothing: no other key is in this range.
+    return this.#reader.heads(slot, { from: key, to: `${key}\u0000` }, 1)[0]?.size;
+  }
+
+  hasRoomFor(key: string): boolean {
+    return this.usage.hasRoomFor(key);
   }
 
   nextVersion(): number {
@@ -216,15 +249,17 @@ export class Store implements Workspace {
   #applyOnce(mutation: KeyMutation): Outcome {
     const { idempotency } = mutation;
     if (idempotency === undefined) return this.#change(mutation);
-    const recordKey = idempotencyRecordKey(mutation.key, idempotency.id);
-    const known =
-      this.#idempotencyUpserts.get(recordKey) ?? this.#reader.idempotency(mutation.slot, mutation.key, idempotency.id);
+    const known = this.#recordOf(mutation, idempotency.id);
     if (known !== undefined && this.#isRemembered(known)) {
       return known.fingerprint === idempotency.fingerprint ? known.outcome : { kind: "idempotency_conflict" };
     }
     const outcome = this.#change(mutation);
-    this.#remember(recordKey, mutation, idempotency, outcome);
+    this.#remember(mutation, idempotency, outcome);
     return outcome;
+  }
+
+  #recordOf({ slot, key }: KeyMutation, id: string): IdempotencyRecord | undefined {
+    return this.#idempotencyUpserts.get(idempotencyRecordKey(key, id)) ?? this.#reader.idempotency(slot, key, id);
   }
 
   #change(mutation: KeyMutation): Outcome {
@@ -251,22 +286,31 @@ export class Store implements Workspace {
   }
 
   #purge({ scope, isSoft }: Extract<Mutation, { kind: "purge" }>): Outcome {
-    const revision = this.nextVersion();
-    return this.marks.purge(scope, isSoft, revision, this.#clockMs)
-      ? { kind: "purged", revision }
-      : { kind: "table_full" };
+    const revision = this.#revision + 1;
+    if (!this.marks.purge(scope, isSoft, revision, this.#clockMs)) return { kind: "table_full" };
+    this.#revision = revision;
+    return { kind: "purged", revision };
   }
 
   /** Takes no version: whether dead rows are still there must not show in the versions of others. */
-  #reclaim({ rows }: ReclaimMutation): Outcome {
+  #reclaim({ rows, evicts }: ReclaimMutation): Outcome {
     let removed = 0;
     for (const { slot, key, version } of rows) {
       const present = this.find(slot, key);
-      if (present?.version !== version) continue;
+      if (present?.version !== version || !this.#mayReclaim(present, evicts === true)) continue;
       this.remove(present);
       removed += 1;
     }
     return { kind: "reclaimed", rows: removed };
+  }
+
+  /** Race: a put that names the upload may have been on its way while the leader looked at its parts. */
+  #mayReclaim(row: Entry, evicts: boolean): boolean {
+    const part = parsePartKey(row.key);
+    if (part === undefined) return evicts || aliveAt(this, row, this.#clockMs) === undefined;
+    const owner = this.find(row.slot, part.key);
+    const living = owner === undefined ? undefined : aliveAt(this, owner, this.#clockMs);
+    return living?.extras?.parts?.upload !== part.upload;
   }
 
   /**
@@ -280,12 +324,14 @@ export class Store implements Workspace {
     return isInWindow && this.#clockMs < record.expiresMs;
   }
 
-  #remember(recordKey: string, { slot, key }: KeyMutation, idempotency: Idempotency, outcome: Outcome): void {
+  #remember({ slot, key }: KeyMutation, { id, fingerprint }: Idempotency, outcome: Outcome): void {
     this.#idempotencySequence += 1;
+    const recordKey = idempotencyRecordKey(key, id);
     const record: IdempotencyRecord = {
       slot,
       key,
-      ...idempotency,
+      id,
+      fingerprint,
       outcome,
       expiresMs: this.#clockMs + IDEMPOTENCY_RETENTION_MS,
       sequence: this.#idempotencySequence,
@@ -318,8 +364,29 @@ export class Store implements Workspace {
     return stored;
   }
 
+  #bytesReturnedBy(mutation: KeyMutation | TransactionOperation): number {
+    if (mutation.kind === "transaction") {
+      const { onSuccess, onFailure } = mutation;
+      return [...onSuccess, ...onFailure].reduce((sum, one) => sum + this.#bytesReturnedBy(one), 0);
+    }
+    return canReturn(mutation) || mutation.kind === "append" ? (this.sizeOf(mutation.slot, mutation.key) ?? 0) : 0;
+  }
+
   *#removalPositions(): Iterable<RowPosition> {
     for (const [key, slot] of this.#removals) yield { slot, key };
+  }
+}
+
+function canReturn(mutation: KeyMutation | TransactionOperation): boolean {
+  switch (mutation.kind) {
+    case "put":
+    case "delete":
+      return mutation.returnPrevious === true;
+    case "get":
+    case "transaction":
+      return true;
+    default:
+      return false;
   }
 }
 

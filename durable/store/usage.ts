@@ -1,7 +1,9 @@
-// Pure. Rows and bytes held, in all and by namespace. Counts what the log says: dead rows too, until one removes them.
+// Pure. Rows and bytes held, in all and by namespace. Counts what the log says: dead rows too, until one removes them. The
+// parts of large values count among the bytes of their namespace; locks and limits count in no namespace.
 
 import type { Entry, StoreState, Usage } from "./entry.ts";
-import { isSystemKey, namespaceOf } from "./keyspace.ts";
+import { isSystemKey, namespaceOf, parsePartKey } from "./keyspace.ts";
+import { NAMESPACES_MAX } from "./limits.ts";
 import { accountedBytes } from "./sizes.ts";
 
 interface Counts {
@@ -31,6 +33,11 @@ export class UsageCounter {
     this.#count(entry, -1);
   }
 
+  /** False: the key would be the first of its namespace, and there are NAMESPACES_MAX. */
+  hasRoomFor(key: string): boolean {
+    return this.#byNamespace.size < NAMESPACES_MAX || isSystemKey(key) || this.#byNamespace.has(namespaceOf(key));
+  }
+
   of(namespace: string): Usage {
     const { keys, bytes } = this.#byNamespace.get(namespace) ?? { keys: 0, bytes: 0 };
     return { namespace, keys, bytes };
@@ -45,13 +52,16 @@ export class UsageCounter {
     const bytes = sign * accountedBytes(entry);
     this.bytes += bytes;
     if (entry.expiresMs !== undefined) this.expiring += sign;
-    if (isSystemKey(entry.key)) return;
-    this.keys += sign;
-    const namespace = namespaceOf(entry.key);
+    const owner = isSystemKey(entry.key) ? parsePartKey(entry.key)?.key : entry.key;
+    if (owner === undefined) return;
+    const keys = owner === entry.key ? sign : 0;
+    this.keys += keys;
+    const namespace = namespaceOf(owner);
     const counts = this.#byNamespace.get(namespace) ?? { keys: 0, bytes: 0 };
-    counts.keys += sign;
+    counts.keys += keys;
     counts.bytes += bytes;
-    if (counts.keys === 0) this.#byNamespace.delete(namespace);
+    // Every row has bytes.
+    if (counts.bytes === 0) this.#byNamespace.delete(namespace);
     else this.#byNamespace.set(namespace, counts);
   }
 }

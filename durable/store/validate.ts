@@ -6,13 +6,17 @@ import type {
   Conditions,
   KeyMutation,
   Lifetime,
+  Mutation,
   Parts,
+  PurgeMutation,
   PurgeScope,
+  ReclaimMutation,
   TransactionMutation,
   VersionMatch,
 } from "./command.ts";
 import { isNumberText } from "./commands/numbers.ts";
-import { DEFAULT_NAMESPACE, isSystemKey, NAMESPACE_PATTERN } from "./keyspace.ts";
+import { isCount } from "./framing.ts";
+import { DEFAULT_NAMESPACE, type KeyName, NAMESPACE_PATTERN, parseKey } from "./keyspace.ts";
 import {
   CONDITION_VERSIONS_MAX,
   CONTENT_TYPE_BYTES_MAX,
@@ -20,14 +24,14 @@ import {
   FILL_LEASE_MS_MAX,
   FINGERPRINT_BYTES_MAX,
   IDEMPOTENCY_KEY_BYTES_MAX,
+  KEY_BYTES_MAX,
   LARGE_VALUE_BYTES_MAX,
   LIMIT_MAX,
   LIMIT_WINDOW_MS_MAX,
   METADATA_BYTES_MAX,
   PART_BYTES_MAX,
   PARTS_MAX,
-  PURGE_SCOPES_MAX,
-  STORED_KEY_BYTES_MAX,
+  RECLAIM_ROWS_MAX,
   TAG_CHARS_MAX,
   TAGS_MAX,
   TIME_MS_MAX,
@@ -39,55 +43,54 @@ import {
 } from "./limits.ts";
 import { mutationBytes } from "./sizes.ts";
 
-/** What was expected where the mutation breaks a limit or is not well formed; undefined: it can be proposed. */
-export function validateMutation(mutation: KeyMutation): string | undefined {
-  return validateTarget(mutation) ?? validateIdempotency(mutation.idempotency) ?? validateByKind(mutation);
-}
-
-/** The same for the scopes of one purge. */
-export function validatePurge(scopes: readonly PurgeScope[]): string | undefined {
-  if (!Array.isArray(scopes) || scopes.length === 0 || scopes.length > PURGE_SCOPES_MAX) {
-    return `scopes: expected a list of 1 to ${PURGE_SCOPES_MAX}`;
+/** What was expected where the mutation breaks a limit or is not well formed; undefined: it can be proposed. Never throws. */
+export function validateMutation(mutation: Mutation): string | undefined {
+  if (!isObject(mutation)) return "mutation: expected an object";
+  switch (mutation.kind) {
+    case "purge":
+      return validatePurge(mutation);
+    case "reclaim":
+      return validateReclaim(mutation);
+    case "forget_purges":
+      return validateCount("revision", mutation.revision, 0, Number.MAX_SAFE_INTEGER);
+    default:
+      return validateTarget(mutation) ?? validateIdempotency(mutation.idempotency) ?? validateByKind(mutation);
   }
-  for (const scope of scopes) {
-    const problem = validateScope(scope);
-    if (problem !== undefined) return problem;
-  }
-  return undefined;
-}
-
-export function validateScope(scope: PurgeScope): string | undefined {
-  const { namespace } = scope;
-  if (namespace !== DEFAULT_NAMESPACE && !NAMESPACE_PATTERN.test(namespace)) return "namespace: expected a name of one";
-  if (scope.kind === "tag") return validateTags([scope.tag]);
-  if (scope.kind !== "prefix") return 'scope: expected one of kind "tag" or "prefix"';
-  // The empty prefix is the namespace.
-  return scope.prefix === "" ? undefined : validateKey(scope.prefix);
 }
 
 function validateByKind(mutation: KeyMutation): string | undefined {
   switch (mutation.kind) {
     case "put":
-      return validatePut(mutation);
+      return validateKeyKind(mutation, "value", "lock") ?? validatePut(mutation);
     case "delete":
-      return undefined;
+      return optionalFlag("returnPrevious", mutation.returnPrevious);
     case "touch":
-      return validateLifetime(mutation);
+      return validateKeyKind(mutation, "value", "lock") ?? validateTouch(mutation);
     case "increment":
-      return validateIncrement(mutation);
+      return validateKeyKind(mutation, "value") ?? validateIncrement(mutation);
     case "append":
-      return validateLifetime(mutation) ?? validateValue(mutation.value) ?? validateContentType(mutation.contentType);
+      return (
+        validateKeyKind(mutation, "value") ??
+        validateLifetime(mutation) ??
+        validateValue(mutation.value) ??
+        validateContentType(mutation.contentType)
+      );
     case "stage":
-      return validateStage(mutation);
+      return validateKeyKind(mutation, "value") ?? validateUnconditional(mutation) ?? validateStage(mutation);
     case "begin_fill":
-      return validateCount("leaseMs", mutation.leaseMs, 1, FILL_LEASE_MS_MAX);
+      return (
+        validateKeyKind(mutation, "value") ??
+        validateUnconditional(mutation) ??
+        validateCount("leaseMs", mutation.leaseMs, 1, FILL_LEASE_MS_MAX) ??
+        optionalFlag("isEarly", mutation.isEarly)
+      );
     case "limit":
-      return validateLimit(mutation);
+      return validateKeyKind(mutation, "limit") ?? validateUnconditional(mutation) ?? validateLimit(mutation);
     case "transaction":
-      return validateTransaction(mutation);
+      return validateUnconditional(mutation) ?? validateTransaction(mutation);
     default:
       // A newer edge may send a kind that this code does not know yet.
-      return `kind: expected one that this replica knows, got ${JSON.stringify((mutation as { kind: unknown }).kind)}`;
+      return `kind: expected one that this replica knows, got ${textOf((mutation as { kind: unknown }).kind)}`;
   }
 }
 
@@ -103,16 +106,69 @@ function validateTarget(target: Conditions & { readonly slot: number; readonly k
   );
 }
 
-function validateKey(key: string): string | undefined {
+/** Says what users may send: the namespace and the marks are not theirs. */
+function validateKey(stored: string): string | undefined {
   // UTF-8 has no lone surrogates: such a key would come out of the log as another key.
-  if (typeof key !== "string" || !key.isWellFormed()) return "key: expected well-formed Unicode text";
-  const bytes = utf8Length(key);
-  if (bytes >= 1 && bytes <= STORED_KEY_BYTES_MAX) return undefined;
-  return `key: expected 1 to ${STORED_KEY_BYTES_MAX} bytes of UTF-8, got ${bytes}`;
+  if (!isText(stored)) return "key: expected well-formed Unicode text";
+  const name = parseKey(stored);
+  return name === undefined ? "key: expected a namespace between its marks" : validateLength("key", name.key, 1);
+}
+
+function validateLength(name: string, text: string, least: number): string | undefined {
+  const bytes = utf8Length(text);
+  if (bytes >= least && bytes <= KEY_BYTES_MAX) return undefined;
+  return `${name}: expected ${least} to ${KEY_BYTES_MAX} bytes of UTF-8, got ${bytes}`;
+}
+
+/** A limit's counts are read as such: nothing else may write them. */
+function validateKeyKind({ kind, key }: KeyMutation, ...kinds: readonly KeyName["kind"][]): string | undefined {
+  const name = parseKey(key);
+  if (name !== undefined && kinds.includes(name.kind)) return undefined;
+  return `key: expected that of a ${kinds.join(" or a ")} for ${kind}`;
+}
+
+/** These kinds heed no conditions, so whoever sends some expects something else. */
+function validateUnconditional(mutation: KeyMutation): string | undefined {
+  const { kind, ifMatch, ifNoneMatch, ifValue, sourceVersion } = mutation;
+  const isConditional = [ifMatch, ifNoneMatch, ifValue, sourceVersion].some((one) => one !== undefined);
+  return isConditional ? `${kind}: expected no conditions` : undefined;
+}
+
+function validatePurge({ scope, isSoft }: PurgeMutation): string | undefined {
+  return typeof isSoft === "boolean" ? validateScope(scope) : "isSoft: expected a boolean";
+}
+
+/** What is purged, or scanned: a scope of kind prefix is a range of keys. */
+export function validateScope(scope: PurgeScope): string | undefined {
+  const kind = isObject(scope) ? scope.kind : undefined;
+  if (!isObject(scope) || (kind !== "tag" && kind !== "prefix")) return 'scope: expected one of kind "tag" or "prefix"';
+  const problem = validateNamespace(scope.namespace);
+  if (problem !== undefined) return problem;
+  if (scope.kind === "tag") return isTag(scope.tag) ? undefined : `tag: expected ${TAG_EXPECTED}`;
+  return isText(scope.prefix) ? validateLength("prefix", scope.prefix, 0) : "prefix: expected well-formed Unicode text";
+}
+
+function validateNamespace(namespace: unknown): string | undefined {
+  const isName =
+    typeof namespace === "string" && (namespace === DEFAULT_NAMESPACE || NAMESPACE_PATTERN.test(namespace));
+  return isName ? undefined : "namespace: expected lower-case letters, digits, dots, underscores and hyphens, up to 64";
+}
+
+function isReclaimRow(row: unknown): boolean {
+  const { slot, key, version } = isObject(row) ? (row as Partial<ReclaimMutation["rows"][number]>) : {};
+  return isCount(slot) && isText(key) && isCount(version);
+}
+
+function validateReclaim({ rows, evicts }: ReclaimMutation): string | undefined {
+  if (!Array.isArray(rows) || rows.length > RECLAIM_ROWS_MAX)
+    return `rows: expected a list of at most ${RECLAIM_ROWS_MAX}`;
+  return [...rows].every(isReclaimRow)
+    ? optionalFlag("evicts", evicts)
+    : "rows: expected a slot, a key and a version in each";
 }
 
 function validatePut(mutation: Extract<KeyMutation, { kind: "put" }>): string | undefined {
-  const { value, contentType, parts, metadata, tags, fillToken } = mutation;
+  const { value, contentType, parts, metadata, tags, fillToken, returnPrevious } = mutation;
   return (
     validateLifetime(mutation) ??
     validateValue(value) ??
@@ -120,8 +176,16 @@ function validatePut(mutation: Extract<KeyMutation, { kind: "put" }>): string | 
     validateParts(parts, value) ??
     validateMetadata(metadata) ??
     validateTags(tags) ??
-    optionalCount("fillToken", fillToken, 1, Number.MAX_SAFE_INTEGER)
+    optionalCount("fillToken", fillToken, 1, Number.MAX_SAFE_INTEGER) ??
+    optionalFlag("returnPrevious", returnPrevious)
   );
+}
+
+function validateTouch(mutation: Extract<KeyMutation, { kind: "touch" }>): string | undefined {
+  const { isAccess, ttlMs, expiresAtMs, slidingMs } = mutation;
+  const isTimed = [ttlMs, expiresAtMs, slidingMs].some((one) => one !== undefined);
+  if (isAccess === true && isTimed) return "isAccess: expected no time beside it";
+  return validateLifetime(mutation) ?? optionalFlag("isAccess", isAccess);
 }
 
 function validateValue(value: Uint8Array): string | undefined {
@@ -141,6 +205,7 @@ function validateContentType(contentType: string): string | undefined {
 
 function validateParts(parts: Parts | undefined, value: Uint8Array): string | undefined {
   if (parts === undefined) return undefined;
+  if (!isObject(parts)) return "parts: expected an upload";
   if (value.byteLength > 0) return "value: expected none beside parts";
   return (
     validateUpload(parts.upload) ??
@@ -154,8 +219,7 @@ function validateUpload(upload: string): string | undefined {
   return isId ? undefined : `upload: expected 1 to ${UPLOAD_CHARS_MAX} letters, digits and hyphens`;
 }
 
-function validateStage({ key, upload, part, value }: Extract<KeyMutation, { kind: "stage" }>): string | undefined {
-  if (isSystemKey(key)) return "key: expected one of a value";
+function validateStage({ upload, part, value }: Extract<KeyMutation, { kind: "stage" }>): string | undefined {
   return (
     validateUpload(upload) ??
     validateCount("part", part, 0, PARTS_MAX - 1) ??
@@ -173,10 +237,13 @@ export const TAG = /^[\x21-\x2b\x2d-\x7e]+$/;
 function validateTags(tags: readonly string[] | undefined): string | undefined {
   if (tags === undefined) return undefined;
   if (!Array.isArray(tags) || tags.length > TAGS_MAX) return `tags: expected a list of at most ${TAGS_MAX}`;
-  const isTag = (tag: unknown) => typeof tag === "string" && tag.length <= TAG_CHARS_MAX && TAG.test(tag);
-  return tags.every(isTag)
-    ? undefined
-    : `tags: expected 1 to ${TAG_CHARS_MAX} visible ASCII characters without commas in each`;
+  return [...tags].every(isTag) ? undefined : `tags: expected ${TAG_EXPECTED} in each`;
+}
+
+const TAG_EXPECTED = `1 to ${TAG_CHARS_MAX} visible ASCII characters without commas`;
+
+function isTag(tag: unknown): boolean {
+  return typeof tag === "string" && tag.length <= TAG_CHARS_MAX && TAG.test(tag);
 }
 
 function validateLifetime(lifetime: Lifetime): string | undefined {
@@ -195,7 +262,8 @@ function validateLifetime(lifetime: Lifetime): string | undefined {
 }
 
 function validateIncrement(mutation: Extract<KeyMutation, { kind: "increment" }>): string | undefined {
-  const { by, initial, min, max, isFloat } = mutation;
+  const { by, initial, min, max, isFloat, clamps } = mutation;
+  if (by === undefined) return "by: expected decimal text";
   for (const [name, text] of Object.entries({ by, initial, min, max })) {
     if (text === undefined) continue;
     if (typeof text !== "string" || !isNumberText(text, isFloat === true)) {
@@ -204,7 +272,7 @@ function validateIncrement(mutation: Extract<KeyMutation, { kind: "increment" }>
   }
   if (min !== undefined && max !== undefined && isAbove(min, max, isFloat === true))
     return "min: expected no more than max";
-  return validateLifetime(mutation);
+  return validateLifetime(mutation) ?? optionalFlag("isFloat", isFloat) ?? optionalFlag("clamps", clamps);
 }
 
 function isAbove(left: string, right: string, isFloat: boolean): boolean {
@@ -231,6 +299,7 @@ function validateTransaction(mutation: TransactionMutation): string | undefined 
     }
   }
   for (const one of [...compare, ...onSuccess, ...onFailure]) {
+    if (!isObject(one)) return "transaction: expected objects in its lists";
     if (one.slot !== slot) return "transaction: expected all keys in one slot";
     const problem = validateTarget(one);
     if (problem !== undefined) return problem;
@@ -238,7 +307,7 @@ function validateTransaction(mutation: TransactionMutation): string | undefined 
   for (const one of [...onSuccess, ...onFailure]) {
     if (one.kind === "get") continue;
     if (!["put", "delete", "touch", "increment", "append"].includes(one.kind)) {
-      return `transaction: expected no ${JSON.stringify(one.kind)} in it`;
+      return `transaction: expected no ${textOf((one as { kind: unknown }).kind)} in it`;
     }
     if (one.idempotency !== undefined) return "transaction: expected an idempotency key for the whole only";
     if (one.kind === "put" && one.fillToken !== undefined) return "transaction: expected no fill in it";
@@ -253,13 +322,14 @@ function validateTransaction(mutation: TransactionMutation): string | undefined 
 
 function validateVersions(name: string, match: VersionMatch | undefined): string | undefined {
   if (match === undefined || match === "any") return undefined;
-  if (!Array.isArray(match) || !match.every(isCount)) return `${name}: expected "any" or a list of versions`;
+  if (!Array.isArray(match) || ![...match].every(isCount)) return `${name}: expected "any" or a list of versions`;
   if (match.length <= CONDITION_VERSIONS_MAX) return undefined;
   return `${name}: expected at most ${CONDITION_VERSIONS_MAX} versions, got ${match.length}`;
 }
 
 function validateIdempotency(idempotency: KeyMutation["idempotency"]): string | undefined {
   if (idempotency === undefined) return undefined;
+  if (!isObject(idempotency)) return "idempotency: expected an id and a fingerprint";
   const { id, fingerprint } = idempotency;
   if (!isFieldValue(id, IDEMPOTENCY_KEY_BYTES_MAX) || id.length === 0) {
     return `idempotency id: expected 1 to ${IDEMPOTENCY_KEY_BYTES_MAX} characters of an HTTP field value`;
@@ -272,15 +342,30 @@ function validateIdempotency(idempotency: KeyMutation["idempotency"]): string | 
 
 function validateCount(name: string, value: unknown, least: number, most: number): string | undefined {
   if (isCount(value) && value >= least && value <= most) return undefined;
-  return `${name}: expected a whole number from ${least} to ${most}, got ${JSON.stringify(value)}`;
+  return `${name}: expected a whole number from ${least} to ${most}, got ${textOf(value)}`;
 }
 
 function optionalCount(name: string, value: unknown, least: number, most: number): string | undefined {
   return value === undefined ? undefined : validateCount(name, value, least, most);
 }
 
-function isCount(value: unknown): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+function optionalFlag(name: string, value: unknown): string | undefined {
+  return value === undefined || typeof value === "boolean" ? undefined : `${name}: expected a boolean`;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value.isWellFormed();
+}
+
+/** What arrived, as a message can say it; a bigint or an object may have no JSON. */
+function textOf(value: unknown): string {
+  return typeof value === "string"
+    ? JSON.stringify(value.slice(0, 64).toWellFormed())
+    : String(isObject(value) ? typeof value : value);
 }
 
 /** RFC 9110 section 5.5: tab, space, visible ASCII and obs-text. One byte a character, as header values arrive. */

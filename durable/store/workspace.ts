@@ -10,6 +10,10 @@ export interface Workspace {
   readonly marks: Marks;
   /** The row as it is, dead or alive. */
   find(slot: number, key: string): Entry | undefined;
+  /** Bytes of that row's value, which need not be read for it. */
+  sizeOf(slot: number, key: string): number | undefined;
+  /** False: the key is the first of its namespace, and there are too many namespaces. */
+  hasRoomFor(key: string): boolean;
   /** The version for the next change. */
   nextVersion(): number;
   /** Replaces `present`, the row that `find` returned. */
@@ -39,6 +43,15 @@ export class Draft implements Workspace {
 
   find(slot: number, key: string): Entry | undefined {
     return this.#rows.has(key) ? this.#rows.get(key) : this.#base.find(slot, key);
+  }
+
+  sizeOf(slot: number, key: string): number | undefined {
+    return this.#rows.has(key) ? this.#rows.get(key)?.value.byteLength : this.#base.sizeOf(slot, key);
+  }
+
+  /** Namespaces that are new in this draft do not count yet: it can pass the limit by its operations, once. */
+  hasRoomFor(key: string): boolean {
+    return this.#base.hasRoomFor(key);
   }
 
   /** Versions are taken from the store: a draft that is dropped leaves a gap, on every replica the same. */

@@ -39,6 +39,7 @@ const CHUNK_ROWS = 6;
 interface RowCursor {
   readonly entriesDone: number;
   readonly recordsDone: number;
+  readonly marksDone: number;
 }
 
 export class SimStorage implements ReplicaStorage {
@@ -172,19 +173,19 @@ export class SimStorage implements ReplicaStorage {
   } {
     this.touch();
     const { tables, checkpointState } = this.content;
-    const { entriesDone, recordsDone } = (after as RowCursor | undefined) ?? { entriesDone: 0, recordsDone: 0 };
-    const entries = [...tables.entries.values()].slice(entriesDone, entriesDone + CHUNK_ROWS);
-    const idempotency =
-      entries.length > 0 ? [] : [...tables.idempotency.values()].slice(recordsDone, recordsDone + CHUNK_ROWS);
+    const start: RowCursor = { entriesDone: 0, recordsDone: 0, marksDone: 0 };
+    const { entriesDone, recordsDone, marksDone } = (after as RowCursor | undefined) ?? start;
+    const entries = chunkOf(tables.entries, entriesDone);
+    const idempotency = entries.length > 0 ? [] : chunkOf(tables.idempotency, recordsDone);
+    const marks = entries.length + idempotency.length > 0 ? [] : chunkOf(tables.marks, marksDone);
     const next: RowCursor = {
       entriesDone: entriesDone + entries.length,
       recordsDone: recordsDone + idempotency.length,
+      marksDone: marksDone + marks.length,
     };
-    const isLast = entries.length === 0 && idempotency.length === 0;
-    const marks = isLast ? [...tables.marks.values()] : [];
     return {
       bytes: encodeSnapshotChunk({ state: checkpointState, entries, idempotency, marks }),
-      next: isLast ? undefined : next,
+      next: entries.length + idempotency.length + marks.length === 0 ? undefined : next,
     };
   }
 
@@ -208,6 +209,10 @@ export class SimStorage implements ReplicaStorage {
     write(this.content);
     this.#onWrite(write);
   }
+}
+
+function chunkOf<T>(rows: ReadonlyMap<string, T>, done: number): T[] {
+  return [...rows.values()].slice(done, done + CHUNK_ROWS);
 }
 
 function headOf({ value, ...rest }: Entry): EntryHead {

@@ -14,9 +14,14 @@ export function beginFill(work: Workspace, mutation: BeginFillMutation): Outcome
     return { kind: "fill_unneeded", version: current.version };
   }
   const lease = work.marks.fill(key);
-  if (lease !== undefined && nowMs < lease.untilMs) return { kind: "fill_held", untilMs: lease.untilMs };
+  if (lease !== undefined && nowMs < lease.untilMs) {
+    // A purge of the key makes what is being loaded too late: nobody is to wait for that.
+    const isInVain = work.marks.isPurgedSince(key, undefined, lease.token);
+    if (!isInVain) return { kind: "fill_held", untilMs: lease.untilMs };
+  }
+  if (!work.marks.hasRoomForFill(key, nowMs)) return { kind: "table_full" };
   const token = work.nextVersion();
   const untilMs = nowMs + leaseMs;
-  if (!work.marks.grantFill(slot, key, token, untilMs, nowMs)) return { kind: "table_full" };
+  work.marks.grantFill(slot, key, token, untilMs);
   return { kind: "fill_granted", token, untilMs };
 }

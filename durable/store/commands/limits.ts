@@ -49,17 +49,40 @@ export function limit(work: Workspace, mutation: LimitMutation): Outcome {
 
 /** What the command would do at `nowMs`. The leader asks it first: a refusal needs no entry in the log. */
 export function decideLimit(mutation: Limit, current: Entry | undefined, nowMs: number): LimitDecision {
-  const { windowMs, cost, algorithm } = mutation;
+  const { windowMs, cost } = mutation;
   const windowStartMs = nowMs - (nowMs % windowMs);
   const before = countsAt(current, windowStartMs, windowMs);
-  const share = algorithm === "sliding_window" ? 1 - (nowMs - windowStartMs) / windowMs : 0;
-  const usedNow = before.used + before.usedBefore * share;
+  const usedNow = usedAt(before, mutation, nowMs);
   const isAllowed = usedNow + cost <= mutation.limit;
   const used = isAllowed ? before.used + cost : before.used;
   const remaining = Math.max(0, Math.floor(mutation.limit - usedNow - (isAllowed ? cost : 0)));
   const counts = { ...before, used };
-  const resetMs = resetAt(mutation, counts, windowStartMs);
+  const isWaiting = !isAllowed && cost <= mutation.limit;
+  const resetMs = firstMs(nowMs, windowStartMs + 2 * windowMs, (atMs) => {
+    const usedThen = usedAt(counts, mutation, atMs);
+    return isWaiting ? usedThen + cost <= mutation.limit : usedThen === 0;
+  });
   return { isAllowed, remaining, resetMs, counts };
+}
+
+/** What of the budget is taken at `atMs`, in the window of `counts` or later, if nothing more is. Never grows with time. */
+function usedAt({ windowStartMs, used, usedBefore }: Counts, { windowMs, algorithm }: Limit, atMs: number): number {
+  const sinceMs = atMs - windowStartMs;
+  const inside = sinceMs < windowMs ? used : 0;
+  if (algorithm === "fixed_window") return inside;
+  const leaving = sinceMs < windowMs ? usedBefore : used;
+  return inside + leaving * Math.max(0, 1 - (sinceMs % windowMs) / windowMs) * (sinceMs < 2 * windowMs ? 1 : 0);
+}
+
+/** The first of `fromMs` … `toMs` at which `holds`, by halving: it holds at `toMs`, and from where it holds on. */
+function firstMs(fromMs: number, toMs: number, holds: (atMs: number) => boolean): number {
+  let [low, high] = [fromMs, toMs];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (holds(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 /** The counts as the window of `windowStartMs` sees them. */
@@ -68,13 +91,6 @@ function countsAt(entry: Entry | undefined, windowStartMs: number, windowMs: num
   if (known?.windowStartMs === windowStartMs) return known;
   const isLast = known?.windowStartMs === windowStartMs - windowMs;
   return { windowStartMs, used: 0, usedBefore: isLast ? (known?.used ?? 0) : 0 };
-}
-
-/** First millisecond at which the whole budget is there again. */
-function resetAt({ windowMs, algorithm }: Limit, { used, usedBefore }: Counts, windowStartMs: number): number {
-  if (algorithm === "fixed_window") return windowStartMs + windowMs;
-  if (used > 0) return windowStartMs + 2 * windowMs;
-  return usedBefore > 0 ? windowStartMs + windowMs : windowStartMs;
 }
 
 function encodeCounts({ windowStartMs, used, usedBefore }: Counts): Uint8Array {

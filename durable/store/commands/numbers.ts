@@ -3,7 +3,7 @@
 
 import type { IncrementMutation, Outcome } from "../command.ts";
 import type { Workspace } from "../workspace.ts";
-import { refusalOf, rewrite, targetOf } from "./values.ts";
+import { refusalOf, rewrite, roomRefusal, targetOf } from "./values.ts";
 
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
@@ -26,6 +26,8 @@ export function increment(work: Workspace, mutation: IncrementMutation): Outcome
     return { kind: "not_a_number", version: current?.version ?? 0 };
   const after = mutation.isFloat === true ? addFloats(before, mutation) : addIntegers(before, mutation);
   if (after === undefined) return { kind: "out_of_range", value: before };
+  const noRoom = roomRefusal(work, mutation.key, target.present);
+  if (noRoom !== undefined) return noRoom;
   const { version, created, expiresMs } = rewrite(work, mutation, target, bytesOf(after), CONTENT_TYPE);
   return { kind: "number", value: after, version, created, expiresMs };
 }

@@ -17,6 +17,7 @@ const FAILURES: ReadonlySet<Outcome["kind"]> = new Set([
   "too_large",
   "fill_refused",
   "incomplete_upload",
+  "table_full",
 ]);
 
 export function transaction(work: Workspace, mutation: TransactionMutation): Outcome {

@@ -42,7 +42,11 @@ export function refusalOf(conditions: MutationHeader, current: Entry | undefined
 export function put(work: Workspace, mutation: PutMutation): Outcome {
   const { slot, key, value, contentType, metadata, tags, sourceVersion, parts } = mutation;
   const { present, current } = targetOf(work, mutation);
-  const refusal = refusalOf(mutation, current) ?? fillRefusal(work, mutation, current) ?? partsRefusal(work, mutation);
+  const refusal =
+    refusalOf(mutation, current) ??
+    fillRefusal(work, mutation, current) ??
+    partsRefusal(work, mutation) ??
+    roomRefusal(work, key, present);
   if (refusal !== undefined) return refusal;
   const previous = returned(mutation.returnPrevious, current);
   if (previous === "too_large") return { kind: "too_large", bytes: bytesOf(current) };
@@ -74,16 +78,21 @@ function fillRefusal(work: Workspace, mutation: PutMutation, current: Entry | un
   return { kind: "fill_refused", version: current?.version };
 }
 
-/** All parts of the upload are there. Their bytes are trusted: they were counted as they came. */
+/** All parts of the upload are there, with all of its bytes. */
 function partsRefusal(work: Workspace, { slot, key, parts }: PutMutation): Outcome | undefined {
   if (parts === undefined) return undefined;
   let bytes = 0;
   for (let part = 0; part < parts.count; part++) {
-    const row = work.find(slot, partKey(key, parts.upload, part));
-    if (row === undefined) return { kind: "incomplete_upload" };
-    bytes += row.value.byteLength;
+    const size = work.sizeOf(slot, partKey(key, parts.upload, part));
+    if (size === undefined) return { kind: "incomplete_upload" };
+    bytes += size;
   }
   return bytes === parts.bytes ? undefined : { kind: "incomplete_upload" };
+}
+
+/** `present`: the row that the new one replaces. */
+export function roomRefusal(work: Workspace, key: string, present: Entry | undefined): Outcome | undefined {
+  return present !== undefined || work.hasRoomFor(key) ? undefined : { kind: "table_full" };
 }
 
 export function remove(work: Workspace, mutation: DeleteMutation): Outcome {
@@ -122,6 +131,8 @@ export function append(work: Workspace, mutation: AppendMutation): Outcome {
   if (refusal !== undefined) return refusal;
   const bytes = bytesOf(current) + mutation.value.byteLength;
   if (bytes > VALUE_BYTES_MAX || current?.extras?.parts !== undefined) return { kind: "too_large", bytes };
+  const noRoom = roomRefusal(work, mutation.key, present);
+  if (noRoom !== undefined) return noRoom;
   const value = new Uint8Array(bytes);
   if (current !== undefined) value.set(current.value, 0);
   value.set(mutation.value, bytes - mutation.value.byteLength);
@@ -131,9 +142,10 @@ export function append(work: Workspace, mutation: AppendMutation): Outcome {
 export function stage(work: Workspace, { slot, key, upload, part, value }: StageMutation): Outcome {
   const stored = partKey(key, upload, part);
   const nowMs = work.clockMs;
-  const present = work.find(slot, stored);
   // Sent again: the same part of the same upload.
-  if (present !== undefined) return { kind: "staged" };
+  if (work.sizeOf(slot, stored) !== undefined) return { kind: "staged" };
+  const noRoom = roomRefusal(work, key, undefined);
+  if (noRoom !== undefined) return noRoom;
   const entry: Entry = {
     slot,
     key: stored,
@@ -168,8 +180,8 @@ export function rewrite(
     );
     return { kind: "stored", version, created: true, expiresMs };
   }
-  // The row's own: a soft purge shows in `current` and not in what is written after it.
-  const extras = sourceVersion === undefined ? present?.extras : { ...present?.extras, sourceVersion };
+  // As it is seen: what was purged softly stays stale, although its new version is above the purge. The old value is in it.
+  const extras = sourceVersion === undefined ? current.extras : { ...current.extras, sourceVersion };
   work.put({ ...current, version, value, modifiedMs: nowMs, extras }, present);
   return { kind: "stored", version, created: false, expiresMs: current.expiresMs };
 }

@@ -11,6 +11,7 @@ import type {
   StoreState,
 } from "../../../durable/store/entry.ts";
 import { compareKeys, type KeyRange } from "../../../durable/store/keyspace.ts";
+import { decodeSnapshotChunk, encodeSnapshotChunk, type SnapshotChunk } from "../../../durable/store/snapshot-codec.ts";
 import { EMPTY_STORE_STATE } from "../../../durable/store/store.ts";
 import { idempotencyRowKey, Tables } from "../../simulation/disk.ts";
 
@@ -54,12 +55,29 @@ export class CheckpointTable implements CheckpointReader {
     this.state = delta.state;
   }
 
-  /** Drops rows that expired, as a background sweep would. */
-  reclaimExpired(): void {
-    for (const [key, { expiresMs }] of this.#tables.entries) {
-      if (expiresMs !== undefined && expiresMs <= this.state.clockMs) this.#tables.entries.delete(key);
+  /** All rows as a snapshot's chunks, `rows` in each, and the table that a receiver makes of their bytes. */
+  throughSnapshot(rows: number): CheckpointTable {
+    const { entries, idempotency, marks } = this.#tables;
+    const copy = new CheckpointTable();
+    const empty = { state: this.state, entries: [], idempotency: [], marks: [] };
+    const chunks: SnapshotChunk[] = [
+      ...slices(entries, rows).map((some) => ({ ...empty, entries: some })),
+      ...slices(idempotency, rows).map((some) => ({ ...empty, idempotency: some })),
+      ...slices(marks, rows).map((some) => ({ ...empty, marks: some })),
+      empty,
+    ];
+    for (const chunk of chunks) {
+      const received = decodeSnapshotChunk(encodeSnapshotChunk(chunk));
+      copy.#tables.insert(received);
+      copy.state = received.state;
     }
+    return copy;
   }
+}
+
+function slices<T>(of: ReadonlyMap<string, T>, length: number): T[][] {
+  const all = [...of.values()];
+  return Array.from({ length: Math.ceil(all.length / length) }, (_, at) => all.slice(at * length, (at + 1) * length));
 }
 
 function headOf({ value, ...rest }: Entry): EntryHead {

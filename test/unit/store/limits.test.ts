@@ -46,7 +46,7 @@ describe("validateMutation", () => {
   });
 
   it.each<[string, Record<string, unknown>, string]>([
-    ["an unknown kind", { kind: "increment" }, 'kind: expected "put" or "delete", got "increment"'],
+    ["an unknown kind", { kind: "intent" }, 'kind: expected one that this replica knows, got "intent"'],
     ["a negative slot", { slot: -1 }, "slot: expected a whole number"],
     ["an empty key", { key: "" }, "key: expected 1 to 1024 bytes of UTF-8, got 0"],
     ["a key that is too long in bytes", { key: "€".repeat(342) }, "key: expected 1 to 1024 bytes of UTF-8, got 1026"],

@@ -54,7 +54,7 @@ describe("put and delete", () => {
       { kind: "deleted", existed: true },
       { kind: "stored", version: 5, created: true },
     ]);
-    expect(store.state).toEqual({ revision: 5, clockMs: START_MS, keys: 2, idempotencySequence: 0 });
+    expect(store.state).toMatchObject({ revision: 5, clockMs: START_MS, keys: 2, idempotencySequence: 0 });
   });
 
   it("keeps the creation time over an overwrite and takes the stamp as modification time", () => {
