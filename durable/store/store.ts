@@ -148,7 +148,8 @@ export class Store implements Workspace {
    * Bytes of stored values that applying this now would return or copy. They count towards a batch like its own: a thousand
    * small mutations that each return a large value would fill the memory of every replica, again at each replay.
    */
-  returnableBytes(mutation: KeyMutation): number {
+  returnableBytes(mutation: Mutation): number {
+    if (!("key" in mutation)) return 0;
     const { idempotency } = mutation;
     const bytes = Math.min(this.#bytesReturnedBy(mutation), VALUE_BYTES_MAX);
     if (bytes === 0 && !canReturn(mutation)) return 0;
