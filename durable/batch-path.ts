@@ -81,7 +81,8 @@ export class BatchPath {
   ): Promise<Refusal | undefined> {
     const deadlineMs = this.#context.ports.timers.now() + request.deadlineMs;
     const bytes = mutations.reduce((sum, { mutation }) => sum + mutationBytes(mutation), 0);
-    const elsewhere = await this.#writes.leadFor(bytes, deadlineMs);
+    const lead = this.#writes.leadFor(bytes, deadlineMs);
+    const elsewhere = lead instanceof Promise ? await lead : lead;
     if (elsewhere !== undefined) return elsewhere;
     const results = await Promise.all(
       this.#writes.submit(

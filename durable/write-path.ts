@@ -46,7 +46,8 @@ export class WritePath {
     if (problem !== undefined) return { status: "invalid", reason: problem };
     const { mutation } = request;
     const deadlineMs = ports.timers.now() + request.deadlineMs;
-    const elsewhere = await this.leadFor(mutationBytes(mutation), deadlineMs);
+    const lead = this.leadFor(mutationBytes(mutation), deadlineMs);
+    const elsewhere = lead instanceof Promise ? await lead : lead;
     if (elsewhere !== undefined) return elsewhere;
     const shed = mutation.kind === "limit" ? this.#limitExceeded(mutation) : undefined;
     if (shed !== undefined) return shed;
@@ -67,7 +68,8 @@ export class WritePath {
     const refusal = this.#context.shardRefusal(request) ?? invalid(problem);
     if (refusal !== undefined) return refusal;
     const deadlineMs = ports.timers.now() + request.deadlineMs;
-    const elsewhere = await this.leadFor(0, deadlineMs);
+    const lead = this.leadFor(0, deadlineMs);
+    const elsewhere = lead instanceof Promise ? await lead : lead;
     if (elsewhere !== undefined) return elsewhere;
     const outcomes: Outcome[] = [];
     for (const result of await Promise.all(this.submit(mutations, deadlineMs))) {
@@ -79,10 +81,14 @@ export class WritePath {
   }
 
   /** Room for so many bytes, and the leadership; undefined: there is both. */
-  async leadFor(bytes: number, deadlineMs: number): Promise<Refusal | undefined> {
+  leadFor(bytes: number, deadlineMs: number): Refusal | undefined | Promise<Refusal | undefined> {
     const isFull = this.#queue.isFull || this.#parkedBytes + bytes > QUEUE_BYTES_MAX;
     if (isFull) return { status: "overloaded", retryAfterMs: LEADER_WAIT_MS };
-    if (this.#context.core.role === "leader") return undefined;
+    // Not async: whoever leads queues in this turn. Race: thousands that find room before the first of them takes it.
+    return this.#context.core.role === "leader" ? undefined : this.#park(bytes, deadlineMs);
+  }
+
+  async #park(bytes: number, deadlineMs: number): Promise<Refusal | undefined> {
     this.#parkedBytes += bytes;
     const elsewhere = await this.#context.awaitLeadership(deadlineMs);
     this.#parkedBytes -= bytes;

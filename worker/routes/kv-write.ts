@@ -8,6 +8,7 @@ import { METADATA_BYTES_MAX, TAG_CHARS_MAX, TAGS_MAX } from "../../durable/store
 import { TAG } from "../../durable/store/validate.ts";
 import type { WriteResult } from "../clients/shard-call.ts";
 import type { Bookmark } from "../http/bookmark.ts";
+import { parseConsistency } from "../http/consistency.ts";
 import { type Parsed, parsed, problem, refused } from "../http/problem.ts";
 import { type KeyTarget, readConditions, readLifetime, readTarget, withIdempotency } from "./key-request.ts";
 import { bookmarkAfter, type KeepAlive, type KvDeps, readBookmark } from "./kv-context.ts";
@@ -25,6 +26,10 @@ const TOKEN = /^[1-9][0-9]{0,15}$/;
 export async function handleWrite(deps: KvDeps, request: Request, keepAlive: KeepAlive): Promise<Response> {
   const target = readTarget(request);
   if (!target.ok) return problemReply(target.problem);
+  // It changes nothing for a write, which is on a majority in any case, but a garbled one is not what its sender meant.
+  const level = request.headers.get("Halo-Consistency");
+  const consistency = level === null ? undefined : parseConsistency(level);
+  if (consistency?.ok === false) return problemReply(consistency.problem);
   const bookmark = readBookmark(deps, request.headers);
   if (!bookmark.ok) return problemReply(bookmark.problem);
   const mutation = await mutationOf(deps, target.value, request);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ageSeconds, replyCacheControl } from "../../../../durable/http/age.ts";
-import { parseTtlMs, TTL_SECONDS_MAX } from "../../../../worker/http/cache-control.ts";
+import { parseStorageDirectives, TTL_SECONDS_MAX } from "../../../../worker/http/cache-control.ts";
 import { BOUND_MS_MAX, parseConsistency } from "../../../../worker/http/consistency.ts";
 import { PROBLEMS, type ProblemSlug, problem, problemBody } from "../../../../worker/http/problem.ts";
 
@@ -17,7 +17,7 @@ describe("the time to live of a PUT", () => {
   ];
   for (const [header, ttlMs] of accepted) {
     it(`reads ${JSON.stringify(header)}`, () => {
-      expect(parseTtlMs(header)).toEqual({ ok: true, value: ttlMs });
+      expect(parseStorageDirectives(header)).toEqual({ ok: true, value: { ttlMs } });
     });
   }
 
@@ -41,7 +41,7 @@ describe("the time to live of a PUT", () => {
   ];
   for (const header of refusedHeaders) {
     it(`refuses ${JSON.stringify(header)}`, () => {
-      expect(parseTtlMs(header)).toMatchObject({ ok: false, problem: { slug: "malformed-ttl" } });
+      expect(parseStorageDirectives(header)).toMatchObject({ ok: false, problem: { slug: "malformed-ttl" } });
     });
   }
 });
