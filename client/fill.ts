@@ -36,7 +36,7 @@ export interface GetOrSetOptions extends ReadOptions, Lifetime, Pick<SetOptions,
   readonly waitUntil?: ((refresh: Promise<void>) => void) | undefined;
   /** Chance of a refresh before the value is stale; 1 is usual, more is earlier. */
   readonly earlyRefresh?: number | undefined;
-  /** Hears of refreshes that failed in the background. */
+  /** Hears of failures that the caller does not see, because a stale value stood in, or because they came behind the reply. */
   readonly onRefreshError?: ((error: unknown) => void) | undefined;
 }
 
@@ -96,7 +96,7 @@ class Fill<T> {
     if (found === undefined) return await this.#fill(token, signal);
     if (waitUntil === undefined) return await this.#refresh(token, found);
     // The caller's signal often is its request's, which ends with the reply: a refresh goes on without it.
-    const refresh = this.#fill(token, undefined).then(
+    const refresh = this.#loadAndStore(token, undefined).then(
       ({ storeError }) => this.#report(storeError),
       (error) => this.#report(error),
     );
@@ -124,23 +124,26 @@ class Fill<T> {
   }
 
   async #fill(token: string, signal: AbortSignal | undefined): Promise<Filled<T>> {
-    let value: T;
     try {
-      value = await this.#load(signal);
+      return await this.#loadAndStore(token, signal);
     } catch (error) {
       if (signal?.aborted) throw error;
       const stale = await this.#staleIfError();
       if (stale === undefined) throw error;
+      this.#report(error);
       return fromCache(stale);
     }
-    return await this.#store(token, value);
+  }
+
+  async #loadAndStore(token: string, signal: AbortSignal | undefined): Promise<Filled<T>> {
+    return await this.#store(token, await this.#load(signal));
   }
 
   /** With a value in hand, a loader that fails costs nothing. */
   async #refresh(token: string, found: Entry<T>): Promise<Filled<T>> {
     const { signal } = this.#options;
     try {
-      return await this.#store(token, await this.#load(signal));
+      return await this.#loadAndStore(token, signal);
     } catch (error) {
       if (signal?.aborted) throw error;
       this.#report(error);
