@@ -6,7 +6,8 @@ import { build } from "esbuild";
 import { beforeAll, expect, test } from "vitest";
 import { projectRoot } from "../../../cluster/project.ts";
 
-const GZIP_BYTES_MAX = 8 * 1024;
+/** Everything in one piece; a client that grows past this should be asked why. */
+const GZIP_BYTES_MAX = 9_500;
 
 let inputs: readonly string[];
 let code: string;
