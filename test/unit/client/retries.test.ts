@@ -10,7 +10,7 @@ import {
   HaloUnknownOutcomeError,
   text,
 } from "../../../client/index.ts";
-import { connect } from "./connect.ts";
+import { clientOf, connect } from "./connect.ts";
 import type { Failure } from "./fake-edge.ts";
 
 const UNAVAILABLE: Failure = { status: 503, slug: "unavailable" };
@@ -148,11 +148,14 @@ describe("a change of unknown fate", () => {
 
 describe("a stream", () => {
   test("that was begun is not sent again, while one that can be made anew is", async () => {
-    const { halo, edge } = connect();
+    const { edge } = connect();
+    const fetcher = vi.fn(edge.fetch);
+    const halo = clientOf(edge, { fetch: fetcher });
     const streamOf = (content: string) => new Response(content).body ?? new ReadableStream();
     edge.failNext("lost");
     expect(await outcomeOf(halo.setStream("k", streamOf("once")))).toBeInstanceOf(HaloUnknownOutcomeError);
-    expect(edge.seen).toHaveLength(1);
+    // Not even tried: a runtime may send the rest of a stream, or nothing, as if it were the whole.
+    expect(fetcher).toHaveBeenCalledTimes(1);
     edge.failNext("lost");
     expect(await outcomeOf(halo.setStream("k", () => streamOf("again")))).toMatchObject({ created: false });
     expect(edge.entry("k")?.value).toBe("again");
