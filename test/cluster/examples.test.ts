@@ -4,7 +4,7 @@ import { afterEach, expect, test } from "vitest";
 import { Command } from "./support/command.ts";
 
 /** Those whose routes this edge has; all of them once it has the rest of docs/api.md. */
-const RUNNABLE = ["sessions"];
+const RUNNABLE = ["api-cache", "sessions"];
 
 let command: Command | undefined;
 
