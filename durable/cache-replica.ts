@@ -16,20 +16,13 @@ import { parseReadUrl } from "./http/read-wire.ts";
 import { type ReplicaBindings, replicaNamespace } from "./namespaces.ts";
 import { Ownership } from "./ownership.ts";
 import type { Pong, SnapshotPart, SnapshotPartReply } from "./ports.ts";
-import type {
-  ReadReply,
-  ReadRequest,
-  ReplicaStatus,
-  StatusRequest,
-  SuspectRequest,
-  WriteReply,
-  WriteRequest,
-} from "./protocol.ts";
+import type { ReadReply, ReadRequest, ReplicaStatus, StatusRequest, SuspectRequest } from "./protocol.ts";
 import { readResponse } from "./read-response.ts";
 import { memberId } from "./replica-context.ts";
 import type { Message } from "./replication/message.ts";
 import { ShardReplica } from "./shard-replica.ts";
 import { parseTiming, type TimingVariables } from "./timing-config.ts";
+import { type WireWriteReply, type WriteArguments, wireWriteReply, writeRequest } from "./write-wire.ts";
 
 export type ReplicaEnv = ReplicaBindings & {
   readonly DIRECTORY: DurableObjectNamespace<Directory>;
@@ -64,9 +57,11 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     return this.#refreshTopology().then(() => this.#replica(request.to).read(request));
   }
 
-  async write(request: WriteRequest): Promise<WriteReply> {
+  async write(...wire: WriteArguments): Promise<WireWriteReply> {
+    const request = writeRequest(...wire);
+    if (request === undefined) return { status: "invalid", reason: "not a write" };
     if (request.epoch > this.#ownership.epoch) await this.#refreshTopology();
-    return this.#replica(request.to).write(request);
+    return wireWriteReply(await this.#replica(request.to).write(request));
   }
 
   async suspect(request: SuspectRequest): Promise<void> {
