@@ -11,10 +11,13 @@ import { projectRoot, stateDir } from "./project.ts";
 
 const buildDir = path.join(stateDir, "build");
 
+/** Halo's own, or another Worker of this project, such as an example's. */
+const MAIN = "worker/index.ts";
+
 /** Returns the path of the bundle. Throws esbuild's error, which names file and line, if the source does not compile. */
-export async function buildWorker(): Promise<string> {
+export async function buildWorker(main = MAIN): Promise<string> {
   const result = await build({
-    entryPoints: [path.join(projectRoot, "worker/index.ts")],
+    entryPoints: [path.join(projectRoot, main)],
     absWorkingDir: projectRoot,
     bundle: true,
     write: false,
@@ -28,7 +31,7 @@ export async function buildWorker(): Promise<string> {
     logLevel: "silent",
   });
   const [output] = result.outputFiles;
-  if (output === undefined) throw new Error("esbuild returned no output for worker/index.ts");
+  if (output === undefined) throw new Error(`esbuild returned no output for ${main}`);
 
   const digest = createHash("sha256").update(output.contents).digest("hex").slice(0, 16);
   const file = path.join(buildDir, `worker-${digest}.mjs`);

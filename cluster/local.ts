@@ -7,6 +7,7 @@ import path from "node:path";
 import { buildWorker } from "./build.ts";
 import { type ClusterOptions, clusterConfig } from "./cluster-options.ts";
 import { Runtime } from "./runtime.ts";
+import type { GuestPlan } from "./runtime-plan.ts";
 import { TOKEN_VARIABLE } from "./worker-config.ts";
 
 export interface LocalOptions extends ClusterOptions {
@@ -17,6 +18,8 @@ export interface LocalOptions extends ClusterOptions {
   readonly token: string;
   /** Default: a file beside the data. */
   readonly logFile?: string | undefined;
+  /** Workers that use this cluster over a service binding. */
+  readonly guests?: readonly GuestPlan[] | undefined;
 }
 
 export interface LocalCluster {
@@ -44,6 +47,7 @@ export async function startLocal(options: LocalOptions): Promise<LocalCluster> {
         objects: config.objects.map((object) => ({ ...object, worker: config.name })),
         dataDir: options.persistTo,
         port: options.port ?? 0,
+        guests: options.guests,
       },
       { runDir, logFile },
     );

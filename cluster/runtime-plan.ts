@@ -12,6 +12,16 @@ export interface ObjectBinding {
   readonly worker: string;
 }
 
+/** Another Worker in the same workerd, that binds to Halo's entrypoint. */
+export interface GuestPlan {
+  readonly name: string;
+  readonly workerPath: string;
+  readonly compatibilityDate: string;
+  readonly services: readonly { readonly binding: string; readonly service: string; readonly entrypoint: string }[];
+  /** Port on loopback. */
+  readonly port: number;
+}
+
 export interface RuntimePlan {
   /** Name of the Worker, by which other processes bind to its Durable Objects. */
   readonly name: string;
@@ -26,12 +36,12 @@ export interface RuntimePlan {
   readonly port: number;
   /** Directory shared by the processes of one cluster; absent: no other process is to be found. */
   readonly registryDir?: string | undefined;
+  readonly guests?: readonly GuestPlan[] | undefined;
 }
 
 type WorkerOptions = MiniflareOptions["workers"][number];
 
 export function miniflareOptions(plan: RuntimePlan): MiniflareOptions {
-  const mainModule = path.basename(plan.workerPath);
   const env: NonNullable<WorkerOptions["config"]["env"]> = {};
   const exports: NonNullable<WorkerOptions["config"]["exports"]> = {};
   for (const [name, value] of Object.entries(plan.vars)) env[name] = { type: "text", value };
@@ -52,11 +62,7 @@ export function miniflareOptions(plan: RuntimePlan): MiniflareOptions {
           name: plan.name,
           compatibilityDate: plan.compatibilityDate,
           compatibilityFlags: [...plan.compatibilityFlags],
-          manifest: {
-            mainModule,
-            modulesRoot: path.dirname(plan.workerPath),
-            modules: { [mainModule]: { type: "esm", contents: readFileSync(plan.workerPath, "utf8") } },
-          },
+          manifest: manifestOf(plan.workerPath),
           env,
           exports,
         },
@@ -64,6 +70,27 @@ export function miniflareOptions(plan: RuntimePlan): MiniflareOptions {
         // socket is the Worker itself.
         dev: { unsafeDirectSockets: [{ host: LOOPBACK, port: plan.port }] },
       },
+      ...(plan.guests ?? []).map(guestOptions),
     ],
+  };
+}
+
+function guestOptions({ name, workerPath, compatibilityDate, services, port }: GuestPlan): WorkerOptions {
+  const env: NonNullable<WorkerOptions["config"]["env"]> = {};
+  for (const { binding, service, entrypoint } of services) {
+    env[binding] = { type: "worker", worker: service, exportName: entrypoint };
+  }
+  return {
+    config: { name, compatibilityDate, manifest: manifestOf(workerPath), env },
+    dev: { unsafeDirectSockets: [{ host: LOOPBACK, port }] },
+  };
+}
+
+function manifestOf(workerPath: string): NonNullable<WorkerOptions["config"]["manifest"]> {
+  const mainModule = path.basename(workerPath);
+  return {
+    mainModule,
+    modulesRoot: path.dirname(workerPath),
+    modules: { [mainModule]: { type: "esm", contents: readFileSync(workerPath, "utf8") } },
   };
 }

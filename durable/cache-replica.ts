@@ -33,14 +33,13 @@ import type {
   ShardHeader,
   StatusRequest,
   SuspectRequest,
-  WriteReply,
-  WriteRequest,
 } from "./protocol.ts";
 import { readResponse } from "./read-response.ts";
 import { memberId } from "./replica-context.ts";
 import type { Message } from "./replication/message.ts";
 import { ShardReplica } from "./shard-replica.ts";
 import { parseTiming, type TimingVariables } from "./timing-config.ts";
+import { type WireWriteReply, type WriteArguments, wireWriteReply, writeRequest } from "./write-wire.ts";
 
 export type ReplicaEnv = ReplicaBindings & {
   readonly DIRECTORY: DurableObjectNamespace<Directory>;
@@ -75,9 +74,11 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     return this.#refreshTopology().then(() => this.#replica(request.to).read(request));
   }
 
-  async write(request: WriteRequest): Promise<WriteReply> {
+  async write(...wire: WriteArguments): Promise<WireWriteReply> {
+    const request = writeRequest(...wire);
+    if (request === undefined) return { status: "invalid", reason: "not a write" };
     if (request.epoch > this.#ownership.epoch) await this.#refreshTopology();
-    return this.#replica(request.to).write(request);
+    return wireWriteReply(await this.#replica(request.to).write(request));
   }
 
   async batch(request: BatchRequest): Promise<BatchReply> {

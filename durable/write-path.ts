@@ -17,6 +17,9 @@ import { QUEUE_BYTES_MAX, WriteQueue, type WriteResult } from "./write-queue.ts"
 /** Batches in flight at once; how fast they may follow each other is CommitPace's. */
 const BATCHES_IN_FLIGHT_MAX = 8;
 
+/** Mutations that only a leader makes, of itself or for a purge. */
+const OWN_KINDS: ReadonlySet<Mutation["kind"]> = new Set(["purge", "reclaim", "forget_purges"]);
+
 export class WritePath {
   readonly #context: ReplicaContext;
   readonly #queue = new WriteQueue();
@@ -42,9 +45,9 @@ export class WritePath {
     const { ports } = this.#context;
     const refusal = this.#context.headerRefusal(request, request.mutation.key);
     if (refusal !== undefined) return refusal;
-    const problem = validateMutation(request.mutation);
-    if (problem !== undefined) return { status: "invalid", reason: problem };
     const { mutation } = request;
+    const problem = OWN_KINDS.has(mutation.kind) ? "kind: expected one of a client's" : validateMutation(mutation);
+    if (problem !== undefined) return { status: "invalid", reason: problem };
     const deadlineMs = ports.timers.now() + request.deadlineMs;
     const lead = this.leadFor(mutationBytes(mutation), deadlineMs);
     const elsewhere = lead instanceof Promise ? await lead : lead;

@@ -14,6 +14,7 @@ import type { Timers } from "./clients/ports.ts";
 import { createReplicaPort } from "./clients/replica-port.ts";
 import { TopologyHolder } from "./clients/topology-holder.ts";
 import { type EdgeConfig, type EdgeVariables, parseEdgeConfig } from "./config.ts";
+import { createEntrypoint } from "./entrypoint.ts";
 import { problem } from "./http/problem.ts";
 import { problemReply } from "./routes/replies.ts";
 
@@ -34,13 +35,18 @@ const timers: Timers = {
 /** Made by the first request: only then is there an environment to read. */
 let edge: Edge | undefined;
 
-export default {
-  fetch(request, env, context) {
+const handler = {
+  fetch(request: Request, env: Env, context: ExecutionContext) {
     edge ??= createEdge(env, request);
     if ("problem" in edge) return problemReply(problem("misconfigured", edge.problem));
     return edge.app.fetch(request, env, context);
   },
 } satisfies ExportedHandler<Env>;
+
+export default handler;
+
+/** For service bindings of other Workers: `entrypoint = "HaloEntrypoint"`. */
+export class HaloEntrypoint extends createEntrypoint(handler.fetch) {}
 
 function createEdge(env: Env, request: Request): Edge {
   const read = parseEdgeConfig(env);

@@ -1,11 +1,13 @@
 // The way to replicas in a Worker: Durable Object stubs. Ids are cached for the life of the isolate; stubs are not,
-// because a stub belongs to the request that made it. Reads go as HTTP (durable/http/read-wire.ts), the rest as RPC.
+// because a stub belongs to the request that made it. Reads go as HTTP (durable/http/read-wire.ts), the rest as RPC, writes
+// in a form of their own (durable/write-wire.ts).
 
 import { waitUntil } from "cloudflare:workers";
 import type { CacheReplica } from "../../durable/cache-replica.ts";
 import { readUrl, readUrlBase } from "../../durable/http/read-wire.ts";
 import { type ReplicaBindings, type ReplicaNamespace, replicaNamespace } from "../../durable/namespaces.ts";
 import type { ReadRequest, Refusal } from "../../durable/protocol.ts";
+import { writeArguments, writeReply } from "../../durable/write-wire.ts";
 import { answerOf, type HttpAnswer } from "./http-answer.ts";
 import type { ReplicaAddress, ReplicaPort } from "./ports.ts";
 
@@ -61,7 +63,9 @@ export function createReplicaPort(env: ReplicaBindings): ReplicaPort<HttpAnswer>
         answerOf,
       );
     },
-    write: (address, request) => stubOf(address).write(request),
+    async write(address, request) {
+      return writeReply(await stubOf(address).write(...writeArguments(request)));
+    },
     batch: (address, request) => stubOf(address).batch(request),
     fill: (address, request) => stubOf(address).fill(request),
     scan: (address, request) => stubOf(address).scan(request),

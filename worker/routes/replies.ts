@@ -38,7 +38,7 @@ export function methodNotAllowed(method: string, allow: string): Response {
 
 /** Who answered, from where in the log, and how fresh that is. */
 export function provenanceHeaders(from: Provenance, level: ConsistencyLevel): ReplyHeaders {
-  return { "X-Content-Type-Options": "nosniff", "Halo-Consistency": level, [SERVED_BY]: servedBy(from) };
+  return { "Halo-Consistency": level, [SERVED_BY]: servedBy(from) };
 }
 
 export function refusalReply(refusal: FinalRefusal): Response {

@@ -71,7 +71,8 @@ function usedAt({ windowStartMs, used, usedBefore }: Counts, { windowMs, algorit
   const inside = sinceMs < windowMs ? used : 0;
   if (algorithm === "fixed_window") return inside;
   const leaving = sinceMs < windowMs ? usedBefore : used;
-  return inside + leaving * Math.max(0, 1 - (sinceMs % windowMs) / windowMs) * (sinceMs < 2 * windowMs ? 1 : 0);
+  const share = sinceMs < 2 * windowMs ? 1 - (sinceMs % windowMs) / windowMs : 0;
+  return inside + leaving * share;
 }
 
 /** The first of `fromMs` … `toMs` at which `holds`, by halving: it holds at `toMs`, and from where it holds on. */
