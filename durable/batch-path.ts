@@ -1,7 +1,7 @@
 // Many operations on one shard in one call: mutations go into the log together, reads are answered after them. Platform-free.
 
-import type { BatchItem, BatchMutation, BatchOk, BatchReply, BatchRequest, Freshness, Refusal } from "./protocol.ts";
-import { type ReadPath, readEntryOf } from "./read-path.ts";
+import type { BatchItem, BatchMutation, BatchOk, BatchReply, BatchRequest, Refusal } from "./protocol.ts";
+import { type ReadPath, shown } from "./read-path.ts";
 import type { ReplicaContext } from "./replica-context.ts";
 import type { GetOperation } from "./store/command.ts";
 import { bytesReturned, mutationBytes } from "./store/sizes.ts";
@@ -13,6 +13,8 @@ import type { WriteResult } from "./write-queue.ts";
 export const BATCH_OPERATIONS_MAX = 1_000;
 /** Values in one reply: half of what the platform lets a call return. */
 export const BATCH_REPLY_BYTES_MAX = 16 * 1024 * 1024;
+
+const NOT_READ: BatchItem = { kind: "not_done", reason: "the leadership was lost before the value was read" };
 
 type Operation = GetOperation | BatchMutation;
 
@@ -33,13 +35,21 @@ export class BatchPath {
     const { operations } = request;
     const items = new Array<BatchItem | undefined>(operations.length).fill(undefined);
     const mutations = this.#valid(operations, items);
-    if (mutations.length > 0) {
-      const elsewhere = await this.#write(request, mutations, items);
-      if (elsewhere !== undefined) return elsewhere;
+    if (mutations.length === 0) {
+      return this.#reads.serve(request, (level, nowMs) => this.#finish(request, items, level, nowMs));
     }
+    const elsewhere = await this.#write(request, mutations, items);
+    if (elsewhere !== undefined) return elsewhere;
+    const { timers } = this.#context.ports;
+    if (operations.every(({ kind }) => kind !== "get")) return this.#finish(request, items, "strong", timers.now());
     // Whoever writes is the leader, and its reads see what it has just applied.
-    const freshness: Freshness = mutations.length > 0 ? { level: "strong" } : request;
-    return this.#reads.serve(freshness, (level, nowMs) => this.#finish(request, items, level, nowMs));
+    const reply = await this.#reads.serve({ level: "strong" }, (_, nowMs) =>
+      this.#finish(request, items, "strong", nowMs),
+    );
+    if (reply.status === "ok") return reply;
+    // Race: the leadership was lost after the writes. A refusal of the whole would have them sent, and done, again.
+    const missed = operations.map((_, at) => items[at] ?? NOT_READ);
+    return this.#finish(request, missed, "strong", timers.now());
   }
 
   #refusalOf(request: BatchRequest): Refusal | undefined {
@@ -99,22 +109,26 @@ export class BatchPath {
   }
 
   #finish(
-    { operations }: BatchRequest,
+    { operations, replyBytesMax }: BatchRequest,
     done: readonly (BatchItem | undefined)[],
     level: BatchOk["level"],
     nowMs: number,
   ): BatchOk {
     const { store, provenance } = this.#context;
     const clockMs = this.#context.clockAt(nowMs);
+    const bytesMax = Math.min(replyBytesMax ?? BATCH_REPLY_BYTES_MAX, BATCH_REPLY_BYTES_MAX);
     let bytes = done.reduce((sum, item) => sum + (item?.kind === "outcome" ? bytesReturned(item.outcome) : 0), 0);
     const items = operations.map((operation, at): BatchItem => {
       const item = done[at];
       if (item !== undefined) return item;
-      const entry = store.read(operation.slot, operation.key, clockMs);
+      const stored = store.read(operation.slot, operation.key, clockMs);
+      const entry = stored === undefined ? undefined : shown(stored, false, undefined, clockMs);
       if (entry === undefined) return { kind: "entry" };
-      bytes += entry.value.byteLength;
-      const found = readEntryOf(entry, bytes > BATCH_REPLY_BYTES_MAX);
-      return found.value === undefined ? { kind: "left_out", size: found.size } : { kind: "entry", entry: found };
+      const size = entry.value?.byteLength ?? 0;
+      // A smaller one behind it may still fit.
+      if (bytes + size > bytesMax) return { kind: "left_out", size: entry.size };
+      bytes += size;
+      return { kind: "entry", entry };
     });
     return { status: "ok", items, level, clockMs, from: provenance };
   }

@@ -4,10 +4,11 @@
 // the others wait here until the key changes or the right is somebody else's no more, and look again.
 
 import type { FillOk, FillReply, FillRequest, FillState, ReadOk, Refusal } from "./protocol.ts";
-import { type ReadPath, readEntryOf } from "./read-path.ts";
+import { type ReadPath, shown } from "./read-path.ts";
 import type { ReplicaContext } from "./replica-context.ts";
 import type { BeginFillMutation } from "./store/command.ts";
 import { isStale } from "./store/lifetime.ts";
+import { mutationBytes } from "./store/sizes.ts";
 import { validateMutation } from "./store/validate.ts";
 import type { WritePath } from "./write-path.ts";
 
@@ -48,12 +49,13 @@ export class FillPath {
         state = asked;
       }
       if (state?.state === "granted") return { ...reply, fill: state };
-      // A stale value now is better than a fresh one later.
-      if (state !== undefined && reply.entry !== undefined) return { ...reply, fill: state };
+      const held: FillState = state ?? { state: "held", untilMs: reply.clockMs + GRANT_WAIT_MS };
+      // Within its window a stale value now is better than a fresh one later. Behind it the value is for when loading fails.
+      if (reply.entry?.stale === "revalidate") return { ...reply, fill: held };
       const remainingMs = deadlineMs - timers.now();
       const heldMs = Math.max(1, state === undefined ? GRANT_WAIT_MS : state.untilMs - reply.clockMs);
       const hasWaited = await this.#writes.watch.wait(key, Math.min(remainingMs, heldMs), timers);
-      if (!hasWaited) return { ...reply, fill: state ?? { state: "held", untilMs: reply.clockMs } };
+      if (!hasWaited) return { ...reply, fill: held };
     }
   }
 
@@ -63,12 +65,16 @@ export class FillPath {
     const { slot, key, isEarly } = request;
     const clockMs = this.#context.clockAt(nowMs);
     const entry = store.read(slot, key, clockMs);
-    const found = entry === undefined ? undefined : readEntryOf(entry, false);
+    // However stale: whoever loads, or has waited in vain, can fall back on it.
+    const found = entry === undefined ? undefined : shown(entry, false, Number.POSITIVE_INFINITY, clockMs);
     const reply: ReadOk = { status: "ok", entry: found, level: "strong", clockMs, from: provenance };
     const isFresh = entry !== undefined && !isStale(entry, clockMs);
     if (isFresh && !isEarly) return { status: "ok", isWanted: false, reply };
     const lease = store.marks.fill(key);
-    if (lease === undefined || clockMs >= lease.untilMs) return { status: "ok", isWanted: true, reply };
+    // What is loaded under a lease from before a purge will be refused: nobody waits for that.
+    const isInForce =
+      lease !== undefined && clockMs < lease.untilMs && !store.marks.isPurgedSince(key, undefined, lease.token);
+    if (!isInForce) return { status: "ok", isWanted: true, reply };
     // Early, and somebody else is at it: the fresh value will do.
     return { status: "ok", isWanted: !isFresh, reply: { ...reply, fill: { state: "held", untilMs: lease.untilMs } } };
   }
@@ -78,7 +84,11 @@ export class FillPath {
     const { timers } = this.#context.ports;
     this.#asking.add(mutation.key);
     try {
-      const [asked] = this.#writes.submit([mutation], timers.now() + GRANT_WAIT_MS);
+      const deadlineMs = timers.now() + GRANT_WAIT_MS;
+      const lead = this.#writes.leadFor(mutationBytes(mutation), deadlineMs);
+      const elsewhere = lead instanceof Promise ? await lead : lead;
+      if (elsewhere !== undefined) return elsewhere;
+      const [asked] = this.#writes.submit([mutation], deadlineMs);
       const result = await asked;
       if (result?.status !== "applied") {
         // Granted perhaps, and nobody knows the token: the right passes on when its time is over.

@@ -173,6 +173,8 @@ export type BatchMutation = Extract<KeyMutation, { kind: "put" | "delete" | "tou
 export interface BatchRequest extends ShardHeader, Freshness {
   readonly operations: readonly (GetOperation | BatchMutation)[];
   readonly deadlineMs: number;
+  /** Values beyond so many bytes are left out of the reply; absent: as many as fit into one. */
+  readonly replyBytesMax?: number | undefined;
 }
 
 export type BatchItem =
@@ -223,6 +225,8 @@ export interface ScanRequest extends ShardHeader, Freshness {
   readonly limit: number;
   /** `count` answers with a number instead of items, whatever the limit. */
   readonly what: "keys" | "values" | "count";
+  /** The page ends before it has more bytes of values than this, unless it would be empty; absent: the replica's own limit. */
+  readonly valueBytesMax?: number | undefined;
 }
 
 export interface ScanItem extends Omit<ReadEntry, "value"> {
@@ -239,6 +243,7 @@ export interface ScanOk {
   readonly count: number;
   /** Everything up to here was looked at; absent: that was all. */
   readonly next?: RowPosition | undefined;
+  readonly level: ConsistencyLevel;
   readonly clockMs: number;
   readonly from: Provenance;
 }

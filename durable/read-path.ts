@@ -112,7 +112,7 @@ export class ReadPath {
     const entry = store.read(request.slot, request.key, clockMs);
     return {
       status: "ok",
-      entry: entry === undefined ? undefined : shown(entry, request, clockMs),
+      entry: entry === undefined ? undefined : shown(entry, isOmitted(entry, request), request.maxStaleMs, clockMs),
       level,
       clockMs,
       from: provenance,
@@ -138,16 +138,21 @@ function isOmitted(entry: Entry, request: ReadRequest): boolean {
   return request.omitValue === true || request.omitValueOfVersions?.includes(entry.version) === true;
 }
 
-/** The entry as this request may see it; undefined: it is too stale. */
-function shown(entry: Entry, request: ReadRequest, clockMs: number): ReadEntry | undefined {
-  const plain = readEntryOf(entry, isOmitted(entry, request));
+/** The entry as a reader may see it who takes values so stale; undefined: it is too stale. */
+export function shown(
+  entry: Entry,
+  isOmitted: boolean,
+  maxStaleMs: number | undefined,
+  clockMs: number,
+): ReadEntry | undefined {
+  const plain = readEntryOf(entry, isOmitted);
   const { extras } = entry;
   if (extras === undefined) return plain;
   if (extras.slidingMs !== undefined && isAccessDue(entry, clockMs)) return { ...plain, isAccessDue: true };
   if (extras.staleMs === undefined || clockMs < extras.staleMs) return plain;
   const staleForMs = clockMs - extras.staleMs;
   if (staleForMs < (extras.staleWhileRevalidateMs ?? 0)) return { ...plain, stale: "revalidate" };
-  return staleForMs <= (request.maxStaleMs ?? -1) ? { ...plain, stale: "accepted" } : undefined;
+  return staleForMs <= (maxStaleMs ?? -1) ? { ...plain, stale: "accepted" } : undefined;
 }
 
 export function readEntryOf(entry: Entry, isOmitted: boolean): ReadEntry {

@@ -2,7 +2,7 @@
 // position in it is a cursor that outlives any change of the topology. Platform-free.
 
 import { SLOT_COUNT } from "../routing/slots.ts";
-import type { ScanItem, ScanOk, ScanReply, ScanRequest } from "./protocol.ts";
+import type { ConsistencyLevel, ScanItem, ScanOk, ScanReply, ScanRequest } from "./protocol.ts";
 import type { ReadPath } from "./read-path.ts";
 import type { ReplicaContext } from "./replica-context.ts";
 import { aliveAt } from "./store/commands/values.ts";
@@ -33,15 +33,15 @@ export class ScanPath {
     if (refusal !== undefined) return refusal;
     const problem = problemOf(request);
     if (problem !== undefined) return { status: "invalid", reason: problem };
-    return this.#reads.serve(request, (_level, nowMs) => {
+    return this.#reads.serve(request, (level, nowMs) => {
       // Looked at in the turn of the answer: with another topology than its caller's, a page would miss rows or repeat some.
       const { ownership } = this.#context.ports;
       if (request.epoch !== ownership.epoch) return { status: "wrong_owner", topology: ownership.view.topology };
-      return this.#page(request, nowMs);
+      return this.#page(request, level, nowMs);
     });
   }
 
-  #page(request: ScanRequest, nowMs: number): ScanOk {
+  #page(request: ScanRequest, level: ConsistencyLevel, nowMs: number): ScanOk {
     const { options, ports, provenance, store } = this.#context;
     const { namespace, prefix, start = BEFORE_ALL, limit, what } = request;
     const clockMs = this.#context.clockAt(nowMs);
@@ -54,7 +54,10 @@ export class ScanPath {
     let count = 0;
     let rows = 0;
     let valueBytes = 0;
-    const finish = (next?: RowPosition): ScanOk => ({ status: "ok", items, count, next, clockMs, from: provenance });
+    const valueBytesMax = Math.min(request.valueBytesMax ?? SCAN_VALUE_BYTES_MAX, SCAN_VALUE_BYTES_MAX);
+    const finish = (next?: RowPosition): ScanOk => {
+      return { status: "ok", items, count, next, level, clockMs, from: provenance };
+    };
     for (const head of scanRows({ store, reader: ports.storage, slots, namespace, prefix, start })) {
       if (items.length >= limit || rows >= SCAN_ROWS_MAX) return finish(seen);
       const alive = aliveAt(store, head, clockMs);
@@ -62,7 +65,7 @@ export class ScanPath {
         const value =
           what === "values" && head.extras?.parts === undefined ? store.find(head.slot, head.key)?.value : undefined;
         valueBytes += value?.byteLength ?? 0;
-        if (valueBytes > SCAN_VALUE_BYTES_MAX && items.length > 0) return finish(seen);
+        if (valueBytes > valueBytesMax && items.length > 0) return finish(seen);
         items.push(itemOf(alive, value));
       }
       if (alive !== undefined) count++;

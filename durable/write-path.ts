@@ -74,6 +74,9 @@ export class WritePath {
     const lead = this.leadFor(0, deadlineMs);
     const elsewhere = lead instanceof Promise ? await lead : lead;
     if (elsewhere !== undefined) return elsewhere;
+    // In the turn of the proposal: with another topology than its caller's, some shard would never hear of the purge.
+    const { ownership } = ports;
+    if (request.epoch !== ownership.epoch) return { status: "wrong_owner", topology: ownership.view.topology };
     const outcomes: Outcome[] = [];
     for (const result of await Promise.all(this.submit(mutations, deadlineMs))) {
       if (result.status === "unknown") return { status: "unknown", reason: result.reason, term: core.term };

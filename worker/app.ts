@@ -3,6 +3,7 @@
 // Hono runs a route with one handler without composing a chain.
 
 import { type Context, Hono } from "hono";
+import { OPENAPI_PATH, openApiDocument } from "./api/openapi.ts";
 import type { HttpAnswer } from "./clients/http-answer.ts";
 import { createShardClient, type ShardClientDeps, type ShardClientOptions } from "./clients/shard-client.ts";
 import type { EdgeConfig } from "./config.ts";
@@ -10,10 +11,8 @@ import { clusterTag } from "./http/bookmark.ts";
 import { KEY_PATH } from "./http/key.ts";
 import { problem } from "./http/problem.ts";
 import { createAuthenticator } from "./middleware/authenticator.ts";
-import { handleKv } from "./routes/kv.ts";
-import type { KvDeps } from "./routes/kv-context.ts";
-import { problemReply } from "./routes/replies.ts";
-import { handleStatus } from "./routes/status.ts";
+import { methodNotAllowed, problemReply } from "./routes/replies.ts";
+import { type EdgeDeps, type Method, ROUTES } from "./routes/route-table.ts";
 
 export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly config: EdgeConfig;
@@ -26,26 +25,28 @@ export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
 export function createApp(deps: AppDeps): Hono {
   const { config } = deps;
   const client = createShardClient({ ...deps, options: { ...deps.options, deadlineMs: config.deadlineMs } });
-  const kv: KvDeps = {
+  const edge: EdgeDeps = {
+    ...deps,
     client,
     defaultConsistency: config.defaultConsistency,
     bookmarkTag: clusterTag(config.cluster.cluster),
-    random: deps.random,
   };
   const authenticate = createAuthenticator(config.tokens);
   const app = new Hono({ getPath: routePath });
 
-  app.all(KEY_PATH, (c) => {
-    const request = c.req.raw;
-    const denied = authenticate(request.headers.get("Authorization"));
-    return denied === undefined ? handleKv(kv, request, (promise) => keepAlive(c, promise)) : problemReply(denied);
-  });
-  app.all("/v1/status", (c) => {
-    const denied = authenticate(c.req.raw.headers.get("Authorization"));
-    return denied === undefined ? handleStatus(deps, c.req.raw) : problemReply(denied);
-  });
+  for (const { path, methods } of ROUTES) {
+    app.all(path, (c) => {
+      const request = c.req.raw;
+      const denied = authenticate(request.headers.get("Authorization"));
+      if (denied !== undefined) return problemReply(denied);
+      const operation = methods[request.method as Method];
+      if (operation === undefined) return methodNotAllowed(request.method, Object.keys(methods).join(", "));
+      return operation.handle(edge, request, (promise) => keepAlive(c, promise));
+    });
+  }
+  app.get(OPENAPI_PATH, (c) => c.json(openApiDocument(), 200, { "X-Content-Type-Options": "nosniff" }));
   app.get("/healthz", (c) => c.text("ok\n", 200, { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" }));
-  app.notFound(() => problemReply(problem("unknown-path", `expected ${KEY_PATH}<key>, /v1/status or /healthz`)));
+  app.notFound(() => problemReply(problem("unknown-path", `expected one of the paths in ${OPENAPI_PATH}`)));
   app.onError((error) => {
     deps.onInternalError(error.name);
     return problemReply(problem("internal", "an unexpected error; nothing is known about what was done"));
@@ -64,8 +65,11 @@ function routePath(request: Request): string {
   const query = url.indexOf("?", start);
   const path = query === -1 ? url.slice(start) : url.slice(start, query);
   // Without its slash it is a key that was forgotten, and is told so.
-  return `${path}/` === KEY_PATH ? KEY_PATH : path;
+  return NAMED_PATHS.find((named) => path.startsWith(named) || `${path}/` === named) ?? path;
 }
+
+/** Those that end in a key or a name. */
+const NAMED_PATHS = ROUTES.map(({ path }) => path).filter((path) => path.endsWith("/"));
 
 function keepAlive(context: Context, promise: Promise<unknown>): void {
   try {

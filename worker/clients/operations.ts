@@ -6,6 +6,7 @@ import {
   type BatchItem,
   type BatchMutation,
   type BatchReply,
+  type ConsistencyLevel,
   type FillOk,
   type Freshness,
   type LogPosition,
@@ -37,6 +38,8 @@ export interface BatchAnswer {
   readonly items: readonly (BatchItem | FinalRefusal)[];
   /** Who answered, a shard each. */
   readonly from: readonly Provenance[];
+  /** The weakest that a shard has met; undefined: none has answered. */
+  readonly level: ConsistencyLevel | undefined;
   readonly clockMs: number;
 }
 
@@ -45,6 +48,8 @@ export interface ScanPage {
   readonly items: readonly ScanItem[];
   readonly next?: RowPosition | undefined;
   readonly from: readonly Provenance[];
+  /** The weakest that a shard has met. */
+  readonly level: ConsistencyLevel | undefined;
 }
 
 export interface ScanQuery extends Wanted {
@@ -89,6 +94,8 @@ export interface OperationDeps {
 
 /** A topology that changes more often while one page or batch is made is not going to settle in time. */
 const TOPOLOGIES_MAX = 3;
+/** Values of all shards together in one reply of the edge, whose memory is shared by many requests. */
+export const REPLY_VALUE_BYTES_MAX = 16 * 1024 * 1024;
 /** Repeating a scan's page elsewhere costs a replica more than a read. */
 const SCAN_PATIENCE_MS = 1_000;
 
@@ -110,7 +117,7 @@ export function createOperations(deps: OperationDeps): Operations {
     hedgeAfterMs: wanted.level === "strong" ? silenceMs : hedgeAfterMs,
   });
 
-  const batchOf = (operations: readonly BatchOperation[], wanted: Wanted) => {
+  const batchOf = (operations: readonly BatchOperation[], wanted: Wanted, replyBytesMax: number) => {
     const mutations = operations.filter((operation) => operation.kind !== "get");
     const plan = mutations.length === 0 ? readPlan(wanted) : writePlan(mutations.every(hasIdempotency));
     return ShardCall.run<Exclude<BatchReply, { status: "not_leader" | "wrong_owner" }> | UnknownFate>(context, {
@@ -121,6 +128,7 @@ export function createOperations(deps: OperationDeps): Operations {
           ...header(address, epoch),
           ...freshnessFor(wanted, address.shard),
           operations,
+          replyBytesMax,
           deadlineMs: Math.max(1, remainingMs - replyMarginMs),
         }),
     });
@@ -136,9 +144,9 @@ export function createOperations(deps: OperationDeps): Operations {
   const scanShard = (
     shard: number,
     slots: readonly number[],
-    query: Wanted & Pick<ScanRequest, "namespace" | "prefix" | "start" | "limit" | "what">,
+    query: Wanted & Pick<ScanRequest, "namespace" | "prefix" | "start" | "limit" | "what" | "valueBytesMax">,
   ) => {
-    const { namespace, prefix, start, limit, what } = query;
+    const { namespace, prefix, start, limit, what, valueBytesMax } = query;
     return ShardCall.run<ScanOk | FinalRefusal>(context, {
       ...readPlan(query),
       slot: slots.indexOf(shard),
@@ -152,6 +160,7 @@ export function createOperations(deps: OperationDeps): Operations {
           start,
           limit,
           what,
+          valueBytesMax,
         }),
     });
   };
@@ -189,6 +198,7 @@ export function createOperations(deps: OperationDeps): Operations {
     async batch(operations, wanted) {
       const items = new Array<BatchItem | FinalRefusal | undefined>(operations.length).fill(undefined);
       const from: Provenance[] = [];
+      const levels: ConsistencyLevel[] = [];
       let clockMs = 0;
       let open = operations.map((operation, at) => ({ operation, at }));
       for (let round = 0; round < TOPOLOGIES_MAX && open.length > 0; round++) {
@@ -200,6 +210,7 @@ export function createOperations(deps: OperationDeps): Operations {
             reply: await batchOf(
               group.map(({ operation }) => operation),
               wanted,
+              Math.floor(REPLY_VALUE_BYTES_MAX / groups.size),
             ),
           })),
         );
@@ -207,6 +218,7 @@ export function createOperations(deps: OperationDeps): Operations {
         for (const { group, reply } of answers) {
           if (reply.status === "ok") {
             from.push(reply.from);
+            levels.push(reply.level);
             clockMs = Math.max(clockMs, reply.clockMs);
           }
           // Nothing was done, and the keys have other owners now: ask those.
@@ -216,7 +228,7 @@ export function createOperations(deps: OperationDeps): Operations {
             for (const [position, { operation, at }] of group.entries()) items[at] = itemAt(reply, position, operation);
         }
       }
-      return { items: items.map((item) => item ?? NOT_ASKED), from, clockMs };
+      return { items: items.map((item) => item ?? NOT_ASKED), from, level: weakest(levels), clockMs };
     },
 
     fill(wish) {
@@ -236,7 +248,10 @@ export function createOperations(deps: OperationDeps): Operations {
       const { limit, withValues } = query;
       return overOneTopology(async (shards, slots) => {
         const what = withValues ? "values" : "keys";
-        const pages = await Promise.all(shards.map((shard) => scanShard(shard, slots, { ...query, what })));
+        const valueBytesMax = Math.floor(REPLY_VALUE_BYTES_MAX / shards.length);
+        const pages = await Promise.all(
+          shards.map((shard) => scanShard(shard, slots, { ...query, what, valueBytesMax })),
+        );
         const whole: ScanOk[] = [];
         for (const page of pages) {
           if (page.status !== "ok") return page;
@@ -257,26 +272,29 @@ export function createOperations(deps: OperationDeps): Operations {
       });
     },
 
-    purge(scopes, isSoft) {
-      const { view } = topology;
-      const shards = [...new Set(view.topology.slots)].sort((left, right) => left - right);
-      return Promise.all(
-        shards.map(async (shard) => ({
-          shard,
-          result: await ShardCall.run<ShardPurge["result"]>(context, {
-            // Twice has the effect of once.
-            ...writePlan(true),
-            slot: view.topology.slots.indexOf(shard),
-            send: (address, epoch, remainingMs) =>
-              port.purge(address, {
-                ...header(address, epoch),
-                scopes,
-                isSoft,
-                deadlineMs: Math.max(1, remainingMs - replyMarginMs),
-              }),
-          }),
-        })),
+    async purge(scopes, isSoft) {
+      const purged = await overOneTopology(async (shards, slots) =>
+        Promise.all(
+          shards.map(async (shard) => ({
+            shard,
+            result: await ShardCall.run<ShardPurge["result"]>(context, {
+              // Twice has the effect of once.
+              ...writePlan(true),
+              slot: slots.indexOf(shard),
+              send: (address, epoch, remainingMs) =>
+                port.purge(address, {
+                  ...header(address, epoch),
+                  scopes,
+                  isSoft,
+                  deadlineMs: Math.max(1, remainingMs - replyMarginMs),
+                }),
+            }),
+          })),
+        ),
       );
+      if (!("status" in purged)) return purged;
+      const shards = new Set(topology.view.topology.slots);
+      return [...shards].map((shard) => ({ shard, result: purged }));
     },
 
     async part(slot, key, upload, part) {
@@ -316,9 +334,16 @@ function itemAt(
   return { kind: "unknown", reason: reply.reason };
 }
 
+const STRONGEST_FIRST: readonly ConsistencyLevel[] = ["strong", "session", "bounded", "eventual"];
+
+function weakest(levels: readonly ConsistencyLevel[]): ConsistencyLevel | undefined {
+  return STRONGEST_FIRST.findLast((level) => levels.includes(level));
+}
+
 /** Pages of several shards as one: in order, and only as far as every shard has looked. */
 function mergePages(pages: readonly ScanOk[], limit: number): ScanPage {
   const from = pages.map((page) => page.from);
+  const level = weakest(pages.map((page) => page.level));
   const [horizon] = pages.flatMap(({ next }) => next ?? []).sort(compareRows);
   const seen = pages
     .flatMap(({ items }) => items)
@@ -326,5 +351,5 @@ function mergePages(pages: readonly ScanOk[], limit: number): ScanPage {
     .sort(compareRows);
   const items = seen.slice(0, limit);
   const last = seen.length > limit ? items.at(-1) : undefined;
-  return { status: "ok", items, next: last === undefined ? horizon : { slot: last.slot, key: last.key }, from };
+  return { status: "ok", items, next: last === undefined ? horizon : { slot: last.slot, key: last.key }, from, level };
 }

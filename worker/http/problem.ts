@@ -12,6 +12,7 @@ export const PROBLEMS = {
   "malformed-metadata": { status: 400, title: "The metadata is not acceptable" },
   "malformed-fill": { status: 400, title: "What is asked of the fill is not acceptable" },
   "malformed-body": { status: 400, title: "The body is not what was expected" },
+  "malformed-query": { status: 400, title: "The query is not what was expected" },
   "malformed-cursor": { status: 400, title: "The cursor cannot be read" },
   "cross-slot": { status: 400, title: "The keys are not in one slot" },
   "body-too-large": { status: 413, title: "The body is too large" },
@@ -67,9 +68,10 @@ export function problem(slug: ProblemSlug, detail: string): Problem {
   return { slug, detail };
 }
 
-export function problemBody(found: Problem): string {
+export function problemBody(found: Problem, members: object = {}): string {
   const { status, title } = PROBLEMS[found.slug];
-  return `${JSON.stringify({ type: `${PROBLEM_TYPE_PREFIX}${found.slug}`, title, status, detail: found.detail })}\n`;
+  const type = `${PROBLEM_TYPE_PREFIX}${found.slug}`;
+  return `${JSON.stringify({ type, title, status, detail: found.detail, ...members })}\n`;
 }
 
 /** The outcome of reading something out of a request: the value, or what to answer instead. */

@@ -2,7 +2,7 @@
 // recognised. Reads headers; what they mean is decided in ../http/.
 
 import type { Conditions, KeyMutation, Lifetime } from "../../durable/store/command.ts";
-import { storedKey } from "../../durable/store/keyspace.ts";
+import { storedKey, systemKey } from "../../durable/store/keyspace.ts";
 import { slotOf } from "../../routing/slots.ts";
 import { parseIfMatch, parseIfNoneMatch } from "../http/conditional.ts";
 import { parseExpectedValue, parseSourceVersion } from "../http/extended-conditions.ts";
@@ -29,6 +29,16 @@ export function readTarget(request: Request, path?: string): Parsed<KeyTarget> {
 export function targetIn(namespace: string, key: string): KeyTarget {
   const stored = storedKey(namespace, key);
   return { slot: slotOf(stored), key: stored };
+}
+
+/** A lock or a rate limit: names of their own, with the rules of keys. */
+export function readSystemTarget(request: Request, path: string, kind: "lock" | "limit"): Parsed<KeyTarget> {
+  const namespace = parseNamespace(request.headers.get("Halo-Namespace"));
+  if (!namespace.ok) return namespace;
+  const name = keyOf(request.url, path);
+  if (!name.ok) return name;
+  const stored = systemKey(kind, namespace.value, name.value);
+  return parsed({ slot: slotOf(stored), key: stored });
 }
 
 export const UNCONDITIONAL: Conditions = {};

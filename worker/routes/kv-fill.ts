@@ -6,7 +6,7 @@ import { FILL_LEASE_MS_MAX } from "../../durable/store/limits.ts";
 import type { FinalRefusal } from "../clients/shard-call.ts";
 import { type Parsed, parsed, problem, refused } from "../http/problem.ts";
 import { type KeyTarget, readTarget } from "./key-request.ts";
-import { bookmarkAfter, type KvDeps, readBookmark } from "./kv-context.ts";
+import { bookmarkAfter, type KeepAlive, type KvDeps, readBookmark } from "./kv-context.ts";
 import { streamParts } from "./large-value.ts";
 import { problemReply, type ReplyHeaders, refusalReply } from "./replies.ts";
 
@@ -29,7 +29,12 @@ interface FillWishes {
   readonly beta: number | undefined;
 }
 
-export async function handleFill(deps: KvDeps, request: Request, fill: string): Promise<Response> {
+export async function handleFill(
+  deps: KvDeps,
+  request: Request,
+  fill: string,
+  keepAlive: KeepAlive,
+): Promise<Response> {
   const target = readTarget(request);
   if (!target.ok) return problemReply(target.problem);
   const bookmark = readBookmark(deps, request.headers);
@@ -49,7 +54,9 @@ export async function handleFill(deps: KvDeps, request: Request, fill: string): 
   headers["Halo-Bookmark"] = bookmarkAfter(deps, bookmark.value, answer.from);
   const { entry } = answer;
   if (entry === undefined) return problemReply(problem("not-found", missed(answer.fill)), headers);
-  if (isStaleAt(entry, answer.clockMs)) headers["Halo-Stale"] = "revalidate";
+  if (entry.isAccessDue === true) {
+    keepAlive(deps.client.write({ kind: "touch", ...target.value, isAccess: true }));
+  }
   const body = await bodyOf(deps, target.value, entry);
   if (body instanceof ReadableStream || body instanceof Uint8Array) return new Response(body, { headers });
   return body === undefined
@@ -99,10 +106,6 @@ function missed(fill: FillState | undefined): string {
   return fill?.state === "granted"
     ? "the key does not exist: load the value and PUT it with the Halo-Fill-Token"
     : "the key does not exist, and somebody else is loading it";
-}
-
-function isStaleAt({ extras }: ReadEntry, clockMs: number): boolean {
-  return extras?.staleMs !== undefined && clockMs >= extras.staleMs;
 }
 
 function bodyOf(

@@ -3,18 +3,16 @@
 // for it and there was one.
 
 import { entityTag } from "../../durable/http/entity-tag.ts";
-import type { KeyMutation, Outcome, PutMutation, ReturnedValue } from "../../durable/store/command.ts";
+import type { KeyMutation, PutMutation, ReturnedValue } from "../../durable/store/command.ts";
 import { METADATA_BYTES_MAX, TAG_CHARS_MAX, TAGS_MAX } from "../../durable/store/limits.ts";
 import { TAG } from "../../durable/store/validate.ts";
-import type { WriteResult } from "../clients/shard-call.ts";
-import type { Bookmark } from "../http/bookmark.ts";
 import { parseConsistency } from "../http/consistency.ts";
-import { type Parsed, parsed, problem, refused } from "../http/problem.ts";
+import { type Parsed, parsed, refused } from "../http/problem.ts";
 import { type KeyTarget, readConditions, readLifetime, readTarget, withIdempotency } from "./key-request.ts";
-import { bookmarkAfter, type KeepAlive, type KvDeps, readBookmark } from "./kv-context.ts";
+import { type KeepAlive, type KvDeps, readBookmark } from "./kv-context.ts";
 import { type ReceivedValue, receiveValue } from "./large-value.ts";
-import { problemOfOutcome } from "./outcomes.ts";
-import { problemReply, provenanceHeaders, type ReplyHeaders, refusalReply, unknownReply } from "./replies.ts";
+import { problemReply, type ReplyHeaders } from "./replies.ts";
+import { type WriteOk, writeReply } from "./write-reply.ts";
 
 export const DEFAULT_CONTENT_TYPE = "application/octet-stream";
 /** Stored with every entry; real ones are under a hundred. */
@@ -37,7 +35,7 @@ export async function handleWrite(deps: KvDeps, request: Request, keepAlive: Kee
   const write = deps.client.write(mutation.value);
   // A client that hangs up must not cancel a write half way.
   keepAlive(write);
-  return writeReply(deps, bookmark.value, await write);
+  return writeReply(deps, bookmark.value, await write, outcomeReply);
 }
 
 async function mutationOf(deps: KvDeps, target: KeyTarget, request: Request): Promise<Parsed<KeyMutation>> {
@@ -125,16 +123,7 @@ function parseReturn(header: string | null): Parsed<boolean> {
   return refused("malformed-condition", 'Halo-Return: expected "previous"');
 }
 
-function writeReply(deps: KvDeps, bookmark: Bookmark | undefined, result: WriteResult): Response {
-  if (result.status === "unknown") return unknownReply(result.reason);
-  if (result.status !== "ok") return refusalReply(result);
-  // A write is on a majority when it is acknowledged, whatever level the request's reads would have.
-  const headers = provenanceHeaders(result.from, "strong");
-  headers["Halo-Bookmark"] = bookmarkAfter(deps, bookmark, result.from);
-  return outcomeReply(result.outcome, headers);
-}
-
-function outcomeReply(outcome: Outcome, headers: ReplyHeaders): Response {
+function outcomeReply({ outcome }: WriteOk, headers: ReplyHeaders): Response | undefined {
   switch (outcome.kind) {
     case "stored":
       headers.ETag = entityTag(outcome.version);
@@ -144,11 +133,8 @@ function outcomeReply(outcome: Outcome, headers: ReplyHeaders): Response {
       headers["Halo-Existed"] = String(outcome.existed);
       if (outcome.previous !== undefined) return previousReply(outcome.previous, headers);
       return new Response(null, { status: 204, headers });
-    default: {
-      const found = problemOfOutcome(outcome);
-      if (found !== undefined) return problemReply(found.problem, { ...headers, ...found.headers });
-      return problemReply(problem("internal", `the shard answered a put or a deletion with ${outcome.kind}`));
-    }
+    default:
+      return undefined;
   }
 }
 

@@ -1,4 +1,4 @@
-// /v1/kv/{key} with the semantics of RFC 9110 and 9111: which method it is, and reads. Writes are in kv-write.ts, fills in
+// /v1/kv/{key} with the semantics of RFC 9110 and 9111: reads. Writes are in kv-write.ts, fills in
 // kv-fill.ts, values in parts in large-value.ts; everything that can be decided without the request or the shard is decided
 // in ../http/.
 //
@@ -19,16 +19,13 @@ import { type ByteRange, contentRange, parseRange } from "../http/range.ts";
 import { type KeyTarget, readTarget, readVersionConditions, UNCONDITIONAL } from "./key-request.ts";
 import { bookmarkAfter, type KeepAlive, type KvDeps, readBookmark } from "./kv-context.ts";
 import { handleFill } from "./kv-fill.ts";
-import { handleWrite } from "./kv-write.ts";
 import { streamParts } from "./large-value.ts";
 import { preconditionFailed } from "./outcomes.ts";
-import { methodNotAllowed, problemReply, type ReplyHeaders, refusalReply } from "./replies.ts";
+import { problemReply, type ReplyHeaders, refusalReply } from "./replies.ts";
 
 /** What a reply without the value must not repeat of it, as `Headers` spells names. */
 const HEADERS_OF_THE_VALUE = ["content-type", "content-length"];
 const HEADERS_OF_ITS_AGE = ["age", "cache-control"];
-
-const ALLOWED_METHODS = "GET, HEAD, PUT, DELETE";
 
 /** What every read of a key says. */
 interface KvRead extends KeyTarget {
@@ -40,15 +37,13 @@ interface KvRead extends KeyTarget {
   readonly range: string | null;
 }
 
-export function handleKv(deps: KvDeps, request: Request, keepAlive: KeepAlive): Response | Promise<Response> {
-  const { method } = request;
-  if (method === "PUT" || method === "DELETE") return handleWrite(deps, request, keepAlive);
-  if (method !== "GET" && method !== "HEAD") return methodNotAllowed(method, ALLOWED_METHODS);
-  const fill = method === "GET" ? request.headers.get("Halo-Fill") : null;
-  return fill === null ? handleRead(deps, request, keepAlive) : handleFill(deps, request, fill);
+/** GET and HEAD. */
+export function handleRead(deps: KvDeps, request: Request, keepAlive: KeepAlive): Response | Promise<Response> {
+  const fill = request.method === "GET" ? request.headers.get("Halo-Fill") : null;
+  return fill === null ? handlePlainRead(deps, request, keepAlive) : handleFill(deps, request, fill, keepAlive);
 }
 
-async function handleRead(deps: KvDeps, request: Request, keepAlive: KeepAlive): Promise<Response> {
+async function handlePlainRead(deps: KvDeps, request: Request, keepAlive: KeepAlive): Promise<Response> {
   const isHead = request.method === "HEAD";
   const read = readRequest(deps, request);
   if (!read.ok) return problemReply(read.problem);

@@ -19,7 +19,8 @@ const RETRY_AFTER_SECONDS = 1;
 
 const REPLICA_REFUSED: ProblemSlug = "refused-by-replica";
 
-export function problemReply(found: Problem, extra?: ReplyHeaders): Response {
+/** `members`: what the problem says beside its words (RFC 9457 section 3.2). */
+export function problemReply(found: Problem, extra?: ReplyHeaders, members?: object): Response {
   const headers: ReplyHeaders = {
     ...extra,
     "Content-Type": PROBLEM_CONTENT_TYPE,
@@ -27,7 +28,7 @@ export function problemReply(found: Problem, extra?: ReplyHeaders): Response {
     "X-Content-Type-Options": "nosniff",
   };
   if (found.slug === "unauthorized") headers["WWW-Authenticate"] = 'Bearer realm="halo"';
-  return new Response(problemBody(found), { status: PROBLEMS[found.slug].status, headers });
+  return new Response(problemBody(found, members), { status: PROBLEMS[found.slug].status, headers });
 }
 
 export function methodNotAllowed(method: string, allow: string): Response {
@@ -41,29 +42,43 @@ export function provenanceHeaders(from: Provenance, level: ConsistencyLevel): Re
   return { "Halo-Consistency": level, [SERVED_BY]: servedBy(from) };
 }
 
-export function refusalReply(refusal: FinalRefusal): Response {
+export function problemOfRefusal(refusal: FinalRefusal): Problem {
   switch (refusal.status) {
     case "unavailable":
-      return retryLater(problem("unavailable", `${refusal.reason}; nothing was changed`), RETRY_AFTER_SECONDS);
+      return problem("unavailable", `${refusal.reason}; nothing was changed`);
     case "overloaded":
-      return retryLater(
-        problem("overloaded", "the request was shed before anything was done"),
-        Math.max(RETRY_AFTER_SECONDS, Math.ceil(refusal.retryAfterMs / 1_000)),
-      );
+      return problem("overloaded", "the request was shed before anything was done");
     case "invalid":
-      return problemReply(problem(REPLICA_REFUSED, refusal.reason));
+      return problem(REPLICA_REFUSED, refusal.reason);
   }
 }
 
+export function refusalReply(refusal: FinalRefusal): Response {
+  const found = problemOfRefusal(refusal);
+  if (refusal.status === "invalid") return problemReply(found);
+  const seconds = refusal.status === "overloaded" ? Math.ceil(refusal.retryAfterMs / 1_000) : 0;
+  return retryLater(found, Math.max(RETRY_AFTER_SECONDS, seconds));
+}
+
+export const UNKNOWN_DETAIL =
+  "the write may have been applied, or may still be. " +
+  "Repeat it with the same Idempotency-Key, if it carried one, or read the key to see";
+
 export function unknownReply(reason: string): Response {
-  return retryLater(
-    problem(
-      "unknown-outcome",
-      `${reason}; the write may have been applied, or may still be. ` +
-        "Repeat it with the same Idempotency-Key, if it carried one, or read the key to see",
-    ),
-    RETRY_AFTER_SECONDS,
-  );
+  return retryLater(problem("unknown-outcome", `${reason}; ${UNKNOWN_DETAIL}`), RETRY_AFTER_SECONDS);
+}
+
+/** A reply whose body is JSON. */
+export function jsonReply(body: object, headers: ReplyHeaders, status = 200): Response {
+  return new Response(`${JSON.stringify(body)}\n`, {
+    status,
+    headers: {
+      ...headers,
+      "Content-Type": "application/json",
+      "Cache-Control": "no-store",
+      "X-Content-Type-Options": "nosniff",
+    },
+  });
 }
 
 function retryLater(found: Problem, seconds: number): Response {

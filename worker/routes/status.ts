@@ -2,10 +2,12 @@
 // edge reaches it. A replica that does not answer in time is in the list with the reason, never left out.
 
 import { PROTOCOL_VERSION, type ReplicaStatus } from "../../durable/protocol.ts";
+import { readQuery } from "../api/request-body.ts";
+import { noQuerySchema } from "../api/schemas.ts";
 import type { ReplicaAddress, ReplicaPort, Timers } from "../clients/ports.ts";
 import type { TopologyHolder } from "../clients/topology-holder.ts";
 import { classifyTransportError } from "../clients/transport-errors.ts";
-import { methodNotAllowed } from "./replies.ts";
+import { problemReply } from "./replies.ts";
 
 export interface StatusDeps {
   readonly port: Pick<ReplicaPort, "status">;
@@ -15,8 +17,6 @@ export interface StatusDeps {
 
 /** A replica that takes longer is as good as gone for whoever looks. */
 export const STATUS_DEADLINE_MS = 1_000;
-
-const ALLOWED_METHODS = "GET, HEAD";
 
 export type ReplicaReport =
   | ReplicaStatus
@@ -33,8 +33,8 @@ export interface ClusterReport {
 }
 
 export async function handleStatus(deps: StatusDeps, request: Request): Promise<Response> {
-  const { method } = request;
-  if (method !== "GET" && method !== "HEAD") return methodNotAllowed(method, ALLOWED_METHODS);
+  const query = readQuery(request.url, noQuerySchema);
+  if (!query.ok) return problemReply(query.problem);
   return new Response(`${JSON.stringify(await clusterReport(deps), null, 2)}\n`, {
     headers: {
       "Content-Type": "application/json",

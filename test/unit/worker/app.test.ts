@@ -1,74 +1,14 @@
 import { describe, expect, it } from "vitest";
 import type { ReadEntry, ReadReply, ReplicaRole, ReplicaStatus, WriteReply } from "../../../durable/protocol.ts";
-import { readResponse } from "../../../durable/read-response.ts";
 import { LARGE_VALUE_BYTES_MAX, VALUE_BYTES_MAX } from "../../../durable/store/limits.ts";
-import { createApp } from "../../../worker/app.ts";
-import { answerOf, type HttpAnswer } from "../../../worker/clients/http-answer.ts";
-import type { ReplicaPort } from "../../../worker/clients/ports.ts";
-import { parseEdgeConfig } from "../../../worker/config.ts";
 import { clusterTag, encodeSingle } from "../../../worker/http/bookmark.ts";
-import { createWorld, from, readOk, type ScriptedPort, settle, stored } from "./fake-world.ts";
+import { type Body, problemOf, setUp, TAG, TOKEN } from "./fake-edge.ts";
+import { from, readOk, settle, stored } from "./fake-world.ts";
 
-const TOKEN = "a-token-of-the-test";
-const VARIABLES = {
-  HALO_CLUSTER: "test",
-  HALO_SHARDS: "1",
-  HALO_REPLICAS: "3",
-  HALO_REGIONS: "weur,enam,apac",
-  HALO_TOKEN: TOKEN,
-};
-const TAG = clusterTag("test");
 const text = new TextEncoder();
-
-type Body = string | Uint8Array | ReadableStream<Uint8Array>;
-
-function setUp(variables: Record<string, string> = {}) {
-  const world = createWorld();
-  const read = parseEdgeConfig({ ...VARIABLES, ...variables });
-  if (!read.ok) throw new Error(read.problem);
-  const internalErrors: string[] = [];
-  const app = createApp({
-    ...world,
-    port: asHttp(world.port),
-    config: read.config,
-    onInternalError: (name) => internalErrors.push(name),
-  });
-  const call = async (method: string, path: string, headers: Record<string, string> = {}, body?: Body) =>
-    app.request(path, {
-      method,
-      headers: { Authorization: `Bearer ${TOKEN}`, ...headers },
-      ...(body === undefined ? {} : { body, duplex: "half" }),
-    } as RequestInit);
-  return { ...world, app, call, internalErrors };
-}
-
-/** The scripted answers as replicas give them: through HTTP. */
-function asHttp(port: ScriptedPort): ReplicaPort<HttpAnswer> {
-  return {
-    read: async (address, request) =>
-      answerOf(readResponse(await port.read(address, request), request.omitValue === true)),
-    write: (address, request) => port.write(address, request),
-    suspect: (address, request) => port.suspect(address, request),
-    status: (address, request) => port.status(address, request),
-    batch: (address, request) => port.batch(address, request),
-    fill: (address, request) => port.fill(address, request),
-    scan: (address, request) => port.scan(address, request),
-    purge: (address, request) => port.purge(address, request),
-    part: (address, request) => port.part(address, request),
-  };
-}
 
 function entry(rest: Partial<ReadEntry> = {}): ReadEntry {
   return { version: 5, contentType: "text/plain", value: text.encode("hello"), size: 5, modifiedMs: 3_000, ...rest };
-}
-
-/** The problem of a reply, once it is known to be one. */
-async function problemOf(response: Response): Promise<{ type: string; status: number; detail: string }> {
-  expect(response.headers.get("Content-Type")).toBe("application/problem+json");
-  expect(response.headers.get("Cache-Control")).toBe("no-store");
-  const body = (await response.json()) as { type: string; status: number; detail: string };
-  expect(body.status).toBe(response.status);
-  return body;
 }
 
 describe("who may enter", () => {

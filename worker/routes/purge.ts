@@ -1,0 +1,89 @@
+// POST /v1/purge: takes away what is in some scopes, at once and everywhere. The reply is only 200 if every shard has done
+// it; otherwise it says which have, and doing it again does no harm.
+
+import type { Provenance } from "../../durable/protocol.ts";
+import type { PurgeScope } from "../../durable/store/command.ts";
+import { JSON_BODY_BYTES_MAX, readJson, readQuery } from "../api/request-body.ts";
+import { resultOfItem } from "../api/results.ts";
+import { noQuerySchema, purgeSchema } from "../api/schemas.ts";
+import type { ShardPurge } from "../clients/operations.ts";
+import { byteLength, KEY_BYTES_MAX } from "../http/key.ts";
+import { parseNamespace } from "../http/namespace.ts";
+import { problem } from "../http/problem.ts";
+import { targetIn } from "./key-request.ts";
+import type { KeepAlive, KvDeps } from "./kv-context.ts";
+import { problemOfOutcome } from "./outcomes.ts";
+import { jsonReply, problemOfRefusal, problemReply } from "./replies.ts";
+
+interface ShardReport {
+  readonly shard: number;
+  /** `done`, or the slug of what went wrong. */
+  readonly status: string;
+  readonly detail?: string | undefined;
+}
+
+export async function handlePurge(deps: KvDeps, request: Request, keepAlive: KeepAlive): Promise<Response> {
+  const namespace = parseNamespace(request.headers.get("Halo-Namespace"));
+  if (!namespace.ok) return problemReply(namespace.problem);
+  const query = readQuery(request.url, noQuerySchema);
+  if (!query.ok) return problemReply(query.problem);
+  const body = await readJson(request, purgeSchema, JSON_BODY_BYTES_MAX);
+  if (!body.ok) return problemReply(body.problem);
+  const { keys = [], tags = [], prefixes = [], all, soft } = body.value;
+  const long = prefixes.find((prefix) => byteLength(prefix) > KEY_BYTES_MAX);
+  if (long !== undefined) {
+    return problemReply(problem("malformed-body", `prefixes: expected at most ${KEY_BYTES_MAX} bytes in each`));
+  }
+  const of = { namespace: namespace.value };
+  const scopes: PurgeScope[] = [
+    ...tags.map((tag) => ({ kind: "tag" as const, ...of, tag })),
+    ...prefixes.map((prefix) => ({ kind: "prefix" as const, ...of, prefix })),
+    ...(all === true ? [{ kind: "prefix" as const, ...of, prefix: "" }] : []),
+  ];
+  const purge = purgeAll(deps, namespace.value, keys, scopes, soft === true);
+  keepAlive(purge);
+  const { shards, failedKeys } = await purge;
+  if (failedKeys.length === 0 && shards.every(({ status }) => status === "done")) return jsonReply({ shards }, {});
+  const detail = "not every shard has confirmed; what is marked as done is done. Send the purge again";
+  const members = failedKeys.length === 0 ? { shards } : { shards, keys: failedKeys };
+  return problemReply(problem("purge-incomplete", detail), { "Retry-After": "1" }, members);
+}
+
+async function purgeAll(
+  { client }: KvDeps,
+  namespace: string,
+  keys: readonly string[],
+  scopes: readonly PurgeScope[],
+  isSoft: boolean,
+): Promise<{ readonly shards: readonly ShardReport[]; readonly failedKeys: readonly string[] }> {
+  const deletions = keys.map((key) => ({ kind: "delete" as const, ...targetIn(namespace, key) }));
+  const [deleted, purged] = await Promise.all([
+    deletions.length === 0 ? undefined : client.batch(deletions, { level: "strong" }),
+    scopes.length === 0 ? [] : client.purge(scopes, isSoft),
+  ]);
+  const failedKeys = keys.filter((_, at) => {
+    const item = deleted?.items[at];
+    return item !== undefined && resultOfItem(item).problem !== undefined;
+  });
+  const reports = purged.map(reportOf);
+  const known = new Set(reports.map(({ shard }) => shard));
+  const onlyKeys = (deleted?.from ?? []).filter(({ shard }) => !known.has(shard)).map(doneBy);
+  return { shards: [...reports, ...onlyKeys].sort((left, right) => left.shard - right.shard), failedKeys };
+}
+
+function doneBy({ shard }: Provenance): ShardReport {
+  return { shard, status: "done" };
+}
+
+function reportOf({ shard, result }: ShardPurge): ShardReport {
+  if (result.status === "unknown") return { shard, status: "unknown-outcome", detail: result.reason };
+  if (result.status !== "ok") {
+    const { slug, detail } = problemOfRefusal(result);
+    return { shard, status: slug, detail };
+  }
+  for (const outcome of result.outcomes) {
+    const found = problemOfOutcome(outcome);
+    if (found !== undefined) return { shard, status: found.problem.slug, detail: found.problem.detail };
+  }
+  return { shard, status: "done" };
+}
