@@ -68,13 +68,19 @@ describe("mutationBytes", () => {
 
   it("holds with every field as large and as wide as the limits allow", () => {
     const parts = { upload: "u".repeat(UPLOAD_CHARS_MAX), count: 16, bytes: 2 ** 24 };
+    // Every field there and nothing in it: only the fixed cost covers it.
     const narrow: PutMutation = {
       ...WIDEST_PUT,
       key: "k",
       value: new Uint8Array(0),
       contentType: "",
       metadata: "",
-      tags: [""],
+      tags: [],
+      ifMatch: [],
+      ifNoneMatch: [],
+      ifValue: new Uint8Array(0),
+      slidingMs: 2 ** 38,
+      idempotency: { id: "i", fingerprint: "f" },
     };
     for (const mutation of [WIDEST_PUT, narrow, { ...narrow, parts }]) {
       expect(mutationBytes(mutation)).toBeGreaterThanOrEqual(wireBytes(mutation) - wireBytes());
