@@ -48,6 +48,7 @@ export const PROBLEMS = {
   "unknown-outcome": { status: 503, title: "The fate of the write is not known" },
   unavailable: { status: 503, title: "The shard cannot serve this request now" },
   overloaded: { status: 503, title: "The shard is shedding load" },
+  "insufficient-storage": { status: 507, title: "There is no room for the value" },
   internal: { status: 500, title: "The edge failed" },
 } as const satisfies Record<string, { readonly status: number; readonly title: string }>;
 

@@ -50,6 +50,8 @@ export function refusalReply(refusal: FinalRefusal): Response {
         problem("overloaded", "the request was shed before anything was done"),
         Math.max(RETRY_AFTER_SECONDS, Math.ceil(refusal.retryAfterMs / 1_000)),
       );
+    case "full":
+      return problemReply(problem("insufficient-storage", `${refusal.reason}; nothing was changed`));
     case "invalid":
       return problemReply(problem(REPLICA_REFUSED, refusal.reason));
   }
