@@ -118,16 +118,15 @@ export class Housekeeper {
   #slice(nowMs: number): void {
     const { counters, ports, store } = this.#context;
     const { revision } = store;
-    const checkpoint = counters.checkpoints;
     this.#pass ??= {
-      sweep: new Sweep(store, ports.storage, checkpoint),
+      sweep: new Sweep(store, ports.storage),
       startRevision: revision,
       forgetUpTo: revision,
       nextExpiryMs: Number.POSITIVE_INFINITY,
       victims: 0,
     };
     const pass = this.#pass;
-    const rows = pass.sweep.next(SLICE_ROWS, checkpoint);
+    const rows = pass.sweep.next(SLICE_ROWS);
     if (rows === undefined) {
       this.#endPass(pass, nowMs);
       return;

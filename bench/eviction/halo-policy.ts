@@ -92,15 +92,14 @@ export function halo({ trace, bytesMax }: Room): Policy {
   const store = new Store(table, EMPTY_STORE_STATE, { cacheBytesMax: 0 });
   const policy = new EvictionPolicy(1);
   const sliceRows = Math.max(16, Math.ceil(trace.capacity * SLICE_SHARE));
-  let checkpoints = 0;
-  let sweep = new Sweep(store, table, checkpoints);
+  let sweep = new Sweep(store, table);
   let at = 0;
 
   const evict = () => {
     const excess = store.usage.bytes - bytesMax * EVICTION_STOP_SHARE;
-    let rows = sweep.next(sliceRows, checkpoints);
+    let rows = sweep.next(sliceRows);
     if (rows === undefined) {
-      sweep = new Sweep(store, table, checkpoints);
+      sweep = new Sweep(store, table);
       rows = [];
     }
     const victims = policy.victims(rows, store.state, excess);
@@ -120,10 +119,7 @@ export function halo({ trace, bytesMax }: Room): Policy {
         policy.fit(store.usage.keys);
         while (store.usage.bytes > bytesMax * EVICTION_STOP_SHARE) evict();
       }
-      if (store.dirtyKeys >= trace.capacity * DIRTY_SHARE) {
-        table.write(store);
-        checkpoints++;
-      }
+      if (store.dirtyKeys >= trace.capacity * DIRTY_SHARE) table.write(store);
       return false;
     },
   };

@@ -3,9 +3,9 @@
 //   pass:   rows that are not in the table yet  ──▶  the table, in order of slots and keys
 //
 // What the caller may rely on: a row that was there when the pass began, and still is when it ends, was seen as it was at some
-// moment between. Rows go from memory into the table at checkpoints, perhaps behind the walk's position there, so memory comes
-// first, and a checkpoint while memory is being walked begins it anew. A row of the table that was changed meanwhile is seen as
-// it is in memory.
+// moment between. Rows go from memory into the table at checkpoints, wherever their place there is: so memory comes first, and
+// what a checkpoint takes out of it before it was seen is seen in the table. A row of the table that was changed since is seen
+// as it is in memory.
 
 import type { CheckpointReader, Entry, EntryHead, RowPosition } from "../entry.ts";
 import type { Store } from "../store.ts";
@@ -16,33 +16,26 @@ const START: RowPosition = { slot: -1, key: "" };
 export class Sweep {
   readonly #store: Store;
   readonly #reader: Pick<CheckpointReader, "headsAfter">;
-  #checkpoint: number;
   /** Rows in memory that are still to be seen; a live iterator of the store's map. Undefined: the walk is in the table. */
   #unwritten: Iterator<Entry> | undefined;
   #after = START;
 
-  /** `checkpoint`: any number that is another one after every checkpoint, here and in `next`. */
-  constructor(store: Store, reader: Pick<CheckpointReader, "headsAfter">, checkpoint: number) {
+  constructor(store: Store, reader: Pick<CheckpointReader, "headsAfter">) {
     this.#store = store;
     this.#reader = reader;
-    this.#checkpoint = checkpoint;
     this.#unwritten = store.unwritten.upserts[Symbol.iterator]();
   }
 
   /** At most `limit` more rows, some perhaps seen before; undefined: the pass is over. Empty says nothing. */
-  next(limit: number, checkpoint: number): readonly EntryHead[] | undefined {
-    return this.#unwritten === undefined ? this.#nextInTable(limit) : this.#nextInMemory(limit, checkpoint);
+  next(limit: number): readonly EntryHead[] | undefined {
+    return this.#unwritten === undefined ? this.#nextInTable(limit) : this.#nextInMemory(this.#unwritten, limit);
   }
 
-  #nextInMemory(limit: number, checkpoint: number): readonly EntryHead[] {
-    if (checkpoint !== this.#checkpoint) {
-      this.#checkpoint = checkpoint;
-      this.#unwritten = this.#store.unwritten.upserts[Symbol.iterator]();
-    }
+  #nextInMemory(unwritten: Iterator<Entry>, limit: number): readonly EntryHead[] {
     const heads: EntryHead[] = [];
     while (heads.length < limit) {
-      const next = this.#unwritten?.next();
-      if (next === undefined || next.done === true) {
+      const next = unwritten.next();
+      if (next.done === true) {
         this.#unwritten = undefined;
         break;
       }

@@ -79,6 +79,31 @@ describe("expired rows", () => {
     expect(keeping.store.read(slotOf("k"), "k", stampMs + TTL_MS)).toBeDefined();
   });
 
+  test("a row of the table that an access has prolonged since is judged as it is now", () => {
+    const keeping = new Housekeeping();
+    keeping.apply(put("k", { slidingMs: TTL_MS }), put("other", { ttlMs: TTL_MS }));
+    keeping.checkpoint();
+    keeping.nowMs += TTL_MS;
+    keeping.apply({ kind: "touch", slot: slotOf("k"), key: "k", isAccess: true });
+    keeping.nowMs += TTL_MS / 2;
+    keeping.settle();
+    expect(reclaimedKeys(keeping)).toEqual(["other"]);
+  });
+
+  test("a new leadership begins anew, so that purges outlive removals that were proposed and never applied", () => {
+    const keeping = new Housekeeping();
+    keeping.apply(put("k", { tags: ["t"] }), purgeOf("t"));
+    keeping.turn();
+    expect(reclaimedKeys(keeping)).toEqual(["k"]);
+    // Another leader cut it off the log.
+    keeping.log.length = 0;
+    keeping.core.log.lastIndex = keeping.core.appliedIndex;
+    keeping.housekeeper.leadershipChanged();
+    keeping.settle();
+    expect(keeping.has("k")).toBe(false);
+    expect(keeping.store.marks.purges).toBe(0);
+  });
+
   test("the next slice waits until the last removal is applied, and nothing is removed twice", () => {
     const keeping = new Housekeeping();
     keeping.apply(...range(3 * SLICE_ROWS).map((number) => put(`k${number}`, { ttlMs: TTL_MS })));
@@ -262,6 +287,9 @@ describe("eviction", () => {
       keeping.write(put(storedKey("pages", named(number))));
       if (number % 10 === 0) keeping.settle();
     }
+    // Where eviction is behind, the writer is asked to come again.
+    const ahead = range(50).map((number) => keeping.write(put(storedKey("pages", named(1_000 + number)))));
+    expect(ahead.at(-1)).toMatchObject({ status: "overloaded" });
     keeping.settle();
     expect(keeping.store.usage.of("pages").bytes).toBeLessThanOrEqual(100 * 200);
     expect(keeping.store.usage.of("pages").keys).toBeGreaterThan(50);
