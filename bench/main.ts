@@ -5,6 +5,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { stateDir } from "../cluster/project.ts";
+import { eviction } from "./eviction/main.ts";
 import { commit, isRealDisk, machineOf, versions } from "./harness/environment.ts";
 import { Complaints, loadDataSet, type Measured, readBack, runOpenLoops, runRounds } from "./harness/measure.ts";
 import { type BenchOptions, parseBenchOptions, USAGE, UsageError } from "./harness/options.ts";
@@ -116,6 +117,8 @@ function progress(line: string): void {
 }
 
 async function main(): Promise<number> {
+  const [subject, ...rest] = process.argv.slice(2);
+  if (subject === "eviction") return eviction(rest);
   const options = parseBenchOptions(process.argv.slice(2));
   if (options === undefined) {
     console.log(USAGE);

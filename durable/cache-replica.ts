@@ -38,13 +38,15 @@ import { readResponse } from "./read-response.ts";
 import { memberId } from "./replica-context.ts";
 import type { Message } from "./replication/message.ts";
 import { ShardReplica } from "./shard-replica.ts";
+import { parseStorage, type StorageVariables } from "./storage-config.ts";
 import { parseTiming, type TimingVariables } from "./timing-config.ts";
 import { type WireWriteReply, type WriteArguments, wireWriteReply, writeRequest } from "./write-wire.ts";
 
 export type ReplicaEnv = ReplicaBindings & {
   readonly DIRECTORY: DurableObjectNamespace<Directory>;
 } & ClusterVariables &
-  TimingVariables;
+  TimingVariables &
+  StorageVariables;
 
 export class CacheReplica extends DurableObject<ReplicaEnv> {
   #open: { readonly name: string; readonly replica: ShardReplica } | undefined;
@@ -146,13 +148,15 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     if (identity === undefined) throw new Error(`${name} is not the name of a replica`);
     const timing = parseTiming(this.env);
     if (!timing.ok) throw new Error(timing.problem);
+    const storage = parseStorage(this.env);
+    if (!storage.ok) throw new Error(storage.problem);
     const placement = this.#ownership.view.shard(identity.shard);
     const own = placement?.replicas.find(({ replica, generation }) => {
       return replica === identity.replica && generation === identity.generation;
     });
     if (placement === undefined || own === undefined) throw new Error(`${name} is not part of the topology`);
     return new ShardReplica(
-      { ...identity, name, region: own.region, timing: timing.timing, random: Math.random },
+      { ...identity, name, region: own.region, timing: timing.timing, storage: storage.storage, random: Math.random },
       {
         storage: new SqlReplicaStorage(this.ctx.storage, { voters: placement.replicas.map(memberId), learners: [] }),
         transport: new RpcTransport((member) => this.#peer(identity.shard, member)),

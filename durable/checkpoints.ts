@@ -39,7 +39,8 @@ export class Checkpoints {
       dirtyBytes >= limits.dirtyBytes ||
       (newLogBytes >= limits.logBytes && core.appliedIndex > storage.checkpointIndex);
     if (!isDue) return;
-    if (this.#streams > 0 && Math.max(dirtyBytes, newLogBytes) < limits.snapshotHoldBytes) return;
+    const { snapshotHoldBytes, snapshotHoldLogBytes = snapshotHoldBytes } = limits;
+    if (this.#streams > 0 && dirtyBytes < snapshotHoldBytes && newLogBytes < snapshotHoldLogBytes) return;
     this.#isDue = true;
     // In a turn of its own: answers that are about to leave must not wait for the checkpoint's flush.
     timers.after(0, () => this.#take());

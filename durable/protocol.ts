@@ -101,6 +101,8 @@ export type Refusal =
     }
   /** Shed by admission control before anything was done. */
   | { readonly status: "overloaded"; readonly retryAfterMs: number }
+  /** No room for what the write would add, and none is being made: a namespace's quota, or the shard's budget. */
+  | { readonly status: "full"; readonly reason: string }
   /** The request itself is wrong (speaks to another replica, has an unknown protocol version, is oversized). */
   | { readonly status: "invalid"; readonly reason: string };
 

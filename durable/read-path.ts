@@ -107,9 +107,10 @@ export class ReadPath {
   }
 
   #answer(request: ReadRequest, level: ConsistencyLevel, nowMs: number): ReadReply {
-    const { store, provenance } = this.#context;
+    const { eviction, store, provenance } = this.#context;
     const clockMs = this.#context.clockAt(nowMs);
     const entry = store.read(request.slot, request.key, clockMs);
+    eviction.noteRead(request.key, entry !== undefined, store.usage.keys);
     return {
       status: "ok",
       entry: entry === undefined ? undefined : shown(entry, isOmitted(entry, request), request.maxStaleMs, clockMs),

@@ -1,7 +1,9 @@
 // What the parts of one replica share: its options and ports, the replication core under its driver, the store, the counters
 // and the answers that every kind of request can get. Platform-free.
 
+import { hash32 } from "../routing/hash.ts";
 import { slotOf } from "../routing/slots.ts";
+import { Admission, type StorageOptions } from "./admission.ts";
 import type { CheckpointLimits } from "./checkpoint-limits.ts";
 import type { Driver } from "./driver.ts";
 import { Leadership } from "./leadership.ts";
@@ -17,6 +19,7 @@ import {
 } from "./protocol.ts";
 import { CLOCK_DRIFT_MAX, type ReplicationLimits } from "./replication/config.ts";
 import type { Replica } from "./replication/replica.ts";
+import { EvictionPolicy } from "./store/eviction/policy.ts";
 import type { Store } from "./store/store.ts";
 
 export interface ReplicaTiming {
@@ -37,6 +40,7 @@ export interface ShardReplicaOptions {
   readonly timing: ReplicaTiming;
   readonly random: () => number;
   readonly checkpoints?: CheckpointLimits | undefined;
+  readonly storage?: StorageOptions | undefined;
   /** Where they differ from the defaults. */
   readonly limits?: Partial<ReplicationLimits> | undefined;
 }
@@ -67,6 +71,9 @@ export class ReplicaContext {
   readonly core: Replica;
   readonly driver: Driver;
   readonly leadership: Leadership;
+  readonly admission: Admission;
+  /** What is known of the keys' popularity here, be it as follower: it may lead next. */
+  readonly eviction: EvictionPolicy;
   /** Replaced when a snapshot is installed. */
   store: Store;
   readonly counters = {
@@ -77,6 +84,8 @@ export class ReplicaContext {
     checkpoints: 0,
     snapshots_sent: 0,
     snapshots_installed: 0,
+    rows_reclaimed: 0,
+    rows_evicted: 0,
   };
 
   constructor(options: ShardReplicaOptions, ports: ShardReplicaPorts, driver: Driver, store: Store) {
@@ -86,6 +95,9 @@ export class ReplicaContext {
     this.driver = driver;
     this.leadership = new Leadership(driver.core);
     this.store = store;
+    this.admission = new Admission(this);
+    // When this instance started is a number that no client knows; drawing one would move the elections of a seeded run.
+    this.eviction = new EvictionPolicy(hash32(`${options.name} ${ports.timers.now()}`));
   }
 
   get role(): ReplicaRole {

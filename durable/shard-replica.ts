@@ -5,6 +5,7 @@ import { BatchPath } from "./batch-path.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { Driver } from "./driver.ts";
 import { FillPath } from "./fill-path.ts";
+import { Housekeeper } from "./housekeeper.ts";
 import type { Pong, SnapshotPart, SnapshotPartReply } from "./ports.ts";
 import type {
   BatchReply,
@@ -51,6 +52,7 @@ export class ShardReplica {
   readonly #fills: FillPath;
   readonly #scans: ScanPath;
   readonly #checkpoints: Checkpoints;
+  readonly #housekeeper: Housekeeper;
   #lastExpiryMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ShardReplicaOptions, ports: ShardReplicaPorts) {
@@ -78,6 +80,7 @@ export class ShardReplica {
     this.#fills = new FillPath(this.#context, this.#reads, this.#writes);
     this.#scans = new ScanPath(this.#context, this.#reads);
     this.#checkpoints = new Checkpoints(this.#context, (index) => this.#writes.replacedBySnapshot(index));
+    this.#housekeeper = new Housekeeper(this.#context);
     // Applies what storage knows to be committed, and arms the timers of a replica that was not asleep.
     driver.turn((nowMs) => core.tick(nowMs));
   }
@@ -200,6 +203,7 @@ export class ShardReplica {
     const { core, counters, leadership, ports } = this.#context;
     const nowMs = ports.timers.now();
     if (leadership.changed()) {
+      this.#housekeeper.leadershipChanged();
       if (core.role === "leader") {
         counters.elections++;
         this.#writes.leadershipWon();
@@ -218,6 +222,7 @@ export class ShardReplica {
       this.#writes.expire(nowMs);
       leadership.expire(nowMs);
     }
+    this.#housekeeper.turnEnded(nowMs);
     this.#checkpoints.maybeSchedule();
   }
 

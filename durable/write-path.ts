@@ -54,7 +54,9 @@ export class WritePath {
     if (elsewhere !== undefined) return elsewhere;
     const shed = mutation.kind === "limit" ? this.#limitExceeded(mutation) : undefined;
     if (shed !== undefined) return shed;
-    const [result] = this.submit([mutation], deadlineMs);
+    const admitted = this.#context.admission.admit(mutation);
+    if (admitted.status !== "admitted") return admitted;
+    const [result] = this.submit([admitted.mutation], deadlineMs);
     if (result === undefined) throw new Error("halo: one result for each mutation");
     return this.#replyOf(await result);
   }

@@ -31,7 +31,7 @@ export const BATCH_BYTES_MAX = 1_500_000;
 
 /** Mutations and bytes that may wait before new ones are shed. */
 export const QUEUE_MUTATIONS_MAX = 8_192;
-export const QUEUE_BYTES_MAX = 32 * 1024 * 1024;
+export const QUEUE_BYTES_MAX = 3 * 1024 * 1024;
 
 export class WriteQueue {
   #waiting: PendingWrite[] = [];

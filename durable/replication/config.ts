@@ -51,8 +51,8 @@ export type ReplicationLimits = Pick<
 export const DEFAULT_LIMITS: ReplicationLimits = {
   appendsInFlightMax: 8,
   appendBytesMax: 4 * 1024 * 1024,
-  uncommittedBytesMax: 16 * 1024 * 1024,
-  logCacheBytesMax: 4 * 1024 * 1024,
+  uncommittedBytesMax: 2 * 1024 * 1024,
+  logCacheBytesMax: 2 * 1024 * 1024,
 };
 
 /** When several followers know that the leader is gone, they campaign one after the other, not into each other. */

@@ -202,17 +202,21 @@ export class Replica {
     }
   }
 
-  /** Appends an entry as leader. Undefined: not the leader, handing over, or too much is uncommitted. */
+  /**
+   * Appends an entry as leader. Undefined: not the leader, handing over, or too much is uncommitted. A client's entry keeps the
+   * group awake for a while; housekeeping does not, or a shard in which something always expires would never sleep.
+   */
   propose(
     kind: EntryKind,
     data: Uint8Array,
     nowMs: number,
+    { isClients = true }: { readonly isClients?: boolean } = {},
   ): { readonly index: number; readonly term: number } | undefined {
     this.#advanceClock(nowMs);
     const leader = this.leaderState;
     if (leader === undefined || !this.canPropose) return undefined;
     this.#wakeLeader();
-    this.lastActivityMs = this.nowMs;
+    if (isClients) this.lastActivityMs = this.nowMs;
     const entry: LogEntry = { index: this.log.lastIndex + 1, term: this.term, kind, data };
     this.appendToLog([entry]);
     leader.noteProposed(entry.index, entryBytes(entry));

@@ -11,13 +11,19 @@ import type {
   TransactionOperation,
   VersionMatch,
 } from "./command.ts";
-import type { Entry, EntryExtras, IdempotencyRecord, Mark } from "./entry.ts";
+import type { Entry, EntryExtras, EntryHead, IdempotencyRecord, Mark } from "./entry.ts";
 
 /** Row header, version and times, as SQLite stores them, rounded up. Never changed: replicas would disagree. */
 const ACCOUNTED_ROW_BYTES = 64;
 
 export function accountedBytes({ key, value, contentType, extras }: Entry): number {
   const bytes = ACCOUNTED_ROW_BYTES + key.length + value.byteLength + contentType.length;
+  return extras === undefined ? bytes : bytes + extrasLength(extras);
+}
+
+/** The same of a row whose value was not read. */
+export function accountedHeadBytes({ key, size, contentType, extras }: EntryHead): number {
+  const bytes = ACCOUNTED_ROW_BYTES + key.length + size + contentType.length;
   return extras === undefined ? bytes : bytes + extrasLength(extras);
 }
 

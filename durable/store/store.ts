@@ -29,8 +29,8 @@ import { bytesReturned, entryBytes, idempotencyRecordBytes, removalBytes } from 
 import { UsageCounter } from "./usage.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** The isolate's 128 MB are shared by all objects in it, so the clean cache takes a modest part. */
-export const CACHE_BYTES_MAX_DEFAULT = 16 * 1024 * 1024;
+/** The isolate's 128 MB are shared by all objects in it, so the clean cache takes a modest part: see memory-budget.ts. */
+export const CACHE_BYTES_MAX_DEFAULT = 6 * 1024 * 1024;
 /** A larger entry would push out many smaller ones that are asked for more often. */
 const CACHED_ENTRY_BYTES_MAX = 256 * 1024;
 

@@ -48,6 +48,8 @@ export function problemOfRefusal(refusal: FinalRefusal): Problem {
       return problem("unavailable", `${refusal.reason}; nothing was changed`);
     case "overloaded":
       return problem("overloaded", "the request was shed before anything was done");
+    case "full":
+      return problem("storage-full", `${refusal.reason}; nothing was changed`);
     case "invalid":
       return problem(REPLICA_REFUSED, refusal.reason);
   }

@@ -113,6 +113,7 @@ export class Host {
       timing: T,
       random: () => this.draw,
       checkpoints: this.group.checkpoints,
+      storage: this.group.storage,
     };
     return new ShardReplica(options, {
       storage: this.storage,
@@ -150,10 +151,16 @@ export class ShardGroup {
   readonly topology;
   readonly members: readonly string[];
   readonly checkpoints: ShardReplicaOptions["checkpoints"];
+  readonly storage: ShardReplicaOptions["storage"];
   readonly hosts: readonly Host[];
 
-  constructor(replicas = 3, checkpoints?: ShardReplicaOptions["checkpoints"]) {
+  constructor(
+    replicas = 3,
+    checkpoints?: ShardReplicaOptions["checkpoints"],
+    storage?: ShardReplicaOptions["storage"],
+  ) {
     this.checkpoints = checkpoints;
+    this.storage = storage;
     this.topology = buildTopology({ cluster: CLUSTER, replicas, regions: REGIONS.slice(0, replicas), weights: [1] });
     this.members = (this.topology.shards[0]?.replicas ?? []).map(memberId);
     this.hosts = this.members.map((_, number) => new Host(this, number));

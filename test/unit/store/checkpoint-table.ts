@@ -17,6 +17,8 @@ import { idempotencyRowKey, Tables } from "../../simulation/disk.ts";
 
 export class CheckpointTable implements CheckpointReader {
   state: StoreState = EMPTY_STORE_STATE;
+  /** How often somebody walked on over the rows. */
+  headReads = 0;
   readonly #tables = new Tables();
 
   entry(_slot: number, key: string): Entry | undefined {
@@ -34,6 +36,7 @@ export class CheckpointTable implements CheckpointReader {
   }
 
   headsAfter({ slot, key }: RowPosition, limit: number): readonly EntryHead[] {
+    this.headReads += 1;
     const isAfter = (entry: Entry) => entry.slot > slot || (entry.slot === slot && compareKeys(entry.key, key) > 0);
     return this.#tables.sortedEntries().filter(isAfter).slice(0, limit).map(headOf);
   }

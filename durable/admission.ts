@@ -1,0 +1,144 @@
+// Whether a write finds room: the shard's storage budget and its namespaces' limits, asked at the leader before anything is
+// proposed. Platform-free. Refuses only what adds bytes; whatever makes room or changes times always passes. What is in flight
+// is not counted, so the budget can be passed by what the queues hold, which is bounded.
+
+import { SLOT_COUNT } from "../routing/slots.ts";
+import type { Refusal } from "./protocol.ts";
+import { LEADER_WAIT_MS, type ReplicaContext } from "./replica-context.ts";
+import type { KeyMutation } from "./store/command.ts";
+import { EVICTION_START_SHARE, EVICTION_STOP_SHARE, STORAGE_BYTES_MAX_DEFAULT } from "./store/eviction/budget.ts";
+import {
+  type Growth,
+  growthsOf,
+  isEvictableNamespace,
+  type Namespaces,
+  NO_NAMESPACES,
+  quotaNamespaceOf,
+  shardQuotaBytes,
+  withDefaultLifetime,
+} from "./store/namespace-settings.ts";
+import { accountedBytes } from "./store/sizes.ts";
+
+export interface StorageOptions {
+  /** Of one replica, as `accountedBytes` counts. */
+  readonly storageBytesMax: number;
+  readonly namespaces: Namespaces;
+}
+
+export const DEFAULT_STORAGE_OPTIONS: StorageOptions = {
+  storageBytesMax: STORAGE_BYTES_MAX_DEFAULT,
+  namespaces: NO_NAMESPACES,
+};
+
+export type Admitted = { readonly status: "admitted"; readonly mutation: KeyMutation } | Refusal;
+
+/** A namespace that holds more than its quota, and by how much until eviction stops. */
+export interface Excess {
+  readonly namespace: string;
+  readonly bytes: number;
+}
+
+export class Admission {
+  readonly #context: ReplicaContext;
+  readonly #bytesMax: number;
+  readonly #namespaces: Namespaces;
+  /** A whole pass over the rows found nothing to evict; counts only while the shard is above its budget. */
+  isExhausted = false;
+
+  constructor(context: ReplicaContext) {
+    const { storageBytesMax, namespaces } = context.options.storage ?? DEFAULT_STORAGE_OPTIONS;
+    this.#context = context;
+    this.#bytesMax = storageBytesMax;
+    this.#namespaces = namespaces;
+  }
+
+  /** The mutation as it is to be proposed, with its namespace's defaults, or why it is not. */
+  admit(mutation: KeyMutation): Admitted {
+    const { eviction, store } = this.#context;
+    eviction.noteWrite(mutation.key);
+    const isNearlyFull = store.usage.bytes >= this.#bytesMax * EVICTION_START_SHARE;
+    if (!isNearlyFull && this.#namespaces.size === 0) return { status: "admitted", mutation };
+    const growths = growthsOf(mutation);
+    const refusal = this.#limitRefusal(growths) ?? this.#roomRefusal(growths);
+    return refusal ?? { status: "admitted", mutation: this.#withDefaults(mutation) };
+  }
+
+  /** Bytes to be evicted until eviction stops; 0: it need not start. `isUnderWay`: it has started. */
+  excessBytes(isUnderWay: boolean): number {
+    const { bytes } = this.#context.store.usage;
+    const start = this.#bytesMax * (isUnderWay ? EVICTION_STOP_SHARE : EVICTION_START_SHARE);
+    return bytes > start ? bytes - this.#bytesMax * EVICTION_STOP_SHARE : 0;
+  }
+
+  /** Namespaces above their quota whose rows may be evicted for it. */
+  excesses(isUnderWay: boolean): readonly Excess[] {
+    if (this.#namespaces.size === 0) return [];
+    const found: Excess[] = [];
+    for (const [namespace, settings] of this.#namespaces) {
+      const quota = shardQuotaBytes(settings, this.#slotShare());
+      const { bytes } = this.#context.store.usage.of(namespace);
+      const start = quota * (isUnderWay ? EVICTION_STOP_SHARE : EVICTION_START_SHARE);
+      if (settings.evict !== false && bytes > start)
+        found.push({ namespace, bytes: bytes - quota * EVICTION_STOP_SHARE });
+    }
+    return found;
+  }
+
+  isEvictable(key: string): boolean {
+    const namespace = quotaNamespaceOf(key);
+    return namespace !== undefined && isEvictableNamespace(this.#namespaces, namespace);
+  }
+
+  #limitRefusal(growths: readonly Growth[]): Refusal | undefined {
+    for (const { key, valueBytes } of growths) {
+      const namespace = quotaNamespaceOf(key) ?? "";
+      const max = this.#namespaces.get(namespace)?.maxValueBytes ?? Number.POSITIVE_INFINITY;
+      if (valueBytes <= max) continue;
+      const reason = `the value has ${valueBytes} bytes; expected at most ${max}, the limit of its namespace "${namespace}"`;
+      return { status: "invalid", reason };
+    }
+    return undefined;
+  }
+
+  #roomRefusal(growths: readonly Growth[]): Refusal | undefined {
+    const { usage } = this.#context.store;
+    const added = new Map<string, number>();
+    let addedInAll = 0;
+    for (const growth of growths) {
+      const bytes = Math.max(0, growth.rowBytes - this.#presentBytes(growth));
+      const namespace = quotaNamespaceOf(growth.key);
+      if (namespace !== undefined) added.set(namespace, (added.get(namespace) ?? 0) + bytes);
+      addedInAll += bytes;
+    }
+    if (addedInAll === 0) return undefined;
+    for (const [namespace, bytes] of added) {
+      const quota = shardQuotaBytes(this.#namespaces.get(namespace), this.#slotShare());
+      if (usage.of(namespace).bytes + bytes <= quota) continue;
+      if (isEvictableNamespace(this.#namespaces, namespace)) return this.#evictionIsBehind();
+      return { status: "full", reason: `the quota of the namespace "${namespace}" is used up in this shard` };
+    }
+    if (usage.bytes + addedInAll <= this.#bytesMax) return undefined;
+    if (!this.isExhausted) return this.#evictionIsBehind();
+    return { status: "full", reason: "the shard's storage budget is used up, and nothing in it may be evicted" };
+  }
+
+  /** Room is being made: the same write a little later finds it. */
+  #evictionIsBehind(): Refusal {
+    return { status: "overloaded", retryAfterMs: LEADER_WAIT_MS };
+  }
+
+  #presentBytes({ slot, key }: Growth): number {
+    const present = this.#context.store.find(slot, key);
+    return present === undefined ? 0 : accountedBytes(present);
+  }
+
+  #withDefaults(mutation: KeyMutation): KeyMutation {
+    if (mutation.kind !== "put" && mutation.kind !== "increment" && mutation.kind !== "append") return mutation;
+    return withDefaultLifetime(mutation, this.#namespaces.get(quotaNamespaceOf(mutation.key) ?? ""));
+  }
+
+  #slotShare(): number {
+    const { options, ports } = this.#context;
+    return ports.ownership.slotsOf(options.shard) / SLOT_COUNT;
+  }
+}
