@@ -28,7 +28,15 @@ const REFUSED: [string, string, string, number, string, RegExp, Body?, Record<st
   ["an infinite number", "POST", "/v1/batch", 400, "malformed-body", /too large/, '{"operations":[1e999]}'],
   ["a body that is nested too deep", "POST", "/v1/batch", 400, "malformed-body", /levels deep/, deep],
   ["a body that is too large", "POST", "/v1/batch", 413, "body-too-large", /8388608/, spaces(JSON_BODY_BYTES_MAX + 1)],
-  ["an unknown field", "POST", "/v1/batch", 400, "malformed-body", /nope/, json({ operations: [{ op: "get", key: "k" }], nope: 1 })],
+  [
+    "an unknown field",
+    "POST",
+    "/v1/batch",
+    400,
+    "malformed-body",
+    /nope/,
+    json({ operations: [{ op: "get", key: "k" }], nope: 1 }),
+  ],
   [
     "an unknown field of an operation",
     "POST",
