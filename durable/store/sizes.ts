@@ -71,8 +71,8 @@ export function removalBytes(key: string): number {
   return RECORD_OVERHEAD_BYTES + BYTES_PER_UNIT * key.length;
 }
 
-/** Fixed cost charged for a mutation on the wire beside what varies in it: a put with every field has about 150. */
-const MUTATION_OVERHEAD_BYTES = 192;
+/** Fixed cost charged for a mutation on the wire beside what varies in it: a put with every field has about 100. */
+const MUTATION_OVERHEAD_BYTES = 128;
 /** Slot, version and the lengths in front, for each row reclaimed. */
 const ROW_OVERHEAD_BYTES = 24;
 /** A version in a condition is a number of at most this many bytes on the wire. */

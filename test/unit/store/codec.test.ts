@@ -1,6 +1,6 @@
 import { encode } from "@msgpack/msgpack";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import {
   CODEC_VERSION,
   decodeBatch,
@@ -12,6 +12,9 @@ import {
 } from "../../../durable/store/codec.ts";
 import type { Batch, Outcome } from "../../../durable/store/command.ts";
 import { anyMutations, logOf, strangeMutations } from "./arbitraries.ts";
+
+// Seconds of work, beside whatever else the machine does.
+vi.setConfig({ testTimeout: 60_000 });
 
 const batches = fc.oneof(logOf(anyMutations), logOf(strangeMutations)).map((log) => log[0] as Batch);
 

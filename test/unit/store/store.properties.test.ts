@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { decodeBatch, encodeBatch } from "../../../durable/store/codec.ts";
 import type { Batch, KeyMutation, Mutation, Outcome, PurgeScope } from "../../../durable/store/command.ts";
 import type { Entry } from "../../../durable/store/entry.ts";
@@ -10,6 +10,9 @@ import { EMPTY_STORE_STATE, Store } from "../../../durable/store/store.ts";
 import { aimed, anyMutations, forgettings, KEYS, logOf, mutations, purges, slotOfTestKey } from "./arbitraries.ts";
 import { CheckpointTable } from "./checkpoint-table.ts";
 import { StoreModel } from "./model.ts";
+
+// Seconds of work, beside whatever else the machine does.
+vi.setConfig({ testTimeout: 60_000 });
 
 /** Of logs of up to 25 batches with up to 6 mutations each. */
 const RUNS = 100;

@@ -1,26 +1,14 @@
-import { beforeEach, describe, expect, it } from "vitest";
-import type { Conditions, KeyMutation, Outcome } from "../../../durable/store/command.ts";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import type { Conditions, KeyMutation, Mutation, Outcome } from "../../../durable/store/command.ts";
 import type { CheckpointReader } from "../../../durable/store/entry.ts";
-import { IDEMPOTENCY_RECORDS_MAX, IDEMPOTENCY_RETENTION_MS } from "../../../durable/store/limits.ts";
+import { partKey } from "../../../durable/store/keyspace.ts";
+import { IDEMPOTENCY_RECORDS_MAX, IDEMPOTENCY_RETENTION_MS, VALUE_BYTES_MAX } from "../../../durable/store/limits.ts";
 import { EMPTY_STORE_STATE, Store } from "../../../durable/store/store.ts";
 import { CheckpointTable } from "./checkpoint-table.ts";
+import { append, prefix, purge, put, remove, SLOT, START_MS, stage, transaction } from "./one-shard.ts";
 
-const SLOT = 7;
-const START_MS = 1_000_000;
-
-interface PutOptions extends Conditions {
-  readonly ttlMs?: number;
-  readonly idempotency?: KeyMutation["idempotency"];
-}
-
-function put(key: string, text: string, options: PutOptions = {}): KeyMutation {
-  const value = Uint8Array.from(text, (character) => character.charCodeAt(0));
-  return { kind: "put", slot: SLOT, key, value, contentType: "text/plain", ...options };
-}
-
-function remove(key: string, options: Omit<PutOptions, "ttlMs"> = {}): KeyMutation {
-  return { kind: "delete", slot: SLOT, key, ...options };
-}
+// Seconds of work, beside whatever else the machine does.
+vi.setConfig({ testTimeout: 60_000 });
 
 let table: CheckpointTable;
 let store: Store;
@@ -30,7 +18,7 @@ beforeEach(() => {
   store = new Store(table, EMPTY_STORE_STATE);
 });
 
-function apply(stampMs: number, ...mutations: KeyMutation[]): Outcome[] {
+function apply(stampMs: number, ...mutations: Mutation[]): Outcome[] {
   return store.apply({ stampMs, mutations });
 }
 
@@ -181,6 +169,12 @@ describe("idempotency", () => {
     expect(apply(START_MS, mutation)).toEqual([{ kind: "precondition_failed", version: undefined }]);
   });
 
+  it("keeps nothing of an idempotency key but its id and fingerprint, whatever else the leader was sent with it", () => {
+    const sent = { ...retry, key: "elsewhere", slot: 1, sequence: 99 };
+    apply(START_MS, put("a", "1", { idempotency: sent }));
+    expect(store.checkpointDelta().idempotencyUpserts).toMatchObject([{ slot: SLOT, key: "a", id: "i", sequence: 1 }]);
+  });
+
   it("answers another request under the same id with a conflict", () => {
     apply(START_MS, put("a", "1", { idempotency: retry }));
     expect(apply(START_MS, put("a", "2", { idempotency: { id: "i", fingerprint: "y" } }))).toEqual([
@@ -232,6 +226,85 @@ describe("idempotency", () => {
     expect(apply(START_MS, mutation)).toMatchObject([{ version: 2 }]);
     checkpoint();
     expect(table.recordCount).toBe(IDEMPOTENCY_RECORDS_MAX);
+  });
+});
+
+describe("reclaiming", () => {
+  it("removes rows that are dead and still of that version, and takes no version itself", () => {
+    apply(
+      START_MS,
+      put("expired", "1", { ttlMs: 1 }),
+      put("purged", "1"),
+      put("alive", "1"),
+      put("rewritten", "1", { ttlMs: 1 }),
+    );
+    apply(START_MS + 1, put("rewritten", "2"), purge(prefix("purged")));
+    const keys = ["expired", "purged", "alive", "rewritten", "never there"];
+    const rows = keys.map((key, index) => ({ slot: SLOT, key, version: index + 1 }));
+    const { revision } = store;
+    expect(store.apply({ stampMs: START_MS, mutations: [{ kind: "reclaim", rows }] })).toEqual([
+      { kind: "reclaimed", rows: 2 },
+    ]);
+    expect([textOf("alive"), textOf("rewritten", START_MS + 9)]).toEqual(["1", "2"]);
+    expect([store.revision, store.state.keys]).toEqual([revision, 2]);
+  });
+
+  it("spares what a touch has given a longer life while the leader looked", () => {
+    apply(START_MS, put("a", "1", { ttlMs: 10 }));
+    // The leader's clock says that the row is dead; the touch that it stamped before is still on its way.
+    apply(START_MS + 9, { kind: "touch", slot: SLOT, key: "a", ttlMs: 1_000 });
+    const reclaim: Mutation = { kind: "reclaim", rows: [{ slot: SLOT, key: "a", version: 1 }] };
+    expect(apply(START_MS + 10, reclaim)).toEqual([{ kind: "reclaimed", rows: 0 }]);
+    expect(textOf("a", START_MS + 10)).toBe("1");
+    expect(apply(START_MS + 10, { ...reclaim, evicts: true })).toEqual([{ kind: "reclaimed", rows: 1 }]);
+    expect(textOf("a", START_MS + 10)).toBeUndefined();
+  });
+
+  it("spares the parts of an upload that an entry names, evicting or not, and takes them once none does", () => {
+    apply(START_MS, stage("a", "u", 0, "1"), put("a", "", { parts: { upload: "u", count: 1, bytes: 1 } }));
+    const part = { slot: SLOT, key: partKey("a", "u", 0), version: 1 };
+    for (const evicts of [false, true]) {
+      expect(apply(START_MS, { kind: "reclaim", rows: [part], evicts })).toEqual([{ kind: "reclaimed", rows: 0 }]);
+    }
+    const whole = [{ slot: SLOT, key: "a", version: 2 }, part];
+    expect(apply(START_MS, { kind: "reclaim", rows: whole, evicts: true })).toEqual([{ kind: "reclaimed", rows: 2 }]);
+    expect(store.state.bytes).toBe(0);
+  });
+});
+
+describe("returnableBytes", () => {
+  const bytes = { value: new Uint8Array(1_000) };
+  const get = (key: string) => ({ kind: "get", slot: SLOT, key }) as const;
+
+  it.each<[string, KeyMutation, number]>([
+    ["a plain put", put("big", "1"), 0],
+    ["a put that returns", put("big", "1", { returnPrevious: true }), 1_000],
+    ["a delete that returns", remove("big", { returnPrevious: true }), 1_000],
+    ["a delete that returns what is not there", remove("none", { returnPrevious: true }), 0],
+    ["an append, which copies", append("big", "1"), 1_000],
+    [
+      "a transaction of both branches",
+      transaction({ onSuccess: [get("big")], onFailure: [get("big"), put("big", "1")] }),
+      2_000,
+    ],
+    [
+      "a transaction that would return more than any may",
+      transaction({ onSuccess: new Array(2_000).fill(get("big")) }),
+      VALUE_BYTES_MAX,
+    ],
+  ])("of %s", (_what, mutation, expected) => {
+    apply(START_MS, put("big", "", bytes));
+    expect(store.returnableBytes(mutation)).toBe(expected);
+    checkpoint();
+    store = new Store(table, table.state);
+    expect(store.returnableBytes(mutation)).toBe(expected);
+  });
+
+  it("of a retry are those of the outcome that is remembered", () => {
+    const once = remove("big", { returnPrevious: true, idempotency: { id: "i", fingerprint: "x" } });
+    apply(START_MS, put("big", "", bytes), once);
+    expect(store.returnableBytes(once)).toBe(1_000);
+    expect(store.returnableBytes(remove("big", { returnPrevious: true }))).toBe(0);
   });
 });
 
