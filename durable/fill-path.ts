@@ -17,6 +17,14 @@ export const FILL_WAIT_MS_MAX = 30_000;
 /** Asking for the right takes one commit; a caller that finds it asked for already looks again after so long. */
 const GRANT_WAIT_MS = 1_000;
 
+interface Look {
+  readonly status: "ok";
+  readonly isWanted: boolean;
+  readonly reply: FillOk;
+  /** The key as it was when `KeyWatch.seen` was this. */
+  readonly watched: number;
+}
+
 export class FillPath {
   readonly #context: ReplicaContext;
   readonly #reads: ReadPath;
@@ -43,7 +51,7 @@ export class FillPath {
       const { reply } = seen;
       let state = reply.fill;
       if (state === undefined && !this.#asking.has(key)) {
-        const asked = await this.#ask(mutation);
+        const asked = await this.#ask(mutation, Math.max(deadlineMs, timers.now() + GRANT_WAIT_MS));
         if (asked === undefined) continue;
         if ("status" in asked) return asked;
         state = asked;
@@ -54,37 +62,37 @@ export class FillPath {
       if (reply.entry?.stale === "revalidate") return { ...reply, fill: held };
       const remainingMs = deadlineMs - timers.now();
       const heldMs = Math.max(1, state === undefined ? GRANT_WAIT_MS : state.untilMs - reply.clockMs);
-      const hasWaited = await this.#writes.watch.wait(key, Math.min(remainingMs, heldMs), timers);
+      const hasWaited = await this.#writes.watch.wait(key, seen.watched, Math.min(remainingMs, heldMs), timers);
       if (!hasWaited) return { ...reply, fill: held };
     }
   }
 
   /** What there is at this moment: an entry that is good enough, or what to do about it. */
-  #look(request: FillRequest, nowMs: number): { status: "ok"; isWanted: boolean; reply: FillOk } {
+  #look(request: FillRequest, nowMs: number): Look {
     const { store, provenance } = this.#context;
     const { slot, key, isEarly } = request;
+    const watched = this.#writes.watch.seen;
     const clockMs = this.#context.clockAt(nowMs);
     const entry = store.read(slot, key, clockMs);
     // However stale: whoever loads, or has waited in vain, can fall back on it.
     const found = entry === undefined ? undefined : shown(entry, false, Number.POSITIVE_INFINITY, clockMs);
     const reply: ReadOk = { status: "ok", entry: found, level: "strong", clockMs, from: provenance };
     const isFresh = entry !== undefined && !isStale(entry, clockMs);
-    if (isFresh && !isEarly) return { status: "ok", isWanted: false, reply };
+    if (isFresh && !isEarly) return { status: "ok", isWanted: false, reply, watched };
     const lease = store.marks.fill(key);
     // What is loaded under a lease from before a purge will be refused: nobody waits for that.
     const isInForce =
       lease !== undefined && clockMs < lease.untilMs && !store.marks.isPurgedSince(key, undefined, lease.token);
-    if (!isInForce) return { status: "ok", isWanted: true, reply };
+    if (!isInForce) return { status: "ok", isWanted: true, reply, watched };
     // Early, and somebody else is at it: the fresh value will do.
-    return { status: "ok", isWanted: !isFresh, reply: { ...reply, fill: { state: "held", untilMs: lease.untilMs } } };
+    const held: FillOk = { ...reply, fill: { state: "held", untilMs: lease.untilMs } };
+    return { status: "ok", isWanted: !isFresh, reply: held, watched };
   }
 
   /** Undefined: look again. */
-  async #ask(mutation: BeginFillMutation): Promise<FillState | Refusal | undefined> {
-    const { timers } = this.#context.ports;
+  async #ask(mutation: BeginFillMutation, deadlineMs: number): Promise<FillState | Refusal | undefined> {
     this.#asking.add(mutation.key);
     try {
-      const deadlineMs = timers.now() + GRANT_WAIT_MS;
       const lead = this.#writes.leadFor(mutationBytes(mutation), deadlineMs);
       const elsewhere = lead instanceof Promise ? await lead : lead;
       if (elsewhere !== undefined) return elsewhere;
@@ -103,7 +111,7 @@ export class FillPath {
     } finally {
       this.#asking.delete(mutation.key);
       // Whoever waited for the answer looks again and finds the lease.
-      this.#writes.watch.changed({ kind: "delete", slot: mutation.slot, key: mutation.key });
+      this.#writes.watch.wake(mutation.key);
     }
   }
 }

@@ -9,9 +9,15 @@ export const WATCHERS_MAX = 10_000;
 export class KeyWatch {
   readonly #waiting = new Map<string, Set<() => void>>();
   size = 0;
+  /** Grows with everything that may wake somebody. */
+  seen = 0;
 
-  /** Resolves when the key may have changed, after `waitMs` at the latest. False, at once: there is no time or no room. */
-  wait(key: string, waitMs: number, timers: ReplicaTimers): Promise<boolean> {
+  /**
+   * Resolves when the key may have changed since `seen`, after `waitMs` at the latest. False, at once: there is no time or no
+   * room. Race: whoever looks at a key and then waits does so in two turns, and the change may come in between.
+   */
+  wait(key: string, seen: number, waitMs: number, timers: ReplicaTimers): Promise<boolean> {
+    if (seen !== this.seen) return Promise.resolve(true);
     if (this.size >= WATCHERS_MAX || waitMs <= 0) return Promise.resolve(false);
     return new Promise((resolve) => {
       const waiting = this.#waiting.get(key) ?? new Set();
@@ -29,28 +35,40 @@ export class KeyWatch {
     });
   }
 
-  changed(mutation: Mutation | TransactionOperation): void {
+  /** These mutations were applied. */
+  applied(mutations: readonly Mutation[]): void {
+    this.seen++;
+    if (this.size > 0) for (const mutation of mutations) this.#changed(mutation);
+  }
+
+  #changed(mutation: Mutation | TransactionOperation): void {
     switch (mutation.kind) {
       case "purge":
         this.wakeAll();
         break;
       case "transaction":
-        for (const operation of [...mutation.onSuccess, ...mutation.onFailure]) this.changed(operation);
+        for (const operation of [...mutation.onSuccess, ...mutation.onFailure]) this.#changed(operation);
         break;
       case "put":
       case "delete":
       case "increment":
       case "append":
-        this.#wake(mutation.key);
+        this.#wakeKey(mutation.key);
         break;
     }
   }
 
-  wakeAll(): void {
-    for (const key of [...this.#waiting.keys()]) this.#wake(key);
+  wake(key: string): void {
+    this.seen++;
+    this.#wakeKey(key);
   }
 
-  #wake(key: string): void {
+  wakeAll(): void {
+    this.seen++;
+    for (const key of [...this.#waiting.keys()]) this.#wakeKey(key);
+  }
+
+  #wakeKey(key: string): void {
     const waiting = this.#waiting.get(key);
     if (waiting !== undefined) for (const done of [...waiting]) done();
   }

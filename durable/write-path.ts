@@ -153,7 +153,7 @@ export class WritePath {
     const outcomes = store.apply(batch);
     counters.mutations += outcomes.length;
     this.#queue.settleApplied(entry.index, entry.term, outcomes);
-    if (this.watch.size > 0) for (const mutation of batch.mutations) this.watch.changed(mutation);
+    this.watch.applied(batch.mutations);
   }
 
   /** What was proposed up to `index` may or may not be part of the snapshot that has replaced it. */

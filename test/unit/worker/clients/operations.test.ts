@@ -1,0 +1,279 @@
+// Operations on many keys at the edge: one call a shard, and what happens when ownership changes in the middle.
+
+import { describe, expect, test } from "vitest";
+import type { BatchReply, BatchRequest, ScanItem, ScanReply } from "../../../../durable/protocol.ts";
+import { compareRows } from "../../../../durable/store/rows.ts";
+import { slotOf } from "../../../../routing/slots.ts";
+import { buildTopology, type Topology } from "../../../../routing/topology.ts";
+import { TopologyView } from "../../../../routing/topology-view.ts";
+import type { BatchOperation } from "../../../../worker/clients/operations.ts";
+import { REPLY_VALUE_BYTES_MAX } from "../../../../worker/clients/operations.ts";
+import { createShardClient } from "../../../../worker/clients/shard-client.ts";
+import { CLUSTER, createWorld, from } from "../fake-world.ts";
+
+const FOUR = buildTopology({ ...CLUSTER, weights: [1, 1, 1, 1] });
+const STRONG = { level: "strong" } as const;
+
+function setUp(topology: Topology = FOUR) {
+  const world = createWorld(topology);
+  return { ...world, view: new TopologyView(topology), client: createShardClient(world) };
+}
+
+/** The same cluster one epoch later, with every slot of one shard at another. */
+function moved(fromShard: number, to: number, topology: Topology = FOUR): Topology {
+  const slots = topology.slots.map((shard) => (shard === fromShard ? to : shard));
+  return { ...topology, epoch: topology.epoch + 1, slots };
+}
+
+function gets(count: number): BatchOperation[] {
+  return Array.from({ length: count }, (_, at) => ({ kind: "get", key: `key-${at}`, slot: slotOf(`key-${at}`) }));
+}
+
+function increment(key: string, idempotency?: { id: string; fingerprint: string }): BatchOperation {
+  return { kind: "increment", key, slot: slotOf(key), by: "1", idempotency };
+}
+
+/** Each item says for which key it is, in its version's place. */
+function answered(shard: number, { operations }: BatchRequest): BatchReply {
+  const items = operations.map(({ slot }) => ({
+    kind: "entry" as const,
+    entry: { version: slot, contentType: "", size: 0, modifiedMs: 0 },
+  }));
+  return {
+    status: "ok",
+    items,
+    level: shard === 0 ? "eventual" : "strong",
+    clockMs: 1,
+    from: from(0, "leader", 1, 1, shard),
+  };
+}
+
+describe("a batch", () => {
+  test("is one call for each shard that owns a key, and the answers are in the order of the operations", async () => {
+    const { client, port, view } = setUp();
+    const calls: number[] = [];
+    const shares: (number | undefined)[] = [];
+    port.onBatch = ({ shard }, request) => {
+      calls.push(shard);
+      shares.push(request.replyBytesMax);
+      expect(request.operations.every(({ slot }) => view.ownerOf(slot).shard === shard)).toBe(true);
+      return answered(shard, request);
+    };
+    const operations = gets(50);
+    const { items, from: shards, level } = await client.batch(operations, STRONG);
+    expect(items).toMatchObject(operations.map(({ slot }) => ({ entry: { version: slot } })));
+    expect(calls.toSorted()).toEqual([0, 1, 2, 3]);
+    expect(shards.map(({ shard }) => shard).sort()).toEqual([0, 1, 2, 3]);
+    // The weakest that was met holds for the whole.
+    expect(level).toBe("eventual");
+    expect(shares.reduce<number>((sum, share) => sum + (share ?? Number.NaN), 0)).toBeLessThanOrEqual(
+      REPLY_VALUE_BYTES_MAX,
+    );
+  });
+
+  test("asks the new owners of keys that have moved meanwhile, and nobody twice for the others", async () => {
+    const { client, port } = setUp();
+    const later = moved(0, 1);
+    const asked: string[] = [];
+    port.onBatch = ({ shard }, request) => {
+      asked.push(...request.operations.map(({ key }) => `${shard} ${key}`));
+      return shard === 0 ? { status: "wrong_owner", topology: later } : answered(shard, request);
+    };
+    const operations = gets(40);
+    const { items } = await client.batch(operations, STRONG);
+    expect(items).toMatchObject(operations.map(({ slot }) => ({ entry: { version: slot } })));
+    const twice = operations.filter(({ key }) => asked.filter((one) => one.endsWith(` ${key}`)).length > 1);
+    expect(twice.every(({ slot }) => FOUR.slots[slot] === 0)).toBe(true);
+  });
+
+  test("gives up on keys whose owner never settles, and says that nothing was changed", async () => {
+    const { client, port, clock } = setUp();
+    port.onBatch = ({ shard }, request) =>
+      shard === 0 ? { status: "wrong_owner", topology: FOUR } : answered(shard, request);
+    const operations = gets(20);
+    const pending = client.batch(operations, STRONG);
+    await clock.advance(10_000);
+    const { items } = await pending;
+    for (const [at, { slot }] of operations.entries()) {
+      const expected = FOUR.slots[slot] === 0 ? { status: "unavailable" } : { kind: "entry" };
+      expect(items[at]).toMatchObject(expected);
+    }
+  });
+
+  test("with a write that cannot be repeated is sent once: its fate is unknown, a read's is not", async () => {
+    const { client, port, clock } = setUp(buildTopology(CLUSTER));
+    let sent = 0;
+    port.onBatch = () => {
+      sent++;
+      return "silence";
+    };
+    const pending = client.batch([increment("a"), { kind: "get", key: "a", slot: slotOf("a") }], STRONG);
+    await clock.advance(10_000);
+    expect((await pending).items).toMatchObject([{ kind: "unknown" }, { status: "unavailable" }]);
+    expect(sent).toBe(1);
+  });
+
+  test("is repeated where every write in it is recognised by its idempotency key", async () => {
+    const { client, port, clock } = setUp(buildTopology(CLUSTER));
+    let sent = 0;
+    port.onBatch = ({ shard }, request) => (++sent === 1 ? "silence" : answered(shard, request));
+    const pending = client.batch([increment("a", { id: "once", fingerprint: "f" })], STRONG);
+    await clock.advance(10_000);
+    expect((await pending).items).toMatchObject([{ kind: "entry" }]);
+    expect(sent).toBeGreaterThan(1);
+  });
+
+  test("of nothing asks nobody", async () => {
+    const { client } = setUp();
+    expect(await client.batch([], STRONG)).toEqual({ items: [], from: [], level: undefined, clockMs: 0 });
+  });
+});
+
+describe("a scan", () => {
+  const rows = Array.from({ length: 60 }, (_, at): ScanItem => {
+    const key = `key-${at}`;
+    return { slot: slotOf(key), key, version: at, contentType: "", size: 0, modifiedMs: 0 };
+  }).sort(compareRows);
+
+  /** What the replica of a shard answers that owns slots by `topology`. */
+  function served(topology: Topology, shard: number, { start, limit, what }: Parameters<typeof scanOf>[0]): ScanReply {
+    const own = rows.filter((row) => topology.slots[row.slot] === shard);
+    const after = own.filter((row) => start === undefined || compareRows(row, start) > 0);
+    const items = after.slice(0, what === "count" ? 7 : limit);
+    const last = items.at(-1);
+    const next = after.length > items.length && last !== undefined ? { slot: last.slot, key: last.key } : undefined;
+    const by = from(0, "leader", 1, 1, shard);
+    return {
+      status: "ok",
+      items: what === "count" ? [] : items,
+      count: items.length,
+      next,
+      level: "strong",
+      clockMs: 1,
+      from: by,
+    };
+  }
+  const scanOf = (request: { start?: { slot: number; key: string } | undefined; limit: number; what: string }) =>
+    request;
+
+  test("merges the shards' pages: every key once, in order, the last page without a position", async () => {
+    const { client, port } = setUp();
+    port.onScan = ({ shard }, request) => served(FOUR, shard, request);
+    const seen: ScanItem[] = [];
+    let start: { slot: number; key: string } | undefined;
+    let pages = 0;
+    do {
+      const page = await client.scan({ ...STRONG, namespace: "", prefix: "", start, limit: 7, withValues: false });
+      if (page.status !== "ok") throw new Error(page.status);
+      expect(page.items.length).toBeLessThanOrEqual(7);
+      seen.push(...page.items);
+      start = page.next;
+      pages++;
+    } while (start !== undefined);
+    expect(seen).toEqual(rows);
+    expect(pages).toBe(Math.ceil(rows.length / 7));
+    expect(await client.count({ ...STRONG, namespace: "", prefix: "" })).toBe(rows.length);
+  });
+
+  test("starts its page again when the ownership changes under it: two topologies would miss keys or repeat some", async () => {
+    const { client, port } = setUp();
+    const later = moved(0, 1);
+    port.onScan = ({ shard }, request) => {
+      if (request.epoch === later.epoch) return served(later, shard, request);
+      // Shard 1 has heard of it, the others have not yet.
+      return shard === 1 ? { status: "wrong_owner", topology: later } : served(FOUR, shard, request);
+    };
+    const page = await client.scan({ ...STRONG, namespace: "", prefix: "", limit: 100, withValues: true });
+    expect(page).toMatchObject({ status: "ok", items: rows });
+  });
+
+  test("is refused where the ownership changes with every page, after a bounded number of tries", async () => {
+    const { client, port, clock } = setUp();
+    let current = FOUR;
+    let calls = 0;
+    port.onScan = ({ shard }, request) => {
+      calls++;
+      if (shard === 1 || request.epoch === 0) {
+        current = moved(3, 3, current);
+        return { status: "wrong_owner", topology: current };
+      }
+      return served(current, shard, request);
+    };
+    const pending = client.scan({ ...STRONG, namespace: "", prefix: "", limit: 100, withValues: false });
+    await clock.advance(20_000);
+    expect(await pending).toMatchObject({ status: "unavailable" });
+    expect(calls).toBeLessThan(50);
+  });
+
+  test("is refused as a whole when a shard cannot answer: a page with a hole looks complete", async () => {
+    const { client, port, clock } = setUp();
+    port.onScan = ({ shard }, request) => (shard === 2 ? "silence" : served(FOUR, shard, request));
+    const pending = client.scan({ ...STRONG, namespace: "", prefix: "", limit: 100, withValues: false });
+    await clock.advance(20_000);
+    expect(await pending).toMatchObject({ status: "unavailable" });
+  });
+});
+
+describe("a purge", () => {
+  const scopes = [{ kind: "tag", namespace: "", tag: "t" }] as const;
+
+  test("goes to every shard, those of a topology included that the edge did not know yet", async () => {
+    const three: Topology = { ...moved(3, 0), epoch: 0 };
+    const { client, port } = setUp(three);
+    const later: Topology = { ...FOUR, epoch: 1 };
+    const purgedAt: number[] = [];
+    port.onPurge = ({ shard }, request) => {
+      if (request.epoch !== later.epoch) return { status: "wrong_owner", topology: later };
+      purgedAt.push(shard);
+      return { status: "ok", outcomes: [{ kind: "purged", revision: 1 }], from: from(0, "leader", 1, 1, shard) };
+    };
+    const reports = await client.purge(scopes, false);
+    expect(reports.map(({ shard, result }) => [shard, result.status])).toEqual(
+      [0, 1, 2, 3].map((shard) => [shard, "ok"]),
+    );
+    expect(new Set(purgedAt)).toEqual(new Set([0, 1, 2, 3]));
+  });
+
+  test("says of each shard what it did", async () => {
+    const { client, port, clock } = setUp();
+    port.onPurge = ({ shard }) =>
+      shard === 2
+        ? "silence"
+        : { status: "ok", outcomes: [{ kind: "purged", revision: 1 }], from: from(0, "leader", 1, 1, shard) };
+    const pending = client.purge(scopes, false);
+    await clock.advance(20_000);
+    expect((await pending).map(({ result }) => result.status)).toEqual(["ok", "ok", "unknown", "ok"]);
+  });
+});
+
+describe("a fill", () => {
+  const wish = { slot: slotOf("k"), key: "k", leaseMs: 1_000, waitMs: 5_000, isEarly: false };
+
+  test("waits at the leader as long as it has to, which is no silence", async () => {
+    const { client, port, clock } = setUp(buildTopology(CLUSTER));
+    const granted = { state: "granted", token: 7, untilMs: 1 } as const;
+    let asked = 0;
+    port.onFill = () => {
+      asked++;
+      return new Promise((resolve) => {
+        clock.after(4_000, () => resolve({ status: "ok", level: "strong", clockMs: 1, from: from(0), fill: granted }));
+      });
+    };
+    const pending = client.fill(wish);
+    await clock.advance(4_000);
+    expect(await pending).toMatchObject({ fill: granted });
+    expect(asked).toBe(1);
+  });
+
+  test("follows the leadership when it changes while it waits", async () => {
+    const { client, port } = setUp(buildTopology(CLUSTER));
+    const asked: number[] = [];
+    port.onFill = ({ replica }) => {
+      asked.push(replica);
+      if (replica !== 2) return { status: "not_leader", leader: 2, term: 2 };
+      return { status: "ok", level: "strong", clockMs: 1, from: from(2, "leader", 2) };
+    };
+    expect(await client.fill(wish)).toMatchObject({ status: "ok", from: { replica: 2 } });
+    expect(asked).toEqual([0, 2]);
+  });
+});
