@@ -63,6 +63,7 @@ export class FillPath {
     const { slot, key, isEarly } = request;
     const clockMs = this.#context.clockAt(nowMs);
     const entry = store.read(slot, key, clockMs);
+    this.#context.eviction.noteRead(key, entry !== undefined, store.usage.keys);
     const found = entry === undefined ? undefined : readEntryOf(entry, false);
     const reply: ReadOk = { status: "ok", entry: found, level: "strong", clockMs, from: provenance };
     const isFresh = entry !== undefined && !isStale(entry, clockMs);
