@@ -3,7 +3,7 @@
 import type { BatchItem, BatchMutation, BatchOk, BatchReply, BatchRequest, Refusal } from "./protocol.ts";
 import { type ReadPath, shown } from "./read-path.ts";
 import type { ReplicaContext } from "./replica-context.ts";
-import type { GetOperation } from "./store/command.ts";
+import type { GetOperation, KeyMutation } from "./store/command.ts";
 import { bytesReturned, mutationBytes } from "./store/sizes.ts";
 import { validateMutation } from "./store/validate.ts";
 import type { WritePath } from "./write-path.ts";
@@ -94,18 +94,39 @@ export class BatchPath {
     const lead = this.#writes.leadFor(bytes, deadlineMs);
     const elsewhere = lead instanceof Promise ? await lead : lead;
     if (elsewhere !== undefined) return elsewhere;
+    const admitted = this.#admitted(mutations, items);
     const results = await Promise.all(
       this.#writes.submit(
-        mutations.map(({ mutation }) => mutation),
+        admitted.map(({ mutation }) => mutation),
         deadlineMs,
       ),
     );
     // Nothing was done at all: the whole call can go to the next leader.
-    if (results.every(({ status }) => status === "not_applied") && this.#context.core.role !== "leader") {
+    if (
+      results.length > 0 &&
+      results.every(({ status }) => status === "not_applied") &&
+      this.#context.core.role !== "leader"
+    ) {
       return this.#context.notLeader();
     }
-    for (const [position, { at }] of mutations.entries()) items[at] = itemOf(results[position]);
+    for (const [position, { at }] of admitted.entries()) items[at] = itemOf(results[position]);
     return undefined;
+  }
+
+  /** The mutations that find room; the others' items say why not. Each is looked at as if it came alone. */
+  #admitted(
+    mutations: readonly { readonly mutation: BatchMutation; readonly at: number }[],
+    items: (BatchItem | undefined)[],
+  ): { mutation: KeyMutation; at: number }[] {
+    const admitted: { mutation: KeyMutation; at: number }[] = [];
+    for (const { mutation, at } of mutations) {
+      const answer = this.#context.admission.admit(mutation);
+      if (answer.status === "admitted") admitted.push({ mutation: answer.mutation, at });
+      else if (answer.status === "full" || answer.status === "invalid")
+        items[at] = { kind: answer.status, reason: answer.reason };
+      else items[at] = { kind: "not_done", reason: "room is being made; try again a little later" };
+    }
+    return admitted;
   }
 
   #finish(
@@ -114,7 +135,7 @@ export class BatchPath {
     level: BatchOk["level"],
     nowMs: number,
   ): BatchOk {
-    const { store, provenance } = this.#context;
+    const { eviction, store, provenance } = this.#context;
     const clockMs = this.#context.clockAt(nowMs);
     const bytesMax = Math.min(replyBytesMax ?? BATCH_REPLY_BYTES_MAX, BATCH_REPLY_BYTES_MAX);
     let bytes = done.reduce((sum, item) => sum + (item?.kind === "outcome" ? bytesReturned(item.outcome) : 0), 0);
@@ -122,6 +143,7 @@ export class BatchPath {
       const item = done[at];
       if (item !== undefined) return item;
       const stored = store.read(operation.slot, operation.key, clockMs);
+      eviction.noteRead(operation.key, stored !== undefined, store.usage.keys);
       const entry = stored === undefined ? undefined : shown(stored, false, undefined, clockMs);
       if (entry === undefined) return { kind: "entry" };
       const size = entry.value?.byteLength ?? 0;

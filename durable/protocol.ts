@@ -185,7 +185,7 @@ export type BatchItem =
   /** The reply as a whole would be larger than one reply may be. */
   | { readonly kind: "left_out"; readonly size: number }
   | { readonly kind: "outcome"; readonly outcome: Outcome }
-  | { readonly kind: "unknown" | "not_done" | "invalid"; readonly reason: string };
+  | { readonly kind: "unknown" | "not_done" | "invalid" | "full"; readonly reason: string };
 
 export interface BatchOk {
   readonly status: "ok";
