@@ -169,7 +169,8 @@ export function handleAppendReply(replica: Replica, message: AppendReplyMessage)
   progress.ackedSequence = Math.max(progress.ackedSequence, message.sequence);
   if (message.success) {
     if (progress.maybeUpdate(message.index)) maybeCommit(replica);
-    if (progress.state === "probe") progress.becomeReplicate();
+    // Not by a late answer from before: a snapshot may have brought the member further than `match` says.
+    if (progress.state === "probe" && message.index >= progress.next - 1) progress.becomeReplicate();
     maybeFinishTransfer(replica, leader);
   } else if (progress.state !== "snapshot") {
     const conflict = replica.log.findConflictByTerm(message.index, message.hintTerm);

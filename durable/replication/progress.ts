@@ -40,9 +40,10 @@ export class Progress {
     this.inFlight = 0;
   }
 
-  /** The connection is broken, or a stream over it was. */
+  /** The connection is broken, or a stream over it was. A probe keeps its place: only an answer says where the logs agree. */
   becomeUnreachable(): void {
-    this.becomeProbe();
+    if (this.state === "probe") this.inFlight = 0;
+    else this.becomeProbe();
     this.isPaused = true;
   }
 

@@ -1,7 +1,7 @@
 // How the leader feeds its followers: windows, probes, broken connections, snapshots.
 
 import { describe, expect, test } from "vitest";
-import { append, CoreGroup, entry, type Node, T } from "./core-group.ts";
+import { append, CoreGroup, entry, type Node, only, T } from "./core-group.ts";
 
 function progressOf(leader: Node, id: string) {
   const progress = leader.core.leaderState?.progress.get(id);
@@ -109,6 +109,19 @@ describe("a broken connection", () => {
     group.pass(T.heartbeatMs);
     expect(group.node("b").log).toBe("1:noop 1:x 1:y");
   });
+
+  test("tells nothing about where the logs agree: a new leader goes on asking from the end of its own", () => {
+    const group = new CoreGroup();
+    group.elect("b");
+    group.pass(T.heartbeatMs);
+    group.cut("c");
+    const leader = group.elect("a");
+    leader.act((core, nowMs) => core.reportUnreachable("c", nowMs));
+    group.nowMs += T.heartbeatMs;
+    leader.tick();
+    const probe = only(group.take("append", "c"));
+    expect([probe.prevIndex, probe.prevTerm]).toEqual([1, 1]);
+  });
 });
 
 describe("a member whose entries are compacted away", () => {
@@ -161,6 +174,22 @@ describe("a member whose entries are compacted away", () => {
     expect(lagging.log).toBe("1:z");
     expect(lagging.core).toMatchObject({ commitIndex: 4, appliedIndex: 4 });
     expect(progressOf(leader, "c")).toMatchObject({ state: "replicate", match: 4 });
+  });
+
+  test("is not streamed a second one because a late answer from before the snapshot says that it holds nothing", () => {
+    const { group, leader, lagging } = compactedGroup();
+    const meta = leader.core.log.snapshot;
+    group.nowMs += T.heartbeatMs;
+    leader.tick();
+    group.deliver((message) => message.kind === "append_reply" && message.from === "c");
+    const late = only(group.take("append_reply"));
+    lagging.install(meta, { id: "a", term: 1 });
+    leader.act((core, nowMs) => core.snapshotFinished("c", meta.index, nowMs));
+    leader.step(late);
+    expect(leader.snapshotsNeeded).toEqual(["c"]);
+    group.deliver();
+    expect(lagging.log).toBe("1:z");
+    expect(leader.snapshotsNeeded).toEqual(["c"]);
   });
 
   test("a failed stream begins again no sooner than the next heartbeat", () => {
