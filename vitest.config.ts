@@ -7,7 +7,15 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], environment: "node" } },
+      {
+        test: {
+          name: "unit",
+          include: ["test/unit/**/*.test.ts"],
+          environment: "node",
+          // Far above what any of them takes: on a busy machine a property of hundreds of runs may pass vitest's 5 s.
+          testTimeout: 60_000,
+        },
+      },
       {
         test: {
           name: "simulation",

@@ -7,6 +7,7 @@ import type {
   IdempotencyRecord,
   StoreState,
 } from "../../../durable/store/entry.ts";
+import type { SnapshotChunk } from "../../../durable/store/snapshot-codec.ts";
 import { EMPTY_STORE_STATE } from "../../../durable/store/store.ts";
 
 export class CheckpointTable implements CheckpointReader {
@@ -30,12 +31,20 @@ export class CheckpointTable implements CheckpointReader {
     return this.#records.size;
   }
 
+  /** All rows, as a snapshot carries them. */
+  get rows(): { readonly entries: readonly Entry[]; readonly idempotency: readonly IdempotencyRecord[] } {
+    return { entries: [...this.#entries.values()], idempotency: [...this.#records.values()] };
+  }
+
+  /** Takes over rows of a snapshot; its state comes with the last of them. */
+  import({ state, entries, idempotency }: SnapshotChunk): void {
+    this.#insert(entries, idempotency);
+    this.state = state;
+  }
+
   write(delta: CheckpointDelta): void {
-    for (const entry of delta.upserts) this.#entries.set(JSON.stringify([entry.slot, entry.key]), entry);
+    this.#insert(delta.upserts, delta.idempotencyUpserts);
     for (const { slot, key } of delta.removals) this.#entries.delete(JSON.stringify([slot, key]));
-    for (const record of delta.idempotencyUpserts) {
-      this.#records.set(JSON.stringify([record.slot, record.key, record.id]), record);
-    }
     for (const [recordKey, record] of this.#records) {
       const isExpired = record.expiresMs <= delta.idempotencyExpiredMs;
       if (isExpired || record.sequence <= delta.idempotencyEvictedSequence) this.#records.delete(recordKey);
@@ -48,5 +57,10 @@ export class CheckpointTable implements CheckpointReader {
     for (const [entryKey, { expiresMs }] of this.#entries) {
       if (expiresMs !== undefined && expiresMs <= this.state.clockMs) this.#entries.delete(entryKey);
     }
+  }
+
+  #insert(entries: readonly Entry[], records: readonly IdempotencyRecord[]): void {
+    for (const entry of entries) this.#entries.set(JSON.stringify([entry.slot, entry.key]), entry);
+    for (const record of records) this.#records.set(JSON.stringify([record.slot, record.key, record.id]), record);
   }
 }

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { decodeBatch, encodeBatch } from "../../../durable/store/codec.ts";
 import type { Batch, Mutation, Outcome } from "../../../durable/store/command.ts";
 import type { Entry } from "../../../durable/store/entry.ts";
+import { decodeSnapshotChunk, encodeSnapshotChunk } from "../../../durable/store/snapshot-codec.ts";
 import { EMPTY_STORE_STATE, Store } from "../../../durable/store/store.ts";
 import { KEYS, logOf, mutations, slotOfTestKey } from "./arbitraries.ts";
 import { CheckpointTable } from "./checkpoint-table.ts";
@@ -85,7 +86,8 @@ describe("the store against a naive model", () => {
         for (const batch of log) {
           expect(store.apply(batch)).toEqual(model.apply(batch));
           for (const nowMs of [0, model.clockMs, model.clockMs + laterMs]) {
-            for (const key of KEYS) expect(store.read(slotOfTestKey(key), key, nowMs)).toEqual(model.read(key, nowMs));
+            const read = KEYS.map((key) => store.read(slotOfTestKey(key), key, nowMs));
+            expect(read).toEqual(KEYS.map((key) => model.read(key, nowMs)));
           }
         }
         expect(store.state).toEqual({
@@ -96,6 +98,44 @@ describe("the store against a naive model", () => {
         });
       }),
       { numRuns: RUNS },
+    );
+  });
+});
+
+describe("a replica against a naive model", () => {
+  it("gives the model's outcomes and state through checkpoints, restarts and crashes at any point", () => {
+    fc.assert(
+      fc.property(logOf(mutations), livesOf(fc.constantFrom(...HAPPENINGS)), (log, life) => {
+        const replica = new Replica(life.cacheBytesMax);
+        const model = new StoreModel();
+        expect(replica.live(log, life.happenings)).toEqual(log.map((batch) => model.apply(batch)));
+        expect(visibleEntries(replica.store)).toEqual(KEYS.map((key) => model.read(key, 0)));
+        expect(replica.store.state).toMatchObject({ revision: model.revision, keys: model.entries.size });
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("shows nothing dead and hides nothing living, at any time that anybody may read at", () => {
+    fc.assert(
+      fc.property(
+        logOf(mutations),
+        livesOf(fc.constantFrom(...HAPPENINGS)),
+        fc.nat({ max: 12 }),
+        (log, life, laterMs) => {
+          const replica = new Replica(life.cacheBytesMax);
+          replica.live(log, life.happenings);
+          const { store } = replica;
+          for (const key of KEYS) {
+            const [now, later] = [0, store.clockMs + laterMs].map((atMs) => store.read(slotOfTestKey(key), key, atMs));
+            const { expiresMs } = now ?? {};
+            expect(later).toEqual(expiresMs !== undefined && expiresMs <= store.clockMs + laterMs ? undefined : now);
+            // Whoever reads at an earlier time sees what is there at the stamped one: a clock that is behind hides nothing.
+            if (now !== undefined) expect(expiresMs === undefined || expiresMs > store.clockMs).toBe(true);
+          }
+        },
+      ),
+      { numRuns: 100 },
     );
   });
 });
@@ -126,6 +166,45 @@ describe("determinism", () => {
         expect(replica.store.state.revision).toBe(reference.store.state.revision);
       }),
       { numRuns: RUNS },
+    );
+  });
+});
+
+describe("a snapshot", () => {
+  /** The table as chunks of some rows each, encoded and decoded, in a table of its own. */
+  function copied(table: CheckpointTable, rowsPerChunk: number): CheckpointTable {
+    const { entries, idempotency } = table.rows;
+    const copy = new CheckpointTable();
+    // A snapshot of nothing is one chunk too.
+    for (let at = 0; at === 0 || at < Math.max(entries.length, idempotency.length); at += rowsPerChunk) {
+      const chunk = {
+        state: table.state,
+        entries: entries.slice(at, at + rowsPerChunk),
+        idempotency: idempotency.slice(at, at + rowsPerChunk),
+      };
+      copy.import(decodeSnapshotChunk(encodeSnapshotChunk(chunk)));
+    }
+    return copy;
+  }
+
+  it("taken at any point of the log, and in chunks of any size, makes a replica that goes on as its sender does", () => {
+    fc.assert(
+      fc.property(logOf(mutations), fc.nat(), fc.integer({ min: 1, max: 7 }), (log, pick, rowsPerChunk) => {
+        const cut = pick % (log.length + 1);
+        const table = new CheckpointTable();
+        const sender = new Store(table, EMPTY_STORE_STATE);
+        for (const batch of log.slice(0, cut)) sender.apply(batch);
+        table.write(sender.checkpointDelta());
+        sender.markCheckpointed();
+        const received = copied(table, rowsPerChunk);
+        expect(received.rows).toEqual(table.rows);
+        const receiver = new Store(received, received.state);
+        expect(receiver.state).toEqual(sender.state);
+        for (const batch of log.slice(cut)) expect(receiver.apply(batch)).toEqual(sender.apply(batch));
+        expect(receiver.state).toEqual(sender.state);
+        expect(visibleEntries(receiver)).toEqual(visibleEntries(sender));
+      }),
+      { numRuns: 200 },
     );
   });
 });

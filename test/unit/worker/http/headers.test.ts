@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ageSeconds, replyCacheControl } from "../../../../worker/http/age.ts";
 import { parseTtlMs, TTL_SECONDS_MAX } from "../../../../worker/http/cache-control.ts";
@@ -46,7 +47,67 @@ describe("the time to live of a PUT", () => {
   }
 });
 
+describe("Cache-Control of a PUT, whatever it is", () => {
+  const token = fc.string({ unit: fc.constantFrom("a", "Z", "-", "9", "_"), minLength: 1, maxLength: 6 });
+  const quoted = fc
+    .string({ unit: fc.constantFrom("a", ",", " ", "=", '\\"', "\\\\", "max-age=9"), maxLength: 6 })
+    .map((text) => `"${text}"`);
+  const otherDirective = fc
+    .tuple(token, fc.option(fc.oneof(token, quoted)))
+    .filter(([name]) => name.toLowerCase() !== "max-age")
+    .map(([name, value]) => (value === null ? name : `${name}=${value}`));
+
+  it("says the time to live once, among any other directives", () => {
+    const around = fc.array(otherDirective, { maxLength: 4 });
+    fc.assert(
+      fc.property(around, fc.integer({ min: 1, max: TTL_SECONDS_MAX }), around, (before, seconds, after) => {
+        const header = [...before, `max-age=${seconds}`, ...after].join(", ");
+        expect(parseTtlMs(header)).toEqual({ ok: true, value: seconds * 1_000 });
+        expect(parseTtlMs([...before, ...after].join(","))).toEqual({ ok: true, value: undefined });
+        expect(parseTtlMs(`${header}, Max-Age=${seconds}`).ok).toBe(false);
+      }),
+    );
+  });
+
+  it("is a time to live within the limits, none, or a refusal, and never throws", () => {
+    const nearly = fc
+      .array(fc.constantFrom("max-age", "=", "1", "0", "-", ",", '"', "\\", " ", "x", ";"), { maxLength: 12 })
+      .map((parts) => parts.join(""));
+    fc.assert(
+      fc.property(fc.oneof(fc.string({ unit: "binary" }), nearly), (header) => {
+        const read = parseTtlMs(header);
+        if (!read.ok) expect(read.problem.slug).toBe("malformed-ttl");
+        else if (read.value !== undefined) {
+          expect(Number.isInteger(read.value / 1_000)).toBe(true);
+          expect(read.value).toBeGreaterThanOrEqual(1_000);
+          expect(read.value).toBeLessThanOrEqual(TTL_SECONDS_MAX * 1_000);
+        } else expect(header).not.toMatch(/^\s*max-age\s*$/i);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
 describe("Age and Cache-Control of a reply", () => {
+  it("never promise a cache downstream more time than is left", () => {
+    const times = fc.record({
+      modifiedMs: fc.nat({ max: 2 ** 41 }),
+      ttlMs: fc.nat({ max: 2 ** 38 }),
+      passedMs: fc.nat(),
+    });
+    fc.assert(
+      fc.property(times, ({ modifiedMs, ttlMs, passedMs }) => {
+        const entry = { modifiedMs, expiresMs: modifiedMs + ttlMs };
+        const maxAge = Number(/^max-age=(\d+)$/.exec(replyCacheControl(entry))?.[1]);
+        const age = ageSeconds(entry, modifiedMs + passedMs);
+        expect(maxAge * 1_000).toBeLessThanOrEqual(ttlMs);
+        // A second is what whole seconds may lose.
+        expect((maxAge - age) * 1_000).toBeLessThan(ttlMs - passedMs + 1_000);
+        expect(maxAge * 1_000).toBeGreaterThan(ttlMs - 1_000);
+      }),
+    );
+  });
+
   it("counts whole seconds since the value was written on the shard's clock", () => {
     expect(ageSeconds({ modifiedMs: 10_000 }, 12_999)).toBe(2);
   });
@@ -88,6 +149,30 @@ describe("Halo-Consistency", () => {
       expect(parseConsistency(header)).toMatchObject({ ok: false, problem: { slug: "malformed-consistency" } });
     });
   }
+});
+
+describe("Halo-Consistency, whatever it is", () => {
+  it("is one of the four levels, a bound within the limits, or a refusal", () => {
+    const nearly = fc
+      .array(fc.constantFrom("bounded", "=", "0", "9", "1", "strong", "session", "eventual", " ", "-"), {
+        maxLength: 6,
+      })
+      .map((parts) => parts.join(""));
+    fc.assert(
+      fc.property(fc.oneof(fc.string({ unit: "binary" }), nearly), (header) => {
+        const read = parseConsistency(header);
+        if (!read.ok) expect(read.problem.slug).toBe("malformed-consistency");
+        else if (read.value.level !== "bounded") expect(read.value).toEqual({ level: header });
+        else expect(read.value.boundMs).toBe(Number(header.slice("bounded=".length)));
+      }),
+      { numRuns: 500 },
+    );
+    fc.assert(
+      fc.property(fc.nat({ max: BOUND_MS_MAX }), (boundMs) => {
+        expect(parseConsistency(`bounded=${boundMs}`)).toEqual({ ok: true, value: { level: "bounded", boundMs } });
+      }),
+    );
+  });
 });
 
 describe("the table of problems", () => {
