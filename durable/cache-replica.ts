@@ -1,5 +1,6 @@
 // The Durable Object class: one replica of one shard. It opens the platform-free ShardReplica on this object's storage, and
-// is the only door to it; everything is native RPC, and there is no fetch().
+// is the only door to it. Reads come as HTTP requests that the edge has made (http/read-wire.ts), never as a client's own;
+// everything else is native RPC.
 
 import { DurableObject } from "cloudflare:workers";
 import { type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
@@ -11,22 +12,17 @@ import { SqlReplicaStorage } from "./adapters/sql-storage.ts";
 import { platformTimers } from "./adapters/timers.ts";
 import type { Directory } from "./directory.ts";
 import { createDirectoryClient } from "./directory-client.ts";
+import { parseReadUrl } from "./http/read-wire.ts";
 import { type ReplicaBindings, replicaNamespace } from "./namespaces.ts";
 import { Ownership } from "./ownership.ts";
 import type { Pong, SnapshotPart, SnapshotPartReply } from "./ports.ts";
-import type {
-  ReadReply,
-  ReadRequest,
-  ReplicaStatus,
-  StatusRequest,
-  SuspectRequest,
-  WriteReply,
-  WriteRequest,
-} from "./protocol.ts";
+import type { ReadReply, ReadRequest, ReplicaStatus, StatusRequest, SuspectRequest } from "./protocol.ts";
+import { readResponse } from "./read-response.ts";
 import { memberId } from "./replica-context.ts";
 import type { Message } from "./replication/message.ts";
 import { ShardReplica } from "./shard-replica.ts";
 import { parseTiming, type TimingVariables } from "./timing-config.ts";
+import { type WireWriteReply, type WriteArguments, wireWriteReply, writeRequest } from "./write-wire.ts";
 
 export type ReplicaEnv = ReplicaBindings & {
   readonly DIRECTORY: DurableObjectNamespace<Directory>;
@@ -45,15 +41,27 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     this.#ownership = new Ownership(buildTopology(config.config));
   }
 
-  /** Not async: most reads are answered at once, and need no promise. */
-  read(request: ReadRequest): ReadReply | Promise<ReadReply> {
+  /** A read. Not async: most are answered at once, and need no promise. */
+  override fetch(request: Request): Response | Promise<Response> {
+    const isHead = request.method === "HEAD";
+    const read = parseReadUrl(request.url, isHead);
+    if (read === undefined) return readResponse({ status: "invalid", reason: "not a read" }, isHead);
+    const reply = this.#read(read);
+    return reply instanceof Promise
+      ? reply.then((settled) => readResponse(settled, isHead))
+      : readResponse(reply, isHead);
+  }
+
+  #read(request: ReadRequest): ReadReply | Promise<ReadReply> {
     if (request.epoch <= this.#ownership.epoch) return this.#replica(request.to).read(request);
     return this.#refreshTopology().then(() => this.#replica(request.to).read(request));
   }
 
-  async write(request: WriteRequest): Promise<WriteReply> {
+  async write(...wire: WriteArguments): Promise<WireWriteReply> {
+    const request = writeRequest(...wire);
+    if (request === undefined) return { status: "invalid", reason: "not a write" };
     if (request.epoch > this.#ownership.epoch) await this.#refreshTopology();
-    return this.#replica(request.to).write(request);
+    return wireWriteReply(await this.#replica(request.to).write(request));
   }
 
   async suspect(request: SuspectRequest): Promise<void> {

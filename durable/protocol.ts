@@ -89,18 +89,18 @@ export type Refusal =
   /** The request itself is wrong (speaks to another replica, has an unknown protocol version, is oversized). */
   | { readonly status: "invalid"; readonly reason: string };
 
-export type ReadReply =
-  | {
-      readonly status: "ok";
-      /** Absent: there is no such entry, or it has expired. */
-      readonly entry?: ReadEntry | undefined;
-      /** Level that was really met: never weaker than asked, except that `eventual` may be met by anything. */
-      readonly level: ConsistencyLevel;
-      /** The shard's stamped clock when the answer was made, to derive `Age` and the remaining TTL from. */
-      readonly clockMs: number;
-      readonly from: Provenance;
-    }
-  | Refusal;
+export interface ReadOk {
+  readonly status: "ok";
+  /** Absent: there is no such entry, or it has expired. */
+  readonly entry?: ReadEntry | undefined;
+  /** Level that was really met: never weaker than asked, except that `eventual` may be met by anything. */
+  readonly level: ConsistencyLevel;
+  /** The shard's stamped clock when the answer was made, to derive `Age` and the remaining TTL from. */
+  readonly clockMs: number;
+  readonly from: Provenance;
+}
+
+export type ReadReply = ReadOk | Refusal;
 
 export type WriteReply =
   | { readonly status: "ok"; readonly outcome: Outcome; readonly from: Provenance; readonly clockMs: number }

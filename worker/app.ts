@@ -3,7 +3,7 @@
 // Hono runs a route with one handler without composing a chain.
 
 import { type Context, Hono } from "hono";
-import type { ReplicaPort } from "./clients/ports.ts";
+import type { HttpAnswer } from "./clients/http-answer.ts";
 import { createShardClient, type ShardClientDeps, type ShardClientOptions } from "./clients/shard-client.ts";
 import type { EdgeConfig } from "./config.ts";
 import { clusterTag } from "./http/bookmark.ts";
@@ -14,9 +14,8 @@ import { handleKv, type KvDeps } from "./routes/kv.ts";
 import { problemReply } from "./routes/replies.ts";
 import { handleStatus } from "./routes/status.ts";
 
-export interface AppDeps extends Omit<ShardClientDeps, "options"> {
+export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly config: EdgeConfig;
-  readonly port: ReplicaPort;
   /** Times other than the configured deadline, for tests and experiments. */
   readonly options?: Partial<Omit<ShardClientOptions, "deadlineMs">>;
   /** Hears of errors that should not happen, by name only: messages can hold what must not be logged. */
@@ -32,10 +31,9 @@ export function createApp(deps: AppDeps): Hono {
     bookmarkTag: clusterTag(config.cluster.cluster),
   };
   const authenticate = createAuthenticator(config.tokens);
-  // Routes are matched on the raw path: decoding is the key's business, and is strict there.
-  const app = new Hono({ getPath: rawPath });
+  const app = new Hono({ getPath: routePath });
 
-  app.all(`${KEY_PATH}*`, (c) => {
+  app.all(KEY_PATH, (c) => {
     const request = c.req.raw;
     const denied = authenticate(request.headers.get("Authorization"));
     return denied === undefined ? handleKv(kv, request, (promise) => keepAlive(c, promise)) : problemReply(denied);
@@ -53,11 +51,18 @@ export function createApp(deps: AppDeps): Hono {
   return app;
 }
 
-function rawPath(request: Request): string {
+/**
+ * The raw path, since decoding is the key's business and is strict there; all keys are one route, so that the router finds
+ * it in a table instead of by a pattern.
+ */
+function routePath(request: Request): string {
   const { url } = request;
   const start = url.indexOf("/", url.indexOf("://") + 3);
+  if (url.startsWith(KEY_PATH, start)) return KEY_PATH;
   const query = url.indexOf("?", start);
-  return query === -1 ? url.slice(start) : url.slice(start, query);
+  const path = query === -1 ? url.slice(start) : url.slice(start, query);
+  // Without its slash it is a key that was forgotten, and is told so.
+  return `${path}/` === KEY_PATH ? KEY_PATH : path;
 }
 
 function keepAlive(context: Context, promise: Promise<unknown>): void {

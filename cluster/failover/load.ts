@@ -5,6 +5,7 @@
 import { HttpConnection } from "../../bench/load/http-connection.ts";
 import type { HttpReply } from "../../bench/load/http-reply.ts";
 import { type LoadTarget, loadTarget } from "../../bench/load/workload.ts";
+import { parseServedBy } from "../../durable/http/served-by.ts";
 import type { Endpoint } from "../status.ts";
 import { pause } from "../until.ts";
 import { type History, type Level, TrackedKey } from "./history.ts";
@@ -238,8 +239,8 @@ async function chooseKeys(endpoint: Endpoint, shards: number, runId: string): Pr
   for (let number = 0; found.some((names) => names.length <= perShard); number += 1) {
     const name = `failover/${runId}/${number}`;
     const outcome = await connection.request({ method: "GET", path: pathOf(name) });
-    const shard = outcome.kind === "reply" ? Number(outcome.header("halo-shard") ?? Number.NaN) : Number.NaN;
-    const names = found[shard];
+    const servedBy = outcome.kind === "reply" ? parseServedBy(outcome.header("halo-served-by") ?? "") : undefined;
+    const names = servedBy && found[servedBy.shard];
     if (names === undefined) throw new Error(`cannot tell the shard of ${name}: ${refusalOf(outcome)}`);
     if (names.length <= perShard) names.push(name);
   }

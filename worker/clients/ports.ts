@@ -2,8 +2,10 @@
 // stubs and setTimeout (replica-port.ts), a test gives it a script, a simulator gives it a simulated network and clock.
 
 import type {
-  ReadReply,
+  Provenance,
+  ReadOk,
   ReadRequest,
+  Refusal,
   ReplicaStatus,
   StatusRequest,
   SuspectRequest,
@@ -22,12 +24,18 @@ export interface ReplicaAddress {
   readonly name: string;
 }
 
+/** As much of an answer to a read as a call has to understand; the rest is between the port and whoever asked. */
+export interface ReadAnswer {
+  readonly status: "ok";
+  readonly from: Pick<Provenance, "role" | "term">;
+}
+
 /**
  * Calls to replicas. Expected outcomes are values; a promise rejects only where the transport or the object broke, with an
  * error that `classifyTransportError` can read. A call has no deadline of its own: the caller stops waiting.
  */
-export interface ReplicaPort {
-  read(address: ReplicaAddress, request: ReadRequest): Promise<ReadReply>;
+export interface ReplicaPort<Answer extends ReadAnswer = ReadOk> {
+  read(address: ReplicaAddress, request: ReadRequest): Promise<Answer | Refusal>;
   write(address: ReplicaAddress, request: WriteRequest): Promise<WriteReply>;
   suspect(address: ReplicaAddress, request: SuspectRequest): Promise<void>;
   status(address: ReplicaAddress, request: StatusRequest): Promise<ReplicaStatus>;

@@ -4,17 +4,17 @@
 // Reads may be asked anywhere and again. A write may be sent again only when the last attempt certainly did nothing, or
 // when the store will recognise it (`isRepeatable`); otherwise its fate is `unknown`, which is said and never guessed.
 
-import type { ReadReply, Refusal, WriteReply } from "../../durable/protocol.ts";
+import type { ReadOk, Refusal, WriteReply } from "../../durable/protocol.ts";
 import type { FailureKind } from "../../routing/circuit-breaker.ts";
 import type { Topology } from "../../routing/topology.ts";
-import type { ReplicaAddress, ReplicaPort, Timers } from "./ports.ts";
+import type { ReadAnswer, ReplicaAddress, ReplicaPort, Timers } from "./ports.ts";
 import type { GroupMember, ShardGroup } from "./shard-group.ts";
 import { classifyTransportError } from "./transport-errors.ts";
 
 /** The answers that a call follows by itself. */
 export type Redirect = Extract<Refusal, { status: "not_leader" | "wrong_owner" }>;
 export type FinalRefusal = Exclude<Refusal, Redirect>;
-export type ReadResult = Exclude<ReadReply, Redirect>;
+export type ReadResult<Answer extends ReadAnswer = ReadOk> = Answer | FinalRefusal;
 export type WriteResult = Exclude<WriteReply, Redirect>;
 
 /** All in milliseconds; the defaults and their reasons are in shard-client.ts. */
@@ -31,7 +31,7 @@ export interface CallTimes {
 
 /** What all calls of one client share. */
 export interface CallContext {
-  readonly port: ReplicaPort;
+  readonly port: Pick<ReplicaPort, "suspect">;
   readonly timers: Timers;
   readonly times: CallTimes;
   now(): number;
@@ -43,7 +43,7 @@ export interface CallContext {
 }
 
 /** What one request is. */
-export interface CallPlan<Result extends ReadResult | WriteResult> {
+export interface CallPlan<Result extends ReadResult<ReadAnswer> | WriteResult> {
   readonly slot: number;
   /** `remainingMs`: how long the answer will be waited for. */
   send(address: ReplicaAddress, epoch: number, remainingMs: number): Promise<Result | Redirect>;
@@ -68,7 +68,7 @@ interface Attempt {
 
 const NEVER = Number.POSITIVE_INFINITY;
 
-export class ShardCall<Result extends ReadResult | WriteResult> {
+export class ShardCall<Result extends ReadResult<ReadAnswer> | WriteResult> {
   readonly #context: CallContext;
   readonly #plan: CallPlan<Result>;
   readonly #deadlineAtMs: number;
@@ -108,7 +108,7 @@ export class ShardCall<Result extends ReadResult | WriteResult> {
   }
 
   /** Rejects only for a mistake in here or for a reply that breaks the protocol; everything else is a result. */
-  static run<Result extends ReadResult | WriteResult>(
+  static run<Result extends ReadResult<ReadAnswer> | WriteResult>(
     context: CallContext,
     plan: CallPlan<Result>,
   ): Promise<Result | FinalRefusal> {
@@ -175,7 +175,9 @@ export class ShardCall<Result extends ReadResult | WriteResult> {
   #onReply(attempt: Attempt, reply: Result | Redirect): void {
     const { member } = attempt;
     member.breaker.onSuccess();
-    if (reply.status === "ok" && reply.from.role === "leader") this.#group.confirmLeader(member, reply.from.term);
+    if (reply.status === "ok" && this.#mayTellLeader(member) && reply.from.role === "leader") {
+      this.#group.confirmLeader(member, reply.from.term);
+    }
     if (!this.#isWanted(attempt)) return;
     if (this.#plan.onLatency !== undefined) {
       const nowMs = this.#context.now();
@@ -201,6 +203,11 @@ export class ShardCall<Result extends ReadResult | WriteResult> {
       default:
         this.#finish(reply);
     }
+  }
+
+  /** A call without an order is for the leader alone: that the confirmed one has answered it is no news. */
+  #mayTellLeader(member: GroupMember): boolean {
+    return this.#order !== undefined || !this.#group.isConfirmed(member);
   }
 
   #onRefusal(by: GroupMember, reply: Extract<Refusal, { status: "not_leader" | "unavailable" }>): void {

@@ -5,7 +5,7 @@
 import {
   type LogPosition,
   PROTOCOL_VERSION,
-  type ReadReply,
+  type ReadOk,
   type ReadRequest,
   type WriteReply,
 } from "../../durable/protocol.ts";
@@ -13,7 +13,7 @@ import type { Mutation } from "../../durable/store/command.ts";
 import type { LoadBalancer } from "../../routing/load-balancer.ts";
 import { preferenceList } from "../../routing/preference-list.ts";
 import type { ReplicaLoads } from "../../routing/replica-loads.ts";
-import type { ReplicaAddress, ReplicaPort, Timers } from "./ports.ts";
+import type { ReadAnswer, ReplicaAddress, ReplicaPort, Timers } from "./ports.ts";
 import {
   type CallContext,
   type CallPlan,
@@ -48,8 +48,8 @@ export const SHARD_CLIENT_DEFAULTS: ShardClientOptions = {
   overloadedRetryAfterMs: 1_000,
 };
 
-export interface ShardClientDeps {
-  readonly port: ReplicaPort;
+export interface ShardClientDeps<Answer extends ReadAnswer = ReadOk> {
+  readonly port: ReplicaPort<Answer>;
   readonly topology: TopologyHolder;
   readonly timers: Timers;
   /** Order of the replicas for reads that any replica may serve. */
@@ -70,13 +70,15 @@ export interface ClientRead
   readonly after?: ReadonlyMap<number, LogPosition> | undefined;
 }
 
-export interface ShardClient {
-  read(read: ClientRead): Promise<ReadResult>;
+export interface ShardClient<Answer extends ReadAnswer = ReadOk> {
+  read(read: ClientRead): Promise<ReadResult<Answer>>;
   /** `unknown` where the fate is open; with an idempotency key only after retries up to the deadline. */
   write(mutation: Mutation): Promise<WriteResult>;
 }
 
-export function createShardClient(deps: ShardClientDeps): ShardClient {
+export function createShardClient<Answer extends ReadAnswer = ReadOk>(
+  deps: ShardClientDeps<Answer>,
+): ShardClient<Answer> {
   const { port, topology, loads, balancer } = deps;
   const options = { ...SHARD_CLIENT_DEFAULTS, ...deps.options };
   const groups = new Map<number, ShardGroup>();
@@ -132,9 +134,9 @@ export function createShardClient(deps: ShardClientDeps): ShardClient {
   return {
     read(read) {
       const isStrong = read.level === "strong";
-      const plan: CallPlan<ReadResult> = {
+      const plan: CallPlan<ReadResult<Answer>> = {
         slot: read.slot,
-        send: (address, epoch): Promise<ReadReply> => port.read(address, readRequest(read, address, epoch)),
+        send: (address, epoch) => port.read(address, readRequest(read, address, epoch)),
         order: isStrong ? leaderOnly : anyReplica,
         isRepeatable: true,
         hedgeAfterMs: isStrong ? options.silenceMs : options.hedgeAfterMs,

@@ -73,6 +73,11 @@ export class ShardGroup {
     return breaker.state(nowMs) === "closed" && !this.#isSuspected(address.replica, nowMs);
   }
 
+  /** It has answered as the leader, and nothing has spoken against it since. */
+  isConfirmed(member: GroupMember): boolean {
+    return this.#leader === member && this.#leaderTerm > 0 && this.#suspicion === undefined;
+  }
+
   /** A replica answered as the leader. A late answer of a deposed one does not displace its successor. */
   confirmLeader(member: GroupMember, term: number): void {
     if (term < this.#leaderTerm && this.#leader !== undefined) return;
@@ -94,7 +99,7 @@ export class ShardGroup {
   }
 
   /** Notes that a replica did not answer; when it was believed to lead, tells the others (at a limited rate). */
-  onNoAnswer(member: GroupMember, kind: FailureKind, nowMs: number, port: ReplicaPort): void {
+  onNoAnswer(member: GroupMember, kind: FailureKind, nowMs: number, port: Pick<ReplicaPort, "suspect">): void {
     member.breaker.onFailure(nowMs, kind);
     const { replica } = member.address;
     if (this.#leader !== member && this.#suspicion?.replica !== replica) return;
@@ -109,7 +114,7 @@ export class ShardGroup {
     return this.#suspicion?.replica === replica && nowMs < this.#suspicion.untilMs;
   }
 
-  #report(leader: number, evidence: FailureKind, nowMs: number, port: ReplicaPort): void {
+  #report(leader: number, evidence: FailureKind, nowMs: number, port: Pick<ReplicaPort, "suspect">): void {
     if (nowMs - this.#lastReportMs < REPORT_EVERY_MS) return;
     this.#lastReportMs = nowMs;
     for (const { address } of this.members) {

@@ -15,10 +15,6 @@ const LIST_GAP = /[ \t,]*/y;
 /** A version as `entityTag` writes it; any other opaque tag is well-formed but matches nothing here. */
 const VERSION = /^(?:0|[1-9][0-9]{0,15})$/;
 
-export function entityTag(version: number): string {
-  return `"${version}"`;
-}
-
 /** Strong comparison (section 8.8.3.2): a weak tag never matches, so it is left out. */
 export function parseIfMatch(header: string): Parsed<VersionMatch> {
   return parseTags("If-Match", header, false);

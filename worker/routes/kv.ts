@@ -5,15 +5,17 @@
 // Halo-Existed whether there was anything. Halo-Bookmark comes with every write, and with a read that asked for `session`
 // or brought a bookmark: whoever wants session guarantees only has to send back the last one seen.
 
-import type { LogPosition, Provenance, ReadEntry } from "../../durable/protocol.ts";
+import { entityTag } from "../../durable/http/entity-tag.ts";
+import { STATUS_NO_ENTRY } from "../../durable/http/read-wire.ts";
+import type { LogPosition, Provenance } from "../../durable/protocol.ts";
 import type { Conditions, Mutation, Outcome } from "../../durable/store/command.ts";
 import { slotOf } from "../../routing/slots.ts";
+import type { HttpAnswer } from "../clients/http-answer.ts";
 import type { ReadResult, WriteResult } from "../clients/shard-call.ts";
 import type { ClientRead, ShardClient } from "../clients/shard-client.ts";
-import { ageSeconds, replyCacheControl } from "../http/age.ts";
 import { advance, type Bookmark, decodeBookmark, encodeBookmark, encodeSingle } from "../http/bookmark.ts";
 import { parseTtlMs } from "../http/cache-control.ts";
-import { entityTag, evaluateRead, parseIfMatch, parseIfNoneMatch } from "../http/conditional.ts";
+import { evaluateRead, parseIfMatch, parseIfNoneMatch } from "../http/conditional.ts";
 import { type Consistency, parseConsistency } from "../http/consistency.ts";
 import { keyOf } from "../http/key.ts";
 import { type Parsed, parsed, problem, refused } from "../http/problem.ts";
@@ -29,7 +31,7 @@ import {
 } from "./replies.ts";
 
 export interface KvDeps {
-  readonly client: ShardClient;
+  readonly client: ShardClient<HttpAnswer>;
   readonly defaultConsistency: Consistency;
   /** `clusterTag()` of this cluster. */
   readonly bookmarkTag: string;
@@ -42,6 +44,10 @@ export const DEFAULT_CONTENT_TYPE = "application/octet-stream";
 /** Stored with every entry; real ones are under a hundred. */
 export const CONTENT_TYPE_CHARS_MAX = 255;
 const CONTENT_TYPE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+\/[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*(?:;.*)?$/;
+
+/** What a reply without the value must not repeat of it, as `Headers` spells names. */
+const HEADERS_OF_THE_VALUE = ["content-type", "content-length"];
+const HEADERS_OF_ITS_AGE = ["age", "cache-control"];
 
 const ALLOWED_METHODS = "GET, HEAD, PUT, DELETE";
 
@@ -65,7 +71,7 @@ export async function handleKv(deps: KvDeps, request: Request, keepAlive: KeepAl
   const kv = read.value;
   if (method === "GET" || method === "HEAD") {
     const result = await deps.client.read(clientRead(kv, method === "HEAD"));
-    return readReply(deps, kv, result, method === "HEAD");
+    return readReply(deps, kv, result);
   }
   const mutation = await mutationOf(kv, request);
   if (!mutation.ok) return problemReply(mutation.problem);
@@ -96,10 +102,10 @@ function readRequest(deps: KvDeps, request: Request): Parsed<KvRequest> {
   });
 }
 
-const UNCONDITIONAL: Parsed<Conditions> = parsed({});
+const UNCONDITIONAL: Conditions = {};
 
 function readConditions(ifMatch: string | null, ifNoneMatch: string | null): Parsed<Conditions> {
-  if (ifMatch === null && ifNoneMatch === null) return UNCONDITIONAL;
+  if (ifMatch === null && ifNoneMatch === null) return parsed(UNCONDITIONAL);
   const match = ifMatch === null ? parsed(undefined) : parseIfMatch(ifMatch);
   if (!match.ok) return match;
   const noneMatch = ifNoneMatch === null ? parsed(undefined) : parseIfNoneMatch(ifNoneMatch);
@@ -125,32 +131,25 @@ function clientRead({ key, slot, consistency, conditions, bookmark }: KvRequest,
   };
 }
 
-function readReply(deps: KvDeps, kv: KvRequest, result: ReadResult, isHead: boolean): Response {
+/** What the replica made is the client's reply, unless the request asked for something that only the edge can add. */
+function readReply(deps: KvDeps, kv: KvRequest, result: ReadResult<HttpAnswer>): Response {
   if (result.status !== "ok") return refusalReply(result);
-  const headers = provenanceHeaders(result.from, result.level);
-  if (kv.bookmark !== undefined || kv.consistency.level === "session") {
-    headers["Halo-Bookmark"] = bookmarkAfter(deps, kv.bookmark, result.from);
-  }
-  const { entry, clockMs } = result;
-  if (entry === undefined) return problemReply(problem("not-found", "the key does not exist or has expired"), headers);
-  headers.ETag = entityTag(entry.version);
-  const decision = evaluateRead(kv.conditions, entry.version);
-  if (decision === "precondition_failed") return preconditionFailed(headers);
-  headers.Age = String(ageSeconds(entry, clockMs));
-  headers["Cache-Control"] = replyCacheControl(entry);
-  if (decision === "not_modified") return new Response(null, { status: 304, headers });
-  return valueReply(entry, headers, isHead);
-}
+  const { response } = result;
+  const isFound = response.status !== STATUS_NO_ENTRY;
+  const wantsBookmark = kv.bookmark !== undefined || kv.consistency.level === "session";
+  if (isFound && !wantsBookmark && kv.conditions === UNCONDITIONAL) return response;
 
-function valueReply(entry: ReadEntry, headers: ReplyHeaders, isHead: boolean): Response {
-  headers["Content-Type"] = entry.contentType;
-  if (isHead) {
-    headers["Content-Length"] = String(entry.size);
-    return new Response(null, { headers });
-  }
-  // Never absent on this path: the value is left out only of replies that end as 304 or belong to a HEAD.
-  if (entry.value === undefined) return problemReply(problem("internal", "the replica left the value out"));
-  return new Response(entry.value, { headers });
+  const headers: ReplyHeaders = Object.fromEntries(response.headers);
+  if (wantsBookmark) headers["Halo-Bookmark"] = bookmarkAfter(deps, kv.bookmark, result.from);
+  if (!isFound) return problemReply(problem("not-found", "the key does not exist or has expired"), headers);
+  const decision = evaluateRead(kv.conditions, result.version);
+  if (decision === "send") return new Response(response.body, { headers });
+  // Nobody will read it: without this its producer would wait for a reader.
+  void response.body?.cancel();
+  for (const name of HEADERS_OF_THE_VALUE) delete headers[name];
+  if (decision === "not_modified") return new Response(null, { status: 304, headers });
+  for (const name of HEADERS_OF_ITS_AGE) delete headers[name];
+  return preconditionFailed(result.version, headers);
 }
 
 async function mutationOf(kv: KvRequest, request: Request): Promise<Parsed<Mutation>> {
@@ -217,7 +216,7 @@ function outcomeReply(outcome: Outcome, headers: ReplyHeaders): Response {
       return new Response(null, { status: 204, headers });
     case "precondition_failed":
       if (outcome.version !== undefined) headers.ETag = entityTag(outcome.version);
-      return preconditionFailed(headers);
+      return preconditionFailed(outcome.version, headers);
     case "idempotency_conflict":
       return problemReply(
         problem(
@@ -229,11 +228,11 @@ function outcomeReply(outcome: Outcome, headers: ReplyHeaders): Response {
   }
 }
 
-function preconditionFailed(headers: ReplyHeaders): Response {
+function preconditionFailed(version: number | undefined, headers: ReplyHeaders): Response {
   const detail =
-    headers.ETag === undefined
+    version === undefined
       ? "the key does not exist; nothing was changed"
-      : `the current version is ${headers.ETag}; nothing was changed`;
+      : `the current version is ${entityTag(version)}; nothing was changed`;
   return problemReply(problem("precondition-failed", detail), headers);
 }
 

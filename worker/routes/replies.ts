@@ -1,6 +1,7 @@
 // Turning outcomes into responses: problems, provenance, refusals. One place, so that every reply has the same headers.
 
-import type { Provenance } from "../../durable/protocol.ts";
+import { SERVED_BY, servedBy } from "../../durable/http/served-by.ts";
+import type { ConsistencyLevel, Provenance } from "../../durable/protocol.ts";
 import type { FinalRefusal } from "../clients/shard-call.ts";
 import {
   PROBLEM_CONTENT_TYPE,
@@ -36,16 +37,8 @@ export function methodNotAllowed(method: string, allow: string): Response {
 }
 
 /** Who answered, from where in the log, and how fresh that is. */
-export function provenanceHeaders(from: Provenance, level: string): ReplyHeaders {
-  return {
-    "X-Content-Type-Options": "nosniff",
-    "Halo-Consistency": level,
-    "Halo-Shard": String(from.shard),
-    "Halo-Replica": String(from.replica),
-    "Halo-Role": from.role,
-    "Halo-Term": String(from.term),
-    "Halo-Index": String(from.index),
-  };
+export function provenanceHeaders(from: Provenance, level: ConsistencyLevel): ReplyHeaders {
+  return { "Halo-Consistency": level, [SERVED_BY]: servedBy(from) };
 }
 
 export function refusalReply(refusal: FinalRefusal): Response {

@@ -8,7 +8,7 @@ import { classifyTransportError } from "../clients/transport-errors.ts";
 import { methodNotAllowed } from "./replies.ts";
 
 export interface StatusDeps {
-  readonly port: ReplicaPort;
+  readonly port: Pick<ReplicaPort, "status">;
   readonly topology: TopologyHolder;
   readonly timers: Timers;
 }

@@ -1,5 +1,6 @@
 // The hash must never change: it decides where every key of every cluster lives.
 
+import { xxHash32 } from "js-xxhash";
 import { expect, test } from "vitest";
 import { hash32 } from "../../../routing/hash.ts";
 
@@ -16,6 +17,11 @@ const VECTORS = [
 
 test.each(VECTORS)("the UTF-8 bytes of %j hash to the XXH32 of the specification", (text, hash) => {
   expect(hash32(text)).toBe(hash);
+});
+
+test("a text has the same hash however long it is and wherever its first character beyond ASCII stands", () => {
+  const texts = ["k", "x".repeat(255), "x".repeat(256), "x".repeat(257), "é".repeat(256), `${"x".repeat(255)}é`];
+  for (const text of texts) expect(hash32(text)).toBe(xxHash32(new TextEncoder().encode(text)));
 });
 
 test("an unpaired surrogate hashes as U+FFFD instead of failing", () => {

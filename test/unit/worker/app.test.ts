@@ -1,10 +1,13 @@
 import { describe, expect, it } from "vitest";
-import type { ReadEntry, ReadReply, ReplicaStatus, WriteReply } from "../../../durable/protocol.ts";
+import type { ReadEntry, ReadReply, ReplicaRole, ReplicaStatus, WriteReply } from "../../../durable/protocol.ts";
+import { readResponse } from "../../../durable/read-response.ts";
 import { createApp } from "../../../worker/app.ts";
+import { answerOf, type HttpAnswer } from "../../../worker/clients/http-answer.ts";
+import type { ReplicaPort } from "../../../worker/clients/ports.ts";
 import { parseEdgeConfig } from "../../../worker/config.ts";
 import { clusterTag, encodeSingle } from "../../../worker/http/bookmark.ts";
 import { VALUE_BYTES_MAX } from "../../../worker/routes/body.ts";
-import { createWorld, from, readOk, settle, stored } from "./fake-world.ts";
+import { createWorld, from, readOk, type ScriptedPort, settle, stored } from "./fake-world.ts";
 
 const TOKEN = "a-token-of-the-test";
 const VARIABLES = {
@@ -24,7 +27,12 @@ function setUp(variables: Record<string, string> = {}) {
   const read = parseEdgeConfig({ ...VARIABLES, ...variables });
   if (!read.ok) throw new Error(read.problem);
   const internalErrors: string[] = [];
-  const app = createApp({ ...world, config: read.config, onInternalError: (name) => internalErrors.push(name) });
+  const app = createApp({
+    ...world,
+    port: asHttp(world.port),
+    config: read.config,
+    onInternalError: (name) => internalErrors.push(name),
+  });
   const call = async (method: string, path: string, headers: Record<string, string> = {}, body?: Body) =>
     app.request(path, {
       method,
@@ -32,6 +40,17 @@ function setUp(variables: Record<string, string> = {}) {
       ...(body === undefined ? {} : { body, duplex: "half" }),
     } as RequestInit);
   return { ...world, app, call, internalErrors };
+}
+
+/** The scripted answers as replicas give them: through HTTP. */
+function asHttp(port: ScriptedPort): ReplicaPort<HttpAnswer> {
+  return {
+    read: async (address, request) =>
+      answerOf(readResponse(await port.read(address, request), request.omitValue === true)),
+    write: (address, request) => port.write(address, request),
+    suspect: (address, request) => port.suspect(address, request),
+    status: (address, request) => port.status(address, request),
+  };
 }
 
 function entry(rest: Partial<ReadEntry> = {}): ReadEntry {
@@ -92,11 +111,7 @@ describe("GET", () => {
       "content-type": "text/plain",
       etag: '"5"',
       "halo-consistency": "strong",
-      "halo-index": "42",
-      "halo-replica": "0",
-      "halo-role": "leader",
-      "halo-shard": "0",
-      "halo-term": "3",
+      "halo-served-by": "shard=0, replica=0, role=leader, term=3, index=42",
       "x-content-type-options": "nosniff",
     });
     expect(port.calls[0]?.request).toMatchObject({ key: "a/b c", level: "strong" });
@@ -107,7 +122,7 @@ describe("GET", () => {
     port.onRead = () => readOk(from(0, "leader", 3, 42));
     const response = await call("GET", "/v1/kv/a");
     expect((await problemOf(response)).type).toMatch(/not-found$/);
-    expect(response.headers.get("Halo-Index")).toBe("42");
+    expect(response.headers.get("Halo-Served-By")).toContain("index=42");
   });
 
   it("as HEAD has the headers, the length included, and leaves the value where it is", async () => {
@@ -144,7 +159,7 @@ describe("GET", () => {
     const response = await call("GET", "/v1/kv/a");
     expect(port.calls[0]?.request).toMatchObject({ level: "bounded", boundMs: 300 });
     expect(response.headers.get("Halo-Consistency")).toBe("bounded");
-    expect(response.headers.get("Halo-Role")).toBe("follower");
+    expect(response.headers.get("Halo-Served-By")).toContain("role=follower");
   });
 });
 
@@ -326,7 +341,7 @@ describe("what goes wrong at the shard", () => {
 
   it("an error that nobody expected is 500 without a word of it", async () => {
     const { call, port, clock, internalErrors } = setUp();
-    port.onRead = () => ({ status: "ok" }) as ReadReply;
+    port.onRead = () => readOk(from(0, "king" as ReplicaRole));
     const response = await call("GET", "/v1/kv/a");
     expect(response.status).toBe(500);
     const body = JSON.stringify(await problemOf(response));

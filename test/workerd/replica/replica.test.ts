@@ -2,6 +2,7 @@
 
 import { abortAllDurableObjects, evictAllDurableObjects, reset, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, test } from "vitest";
+import { parseServedBy } from "../../../durable/http/served-by.ts";
 import { leaderOf, put, request, shardOf, statusesOf, stubOf, text, until } from "./cluster.ts";
 
 afterEach(async () => {
@@ -12,7 +13,7 @@ describe("a write", () => {
   test("is on every replica's log soon after it was acknowledged by a majority", async () => {
     const response = await put("user/1", "ada");
     expect(response.status).toBe(201);
-    const index = Number(response.headers.get("Halo-Index"));
+    const index = parseServedBy(response.headers.get("Halo-Served-By") ?? "")?.index ?? Number.NaN;
     const statuses = await until(
       () => statusesOf(shardOf("user/1")),
       (all) => all.every(({ appliedIndex }) => appliedIndex >= index),

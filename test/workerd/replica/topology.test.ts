@@ -5,6 +5,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, expect, test } from "vitest";
 import type { Directory } from "../../../durable/directory.ts";
 import { createDirectoryClient } from "../../../durable/directory-client.ts";
+import { readUrl, readUrlBase, STATUS_REFUSED } from "../../../durable/http/read-wire.ts";
 import { PROTOCOL_VERSION } from "../../../durable/protocol.ts";
 import { slotOf } from "../../../routing/slots.ts";
 import { put, shardOf, stubOf, topologyView } from "./cluster.ts";
@@ -30,10 +31,12 @@ test("a replica that learns of a newer epoch from a caller answers for slots tha
   const [old] = from.replicas;
   if (old === undefined) throw new Error("a shard has replicas");
   const read = { v: PROTOCOL_VERSION, to: old.name, slot, key, level: "strong" } as const;
-  expect(await stubOf(old.name).read({ ...read, epoch: 1 })).toEqual({ status: "wrong_owner", topology: published });
+  const refusal = await stubOf(old.name).fetch(readUrl(readUrlBase(old.name), { ...read, epoch: 1 }));
+  expect(refusal.status).toBe(STATUS_REFUSED);
+  expect(await refusal.json()).toEqual({ status: "wrong_owner", topology: published });
 
   // The edge of this isolate still routes by epoch 0 and meets the old owner, which now knows better.
   const response = await put(key, "at its new home");
   expect(response.status).toBe(201);
-  expect(response.headers.get("Halo-Shard")).toBe(String(to.shard));
+  expect(response.headers.get("Halo-Served-By")).toContain(`shard=${to.shard},`);
 });

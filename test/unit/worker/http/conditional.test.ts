@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { entityTag } from "../../../../durable/http/entity-tag.ts";
 import type { VersionMatch } from "../../../../durable/store/command.ts";
 import {
   CONDITION_TAGS_MAX,
-  entityTag,
   evaluateRead,
   isMatch,
   parseIfMatch,

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ageSeconds, replyCacheControl } from "../../../../worker/http/age.ts";
+import { ageSeconds, replyCacheControl } from "../../../../durable/http/age.ts";
 import { parseTtlMs, TTL_SECONDS_MAX } from "../../../../worker/http/cache-control.ts";
 import { BOUND_MS_MAX, parseConsistency } from "../../../../worker/http/consistency.ts";
 import { PROBLEMS, type ProblemSlug, problem, problemBody } from "../../../../worker/http/problem.ts";

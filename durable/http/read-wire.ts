@@ -1,0 +1,102 @@
+// Pure. How a read travels between the edge and a replica: as an HTTP request that the edge makes and an HTTP reply that is
+// already the client's, so that the edge passes most of them on without touching header or value. Handing a value over as
+// the result of an RPC costs more than the read itself: it is serialised on one side, and made a reply on the other.
+//
+//   GET http://replica/1/halo:cluster:s0:r1:g0/<epoch>/<slot>/<level>/after=3-42/not=7,8?<key>
+//       version, addressee, topology epoch, slot, level, options, and the key, percent-encoded
+//
+//   200 a value, 404 no such entry, both with Halo-Consistency and Halo-Served-By;
+//   421 a refusal: the value of that type as JSON
+//
+// Versioned and additive, as RPC is: an option that is not known is ignored, and so is anything in a refusal.
+
+import type { ConsistencyLevel, LogPosition, ReadOk, ReadRequest } from "../protocol.ts";
+import { PROTOCOL_VERSION } from "../protocol.ts";
+import { ageSeconds, replyCacheControl } from "./age.ts";
+import { entityTag } from "./entity-tag.ts";
+import { SERVED_BY, servedBy } from "./served-by.ts";
+
+export const STATUS_VALUE = 200;
+export const STATUS_NO_ENTRY = 404;
+/** "Misdirected Request" is what most refusals say; no reply to a client ever has it. */
+export const STATUS_REFUSED = 421;
+
+/** The platform routes by the object's stub and never looks at the host. */
+const ORIGIN = "http://replica/";
+const LEVELS: ReadonlySet<string> = new Set<ConsistencyLevel>(["strong", "session", "bounded", "eventual"]);
+/** Characters that mean nothing in a query and that no URL parser changes: such a key is sent as it is. */
+const PLAIN_KEY = /^[A-Za-z0-9_.~:@/-]*$/;
+
+/** The part of the URL that is the same for every read of one replica; the names of replicas need no encoding. */
+export function readUrlBase(to: string): string {
+  return `${ORIGIN}${PROTOCOL_VERSION}/${to}/`;
+}
+
+/** `base` is `readUrlBase(request.to)`. A HEAD request leaves the value out: that is `omitValue`. */
+export function readUrl(base: string, request: ReadRequest): string {
+  const { epoch, slot, level, key, after, boundMs, omitValueOfVersions } = request;
+  let url = `${base}${epoch}/${slot}/${level}`;
+  if (after !== undefined) url += `/after=${after.term}-${after.index}`;
+  if (boundMs !== undefined) url += `/bound=${boundMs}`;
+  if (omitValueOfVersions !== undefined) url += `/not=${omitValueOfVersions.join(",")}`;
+  return `${url}?${PLAIN_KEY.test(key) ? key : encodeURIComponent(key)}`;
+}
+
+/** Undefined for anything that no edge sends. */
+export function parseReadUrl(url: string, omitValue: boolean): ReadRequest | undefined {
+  const query = url.indexOf("?");
+  if (query === -1 || !url.startsWith(ORIGIN)) return undefined;
+  const [version, to, epoch, slot, level, ...options] = url.slice(ORIGIN.length, query).split("/");
+  if (to === undefined || level === undefined || !LEVELS.has(level)) return undefined;
+  const key = decoded(url.slice(query + 1));
+  if (key === undefined) return undefined;
+  const request = {
+    v: Number(version),
+    to,
+    epoch: Number(epoch),
+    slot: Number(slot),
+    key,
+    level: level as ConsistencyLevel,
+  };
+  if (!Number.isSafeInteger(request.v + request.epoch + request.slot)) return undefined;
+  return options.length === 0 && !omitValue ? request : { ...request, ...parseOptions(options), omitValue };
+}
+
+function decoded(text: string): string | undefined {
+  if (!text.includes("%")) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function parseOptions(options: readonly string[]): Pick<ReadRequest, "after" | "boundMs" | "omitValueOfVersions"> {
+  let after: LogPosition | undefined;
+  let boundMs: number | undefined;
+  let omitValueOfVersions: readonly number[] | undefined;
+  for (const option of options) {
+    const [name, value = ""] = option.split("=");
+    if (name === "after") {
+      const [term, index] = value.split("-").map(Number);
+      if (term !== undefined && index !== undefined) after = { term, index };
+    } else if (name === "bound") boundMs = Number(value);
+    else if (name === "not") omitValueOfVersions = value.split(",").map(Number);
+  }
+  return { after, boundMs, omitValueOfVersions };
+}
+
+/** Headers of the reply to a client that asked for exactly this: the edge adds what only it knows, if anything. */
+export function readHeaders({ entry, level, clockMs, from }: ReadOk): Record<string, string> {
+  if (entry === undefined) return { "Halo-Consistency": level, [SERVED_BY]: servedBy(from) };
+  return {
+    "Content-Type": entry.contentType,
+    ETag: entityTag(entry.version),
+    Age: String(ageSeconds(entry, clockMs)),
+    "Cache-Control": replyCacheControl(entry),
+    // Values are anybody's bytes under anybody's type.
+    "X-Content-Type-Options": "nosniff",
+    "Halo-Consistency": level,
+    [SERVED_BY]: servedBy(from),
+  };
+}
