@@ -45,6 +45,7 @@ export class Storm {
     const random = this.#random;
     const lastsMs = random.between(0, this.#world.config.faultMsMax);
     const host = this.#victim();
+    const { coverage } = this.#world;
     switch (kind) {
       case "crash":
         host.crash("killed", host.current, random.chance(0.5) ? lastsMs : 0);
@@ -56,9 +57,11 @@ export class Storm {
         host.freeze(lastsMs);
         break;
       case "partition":
+        coverage.count("partition");
         this.#partition(lastsMs);
         break;
       case "one_way_cut":
+        coverage.count("one-way cut");
         this.#cut([random.pick(this.#machines())], this.#machines(), lastsMs, "silent", random.chance(0.5));
         break;
       case "clog":
@@ -68,9 +71,11 @@ export class Storm {
         this.#makeZombie(host, lastsMs);
         break;
       case "deploy":
+        coverage.count("deploy-wide restart");
         this.#deploy();
         break;
       case "slow":
+        coverage.count("slow object");
         this.#slowDown(host, lastsMs);
         break;
       case "overload":
@@ -83,6 +88,7 @@ export class Storm {
         random.pick(this.#edges).restart();
         break;
       case "pause":
+        coverage.count("silence of all clients");
         for (const client of this.#clients) client.pausedUntilMs = this.#world.loop.nowMs + lastsMs;
         break;
     }
@@ -163,8 +169,13 @@ export class Storm {
   }
 
   #makeZombie(host: ReplicaHost, lastsMs: number): void {
-    const reachedBy = new Map(this.#machines().map((name) => [name, this.#random.pick([0, 0.5, 1])]));
-    host.supersede(lastsMs, reachedBy);
+    const machines = this.#machines();
+    const reachedBy = new Map(machines.map((name) => [name, this.#random.pick([0, 0.5, 1])]));
+    const zombie = host.supersede(lastsMs, reachedBy);
+    if (zombie === undefined) return;
+    // It runs on another machine than its successor, with connections of its own.
+    const lost = machines.filter((name) => name !== host.name && this.#random.chance(0.3));
+    this.#cut([zombie.name], lost, lastsMs, "silent", undefined);
   }
 
   /** Every object and every isolate restarts within a moment. */
@@ -188,6 +199,7 @@ export class Storm {
     if (current === undefined || host.frozenUntilMs > this.#world.loop.nowMs) return;
     const to = this.#random.pick(this.#world.hostsOf(options.shard)).options.replica;
     this.#world.note(current.label, "is asked to hand over to", to);
+    if (current.core.role === "leader") this.#world.coverage.count("transfer asked for");
     current.enter(() => {
       try {
         current.replica.transferLeadership(to);

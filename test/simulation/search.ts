@@ -42,6 +42,8 @@ export async function search(options: SearchOptions): Promise<void> {
           simulatedMs: 0,
           operations: 0,
           traceHash: "",
+          counts: {},
+          cpuMs: 0,
         });
         finish(resolve);
       });

@@ -3,6 +3,7 @@
 
 import type { Violation } from "./checkers/report.ts";
 import { Client } from "./clients.ts";
+import type { Counts } from "./coverage.ts";
 import { Edge } from "./edge.ts";
 import { Storm } from "./faults.ts";
 import type { Operation } from "./history.ts";
@@ -29,6 +30,7 @@ export interface SimulationResult {
   readonly operations: number;
   readonly faults: number;
   readonly events: number;
+  readonly counts: Counts;
   readonly traceHash: string;
   readonly lastLines: readonly string[];
 }
@@ -86,6 +88,7 @@ class SimulationRun {
       operations: this.#history.length,
       faults: this.#storm.count,
       events: loop.count,
+      counts: this.#world.coverage.counts,
       traceHash: this.#trace.hash,
       lastLines: this.#trace.lastLines(60),
     };

@@ -7,6 +7,7 @@ import { TopologyView } from "../../routing/topology-view.ts";
 import { Checks } from "./checkers/checks.ts";
 import { SimClock } from "./clock.ts";
 import { listenToStores } from "./core-probe.ts";
+import { Coverage } from "./coverage.ts";
 import { EventLoop } from "./event-loop.ts";
 import type { Instance } from "./instance.ts";
 import { Network } from "./network.ts";
@@ -23,6 +24,7 @@ export class World {
   readonly config: SwarmConfig;
   readonly loop = new EventLoop();
   readonly trace: Trace;
+  readonly coverage = new Coverage();
   readonly random: SeededRandom;
   readonly networkRandom: SeededRandom;
   readonly faultRandom: SeededRandom;
@@ -31,6 +33,8 @@ export class World {
   readonly rpc: Rpc;
   readonly topology: Topology;
   readonly view: TopologyView;
+  /** What an edge believes that has just started: in some worlds an older epoch, in which the shards had each other's slots. */
+  readonly edgeView: TopologyView;
   readonly hosts: readonly ReplicaHost[];
   /** All keys that the workload uses. */
   readonly keys: readonly string[];
@@ -47,10 +51,19 @@ export class World {
     this.networkRandom = this.random.fork("network");
     this.faultRandom = this.random.fork("faults");
     this.#diskRandom = this.random.fork("disk");
-    this.network = new Network(this.loop, this.networkRandom, config.network);
+    this.network = new Network(this.loop, this.networkRandom, config.network, this.coverage);
     this.rpc = new Rpc(this.loop, this.network, this.networkRandom, (who, what, label) => this.note(who, what, label));
-    this.topology = buildTopology(config.cluster);
+    const firstTopology = buildTopology(config.cluster);
+    this.topology = { ...firstTopology, epoch: 1 };
     this.view = new TopologyView(this.topology);
+    const [one, other] = firstTopology.shards;
+    this.edgeView =
+      config.edgesStartStale && one !== undefined && other !== undefined
+        ? new TopologyView({
+            ...firstTopology,
+            slots: firstTopology.slots.map((shard) => (shard === one.shard ? other.shard : one.shard)),
+          })
+        : this.view;
     this.keys = keysOf(this.view, config);
     this.checks = new Checks(this, (shard) =>
       this.keys.filter((key) => this.view.ownerOf(slotOf(key)).shard === shard),
@@ -138,6 +151,7 @@ export class World {
     if (!this.isStormy || !this.faultRandom.chance(this.config.leaderCrashProbability)) return;
     const livesMs = this.faultRandom.exponential(LEADER_LIFE_MS);
     const downMs = this.faultRandom.between(0, this.config.faultMsMax);
+    this.coverage.count("death of a new leader");
     this.loop.after(livesMs, () => instance.host.crash("new leader killed", instance, downMs));
   }
 
@@ -145,11 +159,26 @@ export class World {
   onCandidate(instance: Instance): void {
     const random = this.faultRandom;
     if (!this.isStormy || !random.chance(this.config.muteCandidateProbability)) return;
-    const { host } = instance;
+    this.coverage.count("candidate gone mute");
+    this.#cutOff(instance, "outgoing");
+  }
+
+  /** A leader has just sent its group to sleep; whether the others lose sight of it at once is drawn here. */
+  onAsleep(instance: Instance): void {
+    this.coverage.count("group put to sleep");
+    if (!this.isStormy || !this.faultRandom.chance(this.config.sleeperCutProbability)) return;
+    this.coverage.count("leader cut off as it goes to sleep");
+    this.#cutOff(instance, "both");
+  }
+
+  /** From its peers, as soon as what leaves in this event has left. */
+  #cutOff({ host }: Instance, direction: "outgoing" | "both"): void {
     const peers = this.hostsOf(host.options.shard).filter((peer) => peer !== host);
+    const lastsMs = this.faultRandom.between(0, this.config.faultMsMax);
     this.loop.after(0, () => {
       const mends = peers.map(({ name }) => this.network.cut(host.name, name, "silent"));
-      this.loop.after(random.between(0, this.config.faultMsMax), () => {
+      if (direction === "both") mends.push(...peers.map(({ name }) => this.network.cut(name, host.name, "silent")));
+      this.loop.after(lastsMs, () => {
         for (const mend of mends) mend();
       });
     });
@@ -162,6 +191,7 @@ export class World {
   /** A replica that runs newer code sends fields that older code does not know. */
   decorated<M extends Message>(message: M, by: Instance): M {
     if (!this.config.newerReplicas.includes(by.host.options.replica)) return message;
+    this.coverage.count("message of a newer protocol");
     return { ...message, v: message.v + 1, fieldOfTheFuture: { nested: true } };
   }
 
