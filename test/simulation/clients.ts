@@ -19,6 +19,8 @@ const IDEMPOTENT_TRIES = 3;
 /** An operation whose edge is gone is over for its client after so long at the latest. */
 const PATIENCE_MS = 8_000;
 
+const SILENCE_STEP_MS = 50;
+
 type Answer<T> = { readonly status: "gone" } | T;
 
 export class Client {
@@ -33,8 +35,6 @@ export class Client {
   #bookmark = new Map<number, LogPosition>();
   readonly #lastSeen = new Map<string, Seen | undefined>();
   #writes = 0;
-  /** No operation begins before. */
-  pausedUntilMs = 0;
   isStopped = false;
 
   constructor(
@@ -59,7 +59,9 @@ export class Client {
     const { loop, config } = this.#world;
     loop.after(this.#random.exponential(config.thinkMs), () => {
       if (this.isStopped) return;
-      if (loop.nowMs < this.pausedUntilMs) loop.at(this.pausedUntilMs, () => this.start());
+      const silentMs = this.#world.clientsSilentUntilMs - loop.nowMs;
+      // Looked at again and again: the silence may be broken.
+      if (silentMs > 0) loop.after(Math.min(silentMs, SILENCE_STEP_MS), () => this.start());
       else this.operate().then(() => this.start());
     });
   }

@@ -13,7 +13,7 @@ import type { Instance } from "./instance.ts";
 import type { SeededRandom } from "./random.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 import type { Caller } from "./rpc.ts";
-import type { World } from "./world.ts";
+import { edgeName, type World } from "./world.ts";
 
 /** One life of an edge's isolate. */
 class EdgeInstance implements Caller {
@@ -49,7 +49,7 @@ export class Edge {
 
   constructor(world: World, number: number, random: SeededRandom) {
     this.#world = world;
-    this.name = `edge${number}`;
+    this.name = edgeName(number);
     this.#random = random;
     this.#region = random.pick(world.config.cluster.regions);
     this.#clock = world.drawClock(random);

@@ -50,6 +50,8 @@ export class Instance implements Caller {
   seenTerm = 0;
   seenRole = "";
   seenAsleep: boolean | undefined;
+  /** Highest term in which it has asked for votes. */
+  seenCandidacy = 0;
 
   #openWrites: DiskWrite[] = [];
   #pending: Unit[] = [];

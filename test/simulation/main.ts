@@ -8,7 +8,7 @@ import { randomInt } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { coverageTable } from "./coverage.ts";
-import { search } from "./search.ts";
+import { search, seedsFrom } from "./search.ts";
 import type { SeedReport } from "./search-worker.ts";
 import { type SimulationResult, simulate } from "./simulation.ts";
 import { combinedHash } from "./trace.ts";
@@ -57,8 +57,7 @@ async function searchSeeds(runs: number, jobs: number, firstSeed: number): Promi
   const reports: SeedReport[] = [];
   const startMs = performance.now();
   await search({
-    firstSeed,
-    runs,
+    seeds: seedsFrom(firstSeed, runs),
     jobs,
     onReport: (report) => {
       reports.push(report);

@@ -66,7 +66,7 @@ class SimulationRun {
     this.#edges = Array.from({ length: config.edges }, (_, n) => new Edge(this.#world, n, random.fork(`edge ${n}`)));
     this.#clients = Array.from({ length: config.clients }, (_, number) => create(number, this.#edges));
     this.#probers = this.#edges.map((edge, n) => create(config.clients + n, [edge]));
-    this.#storm = new Storm(this.#world, this.#edges, this.#clients);
+    this.#storm = new Storm(this.#world, this.#edges);
   }
 
   async run(): Promise<SimulationResult> {
@@ -123,7 +123,7 @@ class SimulationRun {
     const burst = (): void => {
       if (!this.#world.isStormy) return;
       const silentMs = timing.quiesceAfterMs + random.between(-100, 500);
-      for (const client of this.#clients) client.pausedUntilMs = loop.nowMs + silentMs;
+      this.#world.clientsSilentUntilMs = loop.nowMs + silentMs;
       loop.after(silentMs + random.exponential(burstMs), burst);
     };
     loop.after(random.exponential(burstMs), burst);
@@ -156,7 +156,7 @@ class SimulationRun {
     network.mendAll();
     for (const host of hosts) host.heal();
     for (const edge of this.#edges) edge.overloadedUntil.clear();
-    for (const client of this.#clients) client.pausedUntilMs = 0;
+    this.#world.clientsSilentUntilMs = 0;
   }
 
   async #demandProgress(): Promise<void> {

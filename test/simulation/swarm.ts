@@ -118,7 +118,8 @@ function drawWorld(seed: number | string, random: SeededRandom): SwarmConfig {
     clockOffsetMs: random.pick([0, 50, 5_000]),
     clockDrift: random.pick([0, CLOCK_DRIFT / 4, CLOCK_DRIFT]),
     network: {
-      delayMs: [0.2, random.logarithmic(0.5, 40)],
+      // Up to replicas on two continents.
+      delayMs: [0.2, random.logarithmic(0.5, 90)],
       jitterMs: random.logarithmic(0.1, 20),
       lossProbability: isLossy ? random.logarithmic(0.001, 0.1) : 0,
       lossIsNoticedProbability: random.pick([0, 0.5, 0.9]),

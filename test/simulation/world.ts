@@ -10,12 +10,15 @@ import { listenToStores } from "./core-probe.ts";
 import { Coverage } from "./coverage.ts";
 import { EventLoop } from "./event-loop.ts";
 import type { Instance } from "./instance.ts";
-import { Network } from "./network.ts";
+import { type CutMode, Network } from "./network.ts";
 import { SeededRandom } from "./random.ts";
 import { ReplicaHost } from "./replica-host.ts";
 import { Rpc } from "./rpc.ts";
 import type { SwarmConfig } from "./swarm.ts";
 import type { Trace, TracePart } from "./trace.ts";
+
+/** When the first client comes back after a leader has been cut off in its sleep: while its lease would still live. */
+const RETURN_MS_MAX = 300;
 
 /** Mean life of a new leader that is to die at once: about as long as its first messages travel. */
 const LEADER_LIFE_MS = 30;
@@ -41,6 +44,8 @@ export class World {
   readonly checks: Checks;
   /** Faults are drawn only while this holds. */
   isStormy = true;
+  /** No client begins an operation before. */
+  clientsSilentUntilMs = 0;
   /** The instance whose event is running. */
   #entered: Instance | undefined;
 
@@ -160,7 +165,7 @@ export class World {
     const random = this.faultRandom;
     if (!this.isStormy || !random.chance(this.config.muteCandidateProbability)) return;
     this.coverage.count("candidate gone mute");
-    this.#cutOff(instance, "outgoing");
+    this.#cutOff(instance, this.#peersOf(instance), "outgoing", "silent");
   }
 
   /** A leader has just sent its group to sleep; whether the others lose sight of it at once is drawn here. */
@@ -168,16 +173,25 @@ export class World {
     this.coverage.count("group put to sleep");
     if (!this.isStormy || !this.faultRandom.chance(this.config.sleeperCutProbability)) return;
     this.coverage.count("leader cut off as it goes to sleep");
-    this.#cutOff(instance, "both");
+    const edges = Array.from({ length: this.config.edges }, (_, number) => edgeName(number));
+    const others = this.#peersOf(instance);
+    const mode = this.faultRandom.pick<CutMode>(["silent", "refusing", "refusing"]);
+    // Edges that still reach the leader only wake it up.
+    this.#cutOff(instance, this.faultRandom.chance(0.7) ? [...others, ...edges] : others, "both", mode);
+    const returnMs = this.loop.nowMs + this.faultRandom.between(0, RETURN_MS_MAX);
+    this.clientsSilentUntilMs = Math.min(this.clientsSilentUntilMs, returnMs);
   }
 
-  /** From its peers, as soon as what leaves in this event has left. */
-  #cutOff({ host }: Instance, direction: "outgoing" | "both"): void {
-    const peers = this.hostsOf(host.options.shard).filter((peer) => peer !== host);
+  #peersOf({ host }: Instance): readonly string[] {
+    return this.hostsOf(host.options.shard).flatMap((peer) => (peer === host ? [] : [peer.name]));
+  }
+
+  /** As soon as what leaves in this event has left. */
+  #cutOff({ host }: Instance, others: readonly string[], direction: "outgoing" | "both", mode: CutMode): void {
     const lastsMs = this.faultRandom.between(0, this.config.faultMsMax);
     this.loop.after(0, () => {
-      const mends = peers.map(({ name }) => this.network.cut(host.name, name, "silent"));
-      if (direction === "both") mends.push(...peers.map(({ name }) => this.network.cut(name, host.name, "silent")));
+      const mends = others.map((name) => this.network.cut(host.name, name, mode));
+      if (direction === "both") mends.push(...others.map((name) => this.network.cut(name, host.name, mode)));
       this.loop.after(lastsMs, () => {
         for (const mend of mends) mend();
       });
@@ -198,6 +212,11 @@ export class World {
   dispose(): void {
     listenToStores(undefined);
   }
+}
+
+/** Machines are told by name. */
+export function edgeName(number: number): string {
+  return `edge${number}`;
 }
 
 /** A few keys for every shard, and for every client one that only it writes and whose entries expire. */

@@ -69,6 +69,10 @@ export class Checks {
     this.#elections.messageLeft(by, message);
     this.#acknowledged.messageLeft(by, message);
     // Its clock is the shard's from here on, whatever becomes of the sender.
+    if (message.kind === "vote" && message.term > by.seenCandidacy) {
+      by.seenCandidacy = message.term;
+      this.#world.onCandidate(by);
+    }
     if (message.kind === "vote_reply" && !message.granted && message.promiseRemainingMs > 0) {
       this.#world.coverage.count("vote refused for a lease");
     }
@@ -93,7 +97,6 @@ export class Checks {
     instance.seenTerm = core.term;
     this.#noteSleep(instance);
     if (hasChanged) this.#world.note(instance.label, core.role, core.term, core.commitIndex, core.log.lastIndex);
-    if (hasChanged && core.role === "candidate") this.#world.onCandidate(instance);
     if (hasChanged && core.role === "leader") {
       this.#world.coverage.count(core.isTransferElection ? "election won by transfer" : "election won");
       this.#elections.leads(instance);
