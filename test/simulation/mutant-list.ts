@@ -31,12 +31,11 @@ const ELECTIONS: readonly Mutant[] = [
     replace: "const mayVote = true;",
   },
   {
-    name: "vote-leaves-before-persisting",
-    mistake: "a vote leaves before the write that records it is made",
+    name: "asks-for-votes-before-persisting",
+    mistake: "a candidate's requests leave before the write that records its own vote is made",
     file: DRIVER,
-    find: "if (ready.hardState !== undefined) this.#storage.saveHardState(ready.hardState);",
-    replace:
-      "const { hardState } = ready; if (hardState !== undefined) queueMicrotask(() => this.#storage.saveHardState(hardState));",
+    find: "this.#persist(ready);\n    for (const message of ready.messages) this.#post(message);",
+    replace: "for (const message of ready.messages) this.#post(message);\n    this.#persist(ready);",
   },
   {
     name: "counts-votes-of-earlier-terms",

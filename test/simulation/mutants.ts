@@ -56,11 +56,19 @@ function print({ mutant, caught, checker, seed, runs }: Row): void {
 }
 
 function markdownOf(table: readonly Row[]): string {
-  const rows = table.map(({ mutant, mistake, caught, checker, seed, runs }) =>
-    [mutant, mistake, caught ? checker : "**not caught**", seed ?? "", runs].join(" | "),
-  );
-  const head = ["mutant | mistake | caught by | seed | runs", "--- | --- | --- | --- | ---"];
-  return [...head, ...rows].map((row) => `| ${row} |`).join("\n");
+  const rows = table.map(({ mutant, mistake, caught, checker, seed, runs }) => [
+    mutant,
+    mistake,
+    (caught ? checker : undefined) ?? "**not caught**",
+    String(seed ?? ""),
+    String(runs),
+  ]);
+  const cells = [["mutant", "mistake", "caught by", "seed", "runs"], ...rows];
+  // Padded as the formatter wants it.
+  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[]) => `| ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(" | ")} |`;
+  const [head = [], ...body] = cells;
+  return [line(head), line(widths.map((width) => "-".repeat(width))), ...body.map(line)].join("\n");
 }
 
 function writeInto(file: string, table: readonly Row[]): void {
