@@ -15,6 +15,8 @@ export class Progress {
   next: number;
   /** Appends sent and neither answered nor given up. */
   inFlight = 0;
+  /** Sequences of those that carry entries: only they fill the window, or heartbeats would over a long round trip. */
+  readonly carrying = new Set<number>();
   /** A call to it has just failed: nothing is sent until its next heartbeat is due, or a refused call would be made in a loop. */
   isPaused = false;
   /** Send time (leader's clock) of the newest append that it acknowledged in this term; the lease counts from it. */
@@ -38,6 +40,7 @@ export class Progress {
     this.state = "probe";
     this.next = this.match + 1;
     this.inFlight = 0;
+    this.carrying.clear();
   }
 
   /** The connection is broken, or a stream over it was. A probe keeps its place: only an answer says where the logs agree. */
@@ -55,12 +58,13 @@ export class Progress {
   becomeSnapshot(): void {
     this.state = "snapshot";
     this.inFlight = 0;
+    this.carrying.clear();
   }
 
   /** Whether another append may leave now. */
   canSend(inFlightMax: number): boolean {
     if (this.state === "snapshot" || this.isPaused) return false;
-    return this.inFlight < (this.state === "probe" ? 1 : inFlightMax);
+    return this.state === "probe" ? this.inFlight === 0 : this.carrying.size < inFlightMax;
   }
 
   /** A restarted member may run on another machine, with another clock. */

@@ -1,6 +1,5 @@
 // The storm: faults of the kinds that the seed has switched on, each again and again at random times.
 
-import type { Client } from "./clients.ts";
 import type { Edge } from "./edge.ts";
 import type { CutMode } from "./network.ts";
 import type { SeededRandom } from "./random.ts";
@@ -12,15 +11,13 @@ import type { World } from "./world.ts";
 export class Storm {
   readonly #world: World;
   readonly #edges: readonly Edge[];
-  readonly #clients: readonly Client[];
   readonly #random: SeededRandom;
   /** Faults injected so far. */
   count = 0;
 
-  constructor(world: World, edges: readonly Edge[], clients: readonly Client[]) {
+  constructor(world: World, edges: readonly Edge[]) {
     this.#world = world;
     this.#edges = edges;
-    this.#clients = clients;
     this.#random = world.random.fork("storm");
   }
 
@@ -45,6 +42,7 @@ export class Storm {
     const random = this.#random;
     const lastsMs = random.between(0, this.#world.config.faultMsMax);
     const host = this.#victim();
+    const { coverage } = this.#world;
     switch (kind) {
       case "crash":
         host.crash("killed", host.current, random.chance(0.5) ? lastsMs : 0);
@@ -56,9 +54,11 @@ export class Storm {
         host.freeze(lastsMs);
         break;
       case "partition":
+        coverage.count("partition");
         this.#partition(lastsMs);
         break;
       case "one_way_cut":
+        coverage.count("one-way cut");
         this.#cut([random.pick(this.#machines())], this.#machines(), lastsMs, "silent", random.chance(0.5));
         break;
       case "clog":
@@ -68,22 +68,25 @@ export class Storm {
         this.#makeZombie(host, lastsMs);
         break;
       case "deploy":
+        coverage.count("deploy-wide restart");
         this.#deploy();
         break;
       case "slow":
+        coverage.count("slow object");
         this.#slowDown(host, lastsMs);
         break;
       case "overload":
         random.pick(this.#edges).overloadedUntil.set(host, this.#world.loop.nowMs + lastsMs);
         break;
       case "transfer":
-        this.#transfer(host);
+        this.#transfer(host, lastsMs);
         break;
       case "edge_restart":
         random.pick(this.#edges).restart();
         break;
       case "pause":
-        for (const client of this.#clients) client.pausedUntilMs = this.#world.loop.nowMs + lastsMs;
+        coverage.count("silence of all clients");
+        this.#world.clientsSilentUntilMs = this.#world.loop.nowMs + lastsMs;
         break;
     }
   }
@@ -163,8 +166,13 @@ export class Storm {
   }
 
   #makeZombie(host: ReplicaHost, lastsMs: number): void {
-    const reachedBy = new Map(this.#machines().map((name) => [name, this.#random.pick([0, 0.5, 1])]));
-    host.supersede(lastsMs, reachedBy);
+    const machines = this.#machines();
+    const reachedBy = new Map(machines.map((name) => [name, this.#random.pick([0, 0.5, 1])]));
+    const zombie = host.supersede(lastsMs, reachedBy);
+    if (zombie === undefined) return;
+    // It runs on another machine than its successor, with connections of its own.
+    const lost = machines.filter((name) => name !== host.name && this.#random.chance(0.3));
+    this.#cut([zombie.name], lost, lastsMs, "silent", undefined);
   }
 
   /** Every object and every isolate restarts within a moment. */
@@ -183,11 +191,16 @@ export class Storm {
     });
   }
 
-  #transfer(host: ReplicaHost): void {
+  /** Sometimes the order to take over meets a clogged link, and arrives when the leader has long gone on without. */
+  #transfer(host: ReplicaHost, lastsMs: number): void {
     const { current, options } = host;
-    if (current === undefined || host.frozenUntilMs > this.#world.loop.nowMs) return;
-    const to = this.#random.pick(this.#world.hostsOf(options.shard)).options.replica;
+    const { loop, network } = this.#world;
+    if (current === undefined || host.frozenUntilMs > loop.nowMs) return;
+    const target = this.#random.pick(this.#world.hostsOf(options.shard));
+    const to = target.options.replica;
+    if (this.#random.chance(0.3)) network.clog(host.name, target.name, loop.nowMs + lastsMs);
     this.#world.note(current.label, "is asked to hand over to", to);
+    if (current.core.role === "leader") this.#world.coverage.count("transfer asked for");
     current.enter(() => {
       try {
         current.replica.transferLeadership(to);

@@ -9,9 +9,16 @@ import { ShardReplica } from "../../durable/shard-replica.ts";
 import type { Store } from "../../durable/store/store.ts";
 import { withCore } from "./core-probe.ts";
 import type { DiskWrite } from "./disk.ts";
+import type { MessageKind } from "./network.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 import type { Caller } from "./rpc.ts";
 import { SimStorage, StorageGoneError } from "./sim-storage.ts";
+
+const CRASH_NAMES = {
+  before: "crash before a persist",
+  between: "crash between a persist and what waits for it",
+  after: "crash after a persist and its messages",
+} as const;
 
 interface Unit {
   readonly number: number;
@@ -20,7 +27,6 @@ interface Unit {
 
 export class Instance implements Caller {
   readonly host: ReplicaHost;
-  readonly name: string;
   /** Counts the instances of a host, from 1. */
   readonly incarnation: number;
   readonly storage: SimStorage;
@@ -43,6 +49,9 @@ export class Instance implements Caller {
   unpublished: { readonly entry: LogEntry | undefined; readonly index: number; readonly unit: number }[] = [];
   seenTerm = 0;
   seenRole = "";
+  seenAsleep: boolean | undefined;
+  /** Highest term in which it has asked for votes. */
+  seenCandidacy = 0;
 
   #openWrites: DiskWrite[] = [];
   #pending: Unit[] = [];
@@ -54,13 +63,13 @@ export class Instance implements Caller {
   constructor(host: ReplicaHost, incarnation: number) {
     const { world } = host;
     this.host = host;
-    this.name = host.name;
     this.incarnation = incarnation;
     this.storage = new SimStorage(
       host.disk.copy(),
       (write) => this.#openWrites.push(write),
       (entries) => this.#onAppend(entries),
     );
+    this.storage.coverage = world.coverage;
     this.storage.onReplaced = () => {
       this.store = undefined;
     };
@@ -86,8 +95,13 @@ export class Instance implements Caller {
     this.core = made.core;
   }
 
+  /** Of its machine. A zombie runs on another one than its successor, or there could not be two. */
+  get name(): string {
+    return this.isZombie ? `${this.host.name}#${this.incarnation}z` : this.host.name;
+  }
+
   get label(): string {
-    return `${this.name}#${this.incarnation}${this.isZombie ? "z" : ""}`;
+    return `${this.host.name}#${this.incarnation}${this.isZombie ? "z" : ""}`;
   }
 
   // --- Caller ---
@@ -121,6 +135,7 @@ export class Instance implements Caller {
     this.#pending.push(unit);
     this.#lastDurableAtMs = Math.max(this.#lastDurableAtMs, world.loop.nowMs + world.flushDelayMs());
     const crash = world.crashAroundPersist(this.#hasVoted());
+    if (crash !== undefined) world.coverage.count(CRASH_NAMES[crash]);
     if (crash === "before") world.loop.after(0, () => this.host.crash("before persist", this));
     world.loop.at(this.#lastDurableAtMs, () => this.#flush(unit, crash === "between", crash === "after"));
   }
@@ -187,6 +202,7 @@ export class Instance implements Caller {
         const sent = host.world.decorated(message, this);
         return rpc.call(this, peer(message.to), {
           label: messageLabel(message),
+          kind: messageKind(message),
           isRepeatable: true,
           onLeave: () => host.world.checks.messageLeft(this, sent),
           run: (instance): readonly Message[] => instance.replica.receive(sent),
@@ -195,14 +211,22 @@ export class Instance implements Caller {
           },
         });
       },
-      sendSnapshotPart: (part) =>
-        rpc.call(this, peer(part.to), {
+      sendSnapshotPart: (part) => {
+        host.world.coverage.count("snapshot part sent");
+        return rpc.call(this, peer(part.to), {
           label: `snapshot ${part.meta.index} part ${part.part}`,
+          kind: "snapshot",
           isRepeatable: true,
           run: (instance) => instance.replica.receiveSnapshotPart(part),
-        }),
+        });
+      },
       ping: (to) =>
-        rpc.call(this, peer(to), { label: "ping", isRepeatable: false, run: (instance) => instance.replica.ping() }),
+        rpc.call(this, peer(to), {
+          label: "ping",
+          kind: "other",
+          isRepeatable: false,
+          run: (instance) => instance.replica.ping(),
+        }),
     };
   }
 
@@ -242,6 +266,20 @@ export class Instance implements Caller {
 /** A failed driver refuses further turns; the failure itself was reported before. */
 function isFollowUp(error: unknown): boolean {
   return error instanceof Error && error.message === "halo: this replica has failed and is about to restart";
+}
+
+function messageKind(message: Message): MessageKind {
+  switch (message.kind) {
+    case "append":
+      return message.quiesce ? "good_night" : "append";
+    case "pre_vote":
+    case "vote":
+      return "vote";
+    case "timeout_now":
+      return "timeout_now";
+    default:
+      return "other";
+  }
 }
 
 function messageLabel(message: Message): string {

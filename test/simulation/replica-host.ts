@@ -56,15 +56,22 @@ export class ReplicaHost {
   /** How long an event that arrives now must wait. */
   arrivalDelayMs(): number {
     const frozenMs = this.frozenUntilMs - this.world.loop.nowMs;
-    if (frozenMs > 0) return frozenMs;
-    if (this.slowMs === 0 || this.world.networkRandom.chance(0.5)) return 0;
-    return this.world.networkRandom.exponential(this.slowMs);
+    const { coverage, networkRandom } = this.world;
+    if (frozenMs > 0) {
+      coverage.count("call held up by a freeze");
+      return frozenMs;
+    }
+    if (this.slowMs === 0 || networkRandom.chance(0.5)) return 0;
+    coverage.count("call held up by a slow object");
+    return networkRandom.exponential(this.slowMs);
   }
 
   /** The instance that a call of `caller` reaches, started if need be; undefined: it failed at its start. */
   instanceFor(caller: string): Instance | undefined {
     for (const zombie of this.zombies) {
-      if (this.world.faultRandom.chance(zombie.reachedBy.get(caller) ?? 0)) return zombie;
+      if (!this.world.faultRandom.chance(zombie.reachedBy.get(caller) ?? 0)) continue;
+      this.world.coverage.count("call reached a zombie");
+      return zombie;
     }
     return this.current ?? this.#start();
   }
@@ -78,6 +85,7 @@ export class ReplicaHost {
       this.current = instance;
     });
     if (instance !== undefined) {
+      world.coverage.count("start of an instance");
       world.note(
         instance.label,
         "starts",
@@ -94,14 +102,16 @@ export class ReplicaHost {
     if (instance !== only) return;
     this.downUntilMs = Math.max(this.downUntilMs, this.world.loop.nowMs + downMs);
     if (instance === undefined) return;
+    this.world.coverage.count("crash");
     this.world.note(instance.label, "crashes", why);
     this.removed(instance);
   }
 
   /** Another instance takes the storage over; the old one does not notice and is reached by some callers. */
-  supersede(lifeMs: number, reachedBy: ReadonlyMap<string, number>): void {
+  supersede(lifeMs: number, reachedBy: ReadonlyMap<string, number>): Instance | undefined {
     const instance = this.current;
-    if (instance === undefined) return;
+    if (instance === undefined) return undefined;
+    this.world.coverage.count("zombie");
     this.world.note(instance.label, "becomes a zombie", `for ${Math.round(lifeMs)} ms`);
     instance.loseStorage();
     instance.isZombie = true;
@@ -112,10 +122,12 @@ export class ReplicaHost {
     this.current = undefined;
     this.#start();
     this.world.loop.after(lifeMs, () => this.removed(instance));
+    return instance;
   }
 
   freeze(forMs: number): void {
     this.frozenUntilMs = Math.max(this.frozenUntilMs, this.world.loop.nowMs + forMs);
+    this.world.coverage.count("freeze");
     this.world.note(this.name, "freezes", `for ${Math.round(forMs)} ms`);
   }
 

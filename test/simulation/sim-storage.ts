@@ -8,6 +8,7 @@ import type { HardState } from "../../durable/replication/log-reader.ts";
 import type { SnapshotMeta } from "../../durable/replication/message.ts";
 import type { CheckpointDelta, Entry, IdempotencyRecord, StoreState } from "../../durable/store/entry.ts";
 import { decodeSnapshotChunk, encodeSnapshotChunk } from "../../durable/store/snapshot-codec.ts";
+import type { Coverage } from "./coverage.ts";
 import {
   appendLog,
   beginImport,
@@ -39,6 +40,8 @@ export class SimStorage implements ReplicaStorage {
   logBytes = 0;
   /** Set when the instance is cut off from its storage. */
   isGone = false;
+  /** Where rare paths are counted; a test without a simulator needs none. */
+  coverage: Coverage | undefined;
   /** A snapshot has replaced the state. */
   onReplaced: () => void = () => {};
   readonly #onWrite: (write: DiskWrite) => void;
@@ -112,6 +115,7 @@ export class SimStorage implements ReplicaStorage {
   }
 
   appendLog(entries: readonly LogEntry[], commitIndex: number): void {
+    if ((entries[0]?.index ?? Number.POSITIVE_INFINITY) <= this.lastIndex) this.coverage?.count("log truncated");
     this.#write(appendLog(entries, commitIndex));
     for (const entry of entries) this.logBytes += entry.data.byteLength;
     this.noteAppend(entries);
@@ -130,6 +134,7 @@ export class SimStorage implements ReplicaStorage {
 
   saveCheckpoint(delta: CheckpointDelta, index: number): void {
     this.#write(saveCheckpoint(delta, index));
+    this.coverage?.count("checkpoint");
   }
 
   compactLog(meta: SnapshotMeta): void {
@@ -137,6 +142,7 @@ export class SimStorage implements ReplicaStorage {
       if (entry.index <= meta.index) this.logBytes -= entry.data.byteLength;
     }
     this.#write(compactLog(meta));
+    this.coverage?.count("log compacted");
   }
 
   exportChunk(after: SnapshotCursor | undefined): {
@@ -171,6 +177,7 @@ export class SimStorage implements ReplicaStorage {
   finishImport(meta: SnapshotMeta): void {
     this.#write(finishImport(meta));
     this.logBytes = 0;
+    this.coverage?.count("snapshot installed");
     this.onReplaced();
   }
 

@@ -3,6 +3,7 @@
 
 import type { Violation } from "./checkers/report.ts";
 import { Client } from "./clients.ts";
+import type { Counts } from "./coverage.ts";
 import { Edge } from "./edge.ts";
 import { Storm } from "./faults.ts";
 import type { Operation } from "./history.ts";
@@ -29,6 +30,7 @@ export interface SimulationResult {
   readonly operations: number;
   readonly faults: number;
   readonly events: number;
+  readonly counts: Counts;
   readonly traceHash: string;
   readonly lastLines: readonly string[];
 }
@@ -64,7 +66,7 @@ class SimulationRun {
     this.#edges = Array.from({ length: config.edges }, (_, n) => new Edge(this.#world, n, random.fork(`edge ${n}`)));
     this.#clients = Array.from({ length: config.clients }, (_, number) => create(number, this.#edges));
     this.#probers = this.#edges.map((edge, n) => create(config.clients + n, [edge]));
-    this.#storm = new Storm(this.#world, this.#edges, this.#clients);
+    this.#storm = new Storm(this.#world, this.#edges);
   }
 
   async run(): Promise<SimulationResult> {
@@ -86,6 +88,7 @@ class SimulationRun {
       operations: this.#history.length,
       faults: this.#storm.count,
       events: loop.count,
+      counts: this.#world.coverage.counts,
       traceHash: this.#trace.hash,
       lastLines: this.#trace.lastLines(60),
     };
@@ -120,7 +123,7 @@ class SimulationRun {
     const burst = (): void => {
       if (!this.#world.isStormy) return;
       const silentMs = timing.quiesceAfterMs + random.between(-100, 500);
-      for (const client of this.#clients) client.pausedUntilMs = loop.nowMs + silentMs;
+      this.#world.clientsSilentUntilMs = loop.nowMs + silentMs;
       loop.after(silentMs + random.exponential(burstMs), burst);
     };
     loop.after(random.exponential(burstMs), burst);
@@ -153,7 +156,7 @@ class SimulationRun {
     network.mendAll();
     for (const host of hosts) host.heal();
     for (const edge of this.#edges) edge.overloadedUntil.clear();
-    for (const client of this.#clients) client.pausedUntilMs = 0;
+    this.#world.clientsSilentUntilMs = 0;
   }
 
   async #demandProgress(): Promise<void> {

@@ -7,14 +7,18 @@ import { TopologyView } from "../../routing/topology-view.ts";
 import { Checks } from "./checkers/checks.ts";
 import { SimClock } from "./clock.ts";
 import { listenToStores } from "./core-probe.ts";
+import { Coverage } from "./coverage.ts";
 import { EventLoop } from "./event-loop.ts";
 import type { Instance } from "./instance.ts";
-import { Network } from "./network.ts";
+import { type CutMode, Network } from "./network.ts";
 import { SeededRandom } from "./random.ts";
 import { ReplicaHost } from "./replica-host.ts";
 import { Rpc } from "./rpc.ts";
 import type { SwarmConfig } from "./swarm.ts";
 import type { Trace, TracePart } from "./trace.ts";
+
+/** When the first client comes back after a leader has been cut off in its sleep: while its lease would still live. */
+const RETURN_MS_MAX = 300;
 
 /** Mean life of a new leader that is to die at once: about as long as its first messages travel. */
 const LEADER_LIFE_MS = 30;
@@ -23,6 +27,7 @@ export class World {
   readonly config: SwarmConfig;
   readonly loop = new EventLoop();
   readonly trace: Trace;
+  readonly coverage = new Coverage();
   readonly random: SeededRandom;
   readonly networkRandom: SeededRandom;
   readonly faultRandom: SeededRandom;
@@ -31,12 +36,16 @@ export class World {
   readonly rpc: Rpc;
   readonly topology: Topology;
   readonly view: TopologyView;
+  /** What an edge believes that has just started: in some worlds an older epoch, in which the shards had each other's slots. */
+  readonly edgeView: TopologyView;
   readonly hosts: readonly ReplicaHost[];
   /** All keys that the workload uses. */
   readonly keys: readonly string[];
   readonly checks: Checks;
   /** Faults are drawn only while this holds. */
   isStormy = true;
+  /** No client begins an operation before. */
+  clientsSilentUntilMs = 0;
   /** The instance whose event is running. */
   #entered: Instance | undefined;
 
@@ -47,10 +56,19 @@ export class World {
     this.networkRandom = this.random.fork("network");
     this.faultRandom = this.random.fork("faults");
     this.#diskRandom = this.random.fork("disk");
-    this.network = new Network(this.loop, this.networkRandom, config.network);
+    this.network = new Network(this.loop, this.networkRandom, config.network, this.coverage);
     this.rpc = new Rpc(this.loop, this.network, this.networkRandom, (who, what, label) => this.note(who, what, label));
-    this.topology = buildTopology(config.cluster);
+    const firstTopology = buildTopology(config.cluster);
+    this.topology = { ...firstTopology, epoch: 1 };
     this.view = new TopologyView(this.topology);
+    const [one, other] = firstTopology.shards;
+    this.edgeView =
+      config.edgesStartStale && one !== undefined && other !== undefined
+        ? new TopologyView({
+            ...firstTopology,
+            slots: firstTopology.slots.map((shard) => (shard === one.shard ? other.shard : one.shard)),
+          })
+        : this.view;
     this.keys = keysOf(this.view, config);
     this.checks = new Checks(this, (shard) =>
       this.keys.filter((key) => this.view.ownerOf(slotOf(key)).shard === shard),
@@ -138,6 +156,7 @@ export class World {
     if (!this.isStormy || !this.faultRandom.chance(this.config.leaderCrashProbability)) return;
     const livesMs = this.faultRandom.exponential(LEADER_LIFE_MS);
     const downMs = this.faultRandom.between(0, this.config.faultMsMax);
+    this.coverage.count("death of a new leader");
     this.loop.after(livesMs, () => instance.host.crash("new leader killed", instance, downMs));
   }
 
@@ -145,11 +164,35 @@ export class World {
   onCandidate(instance: Instance): void {
     const random = this.faultRandom;
     if (!this.isStormy || !random.chance(this.config.muteCandidateProbability)) return;
-    const { host } = instance;
-    const peers = this.hostsOf(host.options.shard).filter((peer) => peer !== host);
+    this.coverage.count("candidate gone mute");
+    this.#cutOff(instance, this.#peersOf(instance), "outgoing", "silent");
+  }
+
+  /** A leader has just sent its group to sleep; whether the others lose sight of it at once is drawn here. */
+  onAsleep(instance: Instance): void {
+    this.coverage.count("group put to sleep");
+    if (!this.isStormy || !this.faultRandom.chance(this.config.sleeperCutProbability)) return;
+    this.coverage.count("leader cut off as it goes to sleep");
+    const edges = Array.from({ length: this.config.edges }, (_, number) => edgeName(number));
+    const others = this.#peersOf(instance);
+    const mode = this.faultRandom.pick<CutMode>(["silent", "refusing", "refusing"]);
+    // Edges that still reach the leader only wake it up.
+    this.#cutOff(instance, this.faultRandom.chance(0.7) ? [...others, ...edges] : others, "both", mode);
+    const returnMs = this.loop.nowMs + this.faultRandom.between(0, RETURN_MS_MAX);
+    this.clientsSilentUntilMs = Math.min(this.clientsSilentUntilMs, returnMs);
+  }
+
+  #peersOf({ host }: Instance): readonly string[] {
+    return this.hostsOf(host.options.shard).flatMap((peer) => (peer === host ? [] : [peer.name]));
+  }
+
+  /** As soon as what leaves in this event has left. */
+  #cutOff({ host }: Instance, others: readonly string[], direction: "outgoing" | "both", mode: CutMode): void {
+    const lastsMs = this.faultRandom.between(0, this.config.faultMsMax);
     this.loop.after(0, () => {
-      const mends = peers.map(({ name }) => this.network.cut(host.name, name, "silent"));
-      this.loop.after(random.between(0, this.config.faultMsMax), () => {
+      const mends = others.map((name) => this.network.cut(host.name, name, mode));
+      if (direction === "both") mends.push(...others.map((name) => this.network.cut(name, host.name, mode)));
+      this.loop.after(lastsMs, () => {
         for (const mend of mends) mend();
       });
     });
@@ -162,12 +205,18 @@ export class World {
   /** A replica that runs newer code sends fields that older code does not know. */
   decorated<M extends Message>(message: M, by: Instance): M {
     if (!this.config.newerReplicas.includes(by.host.options.replica)) return message;
+    this.coverage.count("message of a newer protocol");
     return { ...message, v: message.v + 1, fieldOfTheFuture: { nested: true } };
   }
 
   dispose(): void {
     listenToStores(undefined);
   }
+}
+
+/** Machines are told by name. */
+export function edgeName(number: number): string {
+  return `edge${number}`;
 }
 
 /** A few keys for every shard, and for every client one that only it writes and whose entries expire. */

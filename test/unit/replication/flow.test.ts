@@ -19,6 +19,19 @@ describe("the window", () => {
     expect(group.node("b").log.endsWith("1:9")).toBe(true);
   });
 
+  test("has room for entries however many heartbeats are unanswered", () => {
+    const group = new CoreGroup(["a", "b", "c"], [], { appendsInFlightMax: 1 });
+    const leader = group.elect("a");
+    // A round trip longer than a heartbeat: there is always one under way when an answer comes.
+    for (let beat = 0; beat < 3; beat++) {
+      group.nowMs += T.heartbeatMs;
+      leader.tick();
+    }
+    leader.propose("x");
+    const carrying = group.outbox.filter((message) => message.kind === "append" && message.entries.length > 0);
+    expect(carrying.map(({ to }) => to)).toEqual(["b", "c"]);
+  });
+
   test("one append carries no more than its bytes, but always one entry", () => {
     const group = new CoreGroup(["a", "b", "c"], [], { appendBytesMax: 100 });
     const leader = group.elect("a");
