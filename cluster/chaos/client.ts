@@ -4,7 +4,7 @@
 
 import { HttpConnection } from "../../bench/load/http-connection.ts";
 import type { LoadRequest } from "../../bench/load/workload.ts";
-import type { ClientOperation } from "../../checkers/client-operation.ts";
+import type { ClientOperation, ConsistencyName } from "../../checkers/client-operation.ts";
 import { pathOf, target } from "../failover/load.ts";
 import type { Endpoint } from "../status.ts";
 import { pause } from "../until.ts";
@@ -14,6 +14,8 @@ import { type Answer, readAnswer } from "./reply.ts";
 
 /** Beyond the edge's own deadline of 5 s: a client that gives up earlier learns less. */
 const PATIENCE_MS = 8_000;
+/** A restless client asks again while the others wait, and so looks at what is going on in the middle of a fault. */
+const RESTLESS_MS = 700;
 /** Some requests are hung up on after this: about as long as a write takes, so that either may be first. */
 const IMPATIENCE_MS = 8;
 const IMPATIENT_SHARE = 0.005;
@@ -26,16 +28,38 @@ const IDEMPOTENT_SHARE = 0.5;
 const TRIES_MAX = 4;
 const BOUNDS_MS = [50, 300, 2_000] as const;
 
-/** Draws by weight: what an operation is. */
-const MIX = [
-  ...Array<"strong">(34).fill("strong"),
-  ...Array<"session">(15).fill("session"),
-  ...Array<"bounded">(10).fill("bounded"),
-  ...Array<"eventual">(6).fill("eventual"),
-  ...Array<"write">(16).fill("write"),
-  ...Array<"cas">(14).fill("cas"),
-  ...Array<"delete">(5).fill("delete"),
-] as const;
+type Kind = ConsistencyName | Exclude<ClientOperation["op"], "read">;
+
+/** What a client draws its next operation from, by weight. */
+const MIXED: readonly Kind[] = weighted({
+  strong: 34,
+  session: 15,
+  bounded: 10,
+  eventual: 6,
+  write: 16,
+  cas: 14,
+  delete: 5,
+});
+/** Goes on when those that need a leader are stuck; bounded reads may need one, so they are few. */
+const LOWER_READS: readonly Kind[] = weighted({ session: 5, bounded: 1, eventual: 3 });
+
+function weighted(weights: Partial<Record<Kind, number>>): readonly Kind[] {
+  return Object.entries(weights).flatMap(([kind, weight]) => Array<Kind>(weight).fill(kind as Kind));
+}
+
+interface Role {
+  readonly patienceMs: number;
+  readonly kinds: readonly Kind[];
+}
+
+const STEADY: Role = { patienceMs: PATIENCE_MS, kinds: MIXED };
+/** Given out in turn. */
+const ROLES: readonly Role[] = [
+  STEADY,
+  STEADY,
+  { patienceMs: RESTLESS_MS, kinds: MIXED },
+  { patienceMs: RESTLESS_MS, kinds: LOWER_READS },
+];
 
 /** What an operation says before it is answered. */
 export type Intent = Pick<ClientOperation, "op" | "key" | "value" | "expected" | "level" | "bound_ms">;
@@ -50,6 +74,7 @@ export class ChaosClient {
   readonly #recorder: Recorder;
   readonly #dice: Dice;
   readonly #keys: readonly string[];
+  readonly #kinds: readonly Kind[];
   readonly #patient: HttpConnection;
   readonly #impatient: HttpConnection;
   readonly #lastSeen = new Map<string, Seen>();
@@ -57,12 +82,15 @@ export class ChaosClient {
   #writes = 0;
   #isStopped = false;
 
-  constructor(name: string, endpoint: Endpoint, keys: readonly string[], recorder: Recorder, dice: Dice) {
-    this.name = name;
+  /** `number` decides what kind of client it is. */
+  constructor(number: number, endpoint: Endpoint, keys: readonly string[], recorder: Recorder, dice: Dice) {
+    const { patienceMs, kinds } = ROLES[number % ROLES.length] ?? STEADY;
+    this.name = `c${number}`;
+    this.#kinds = kinds;
     this.#recorder = recorder;
     this.#dice = dice;
     this.#keys = keys;
-    this.#patient = new HttpConnection(target(endpoint), { timeoutMs: PATIENCE_MS });
+    this.#patient = new HttpConnection(target(endpoint), { timeoutMs: patienceMs });
     this.#impatient = new HttpConnection(target(endpoint), { timeoutMs: IMPATIENCE_MS });
   }
 
@@ -109,7 +137,7 @@ export class ChaosClient {
   #drawIntent(): Intent {
     // Squared: a few keys are hot, so that clients meet on them, and the rest is seldom touched.
     const key = this.#keys[Math.floor(this.#dice.next() ** 2 * this.#keys.length)] ?? "";
-    const kind = this.#dice.pick(MIX);
+    const kind = this.#dice.pick(this.#kinds);
     switch (kind) {
       case "write":
         return { op: "write", key, value: this.#nextValue(), level: "strong" };
@@ -141,9 +169,10 @@ export class ChaosClient {
 
   async #send({ op }: Intent, request: LoadRequest): Promise<Answer> {
     const bookmark = this.#bookmark;
-    const connection = this.#dice.chance(IMPATIENT_SHARE) ? this.#impatient : this.#patient;
-    const outcome = await connection.request(request);
+    const isImpatient = this.#dice.chance(IMPATIENT_SHARE);
+    const outcome = await (isImpatient ? this.#impatient : this.#patient).request(request);
     const { answer, isUnexpected } = readAnswer(op, outcome, bookmark);
+    if (isImpatient && outcome.kind === "failure") return { outcome: "unknown", result: "hung up" };
     if (isUnexpected) this.#recorder.recordUnexpected(`${op}: ${answer.result}`);
     if (outcome.kind === "reply") this.#bookmark = outcome.header("halo-bookmark") ?? this.#bookmark;
     return answer;

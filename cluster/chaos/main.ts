@@ -65,7 +65,10 @@ async function main(): Promise<number> {
       keys: KEYS_DEFAULT,
       recorder,
       signal: asked.signal,
-      onFault: (fault, atMs) => console.log(`${(atMs / 1000).toFixed(1).padStart(7)} s  ${describeFault(fault)}`),
+      onFault: (fault, what, atNs) => {
+        const text = what === "begins" ? describeFault(fault) : `${fault.kind} ${fault.region} is over`;
+        console.log(`${(atNs / 1e9).toFixed(2).padStart(8)} s  ${text}`);
+      },
     });
     const figures = figuresOf(seed, run, recorder.operations);
     console.log(`\n${outcomeTable(figures.outcomes)}`);

@@ -35,7 +35,8 @@ export interface ChaosOptions {
   readonly recorder: Recorder;
   /** Ends the run early; it rejects then, with the signal's reason. */
   readonly signal: AbortSignal;
-  readonly onFault: (fault: Fault, sinceStartMs: number) => void;
+  /** `atNs`: of the recorder's clock, like all times in the history. */
+  readonly onFault: (fault: Fault, what: "begins" | "is over", atNs: number) => void;
 }
 
 export interface ChaosRun {
@@ -62,14 +63,14 @@ export async function runChaos(
   const clients = Array.from(
     { length: options.clients },
     // Streams of their own: what one client draws does not depend on how fast another is.
-    (_, number) => new ChaosClient(`c${number}`, cluster, keys, recorder, new Dice(seed * 1_000 + number)),
+    (_, number) => new ChaosClient(number, cluster, keys, recorder, new Dice(seed * 1_000 + number)),
   );
   const shards = (await readStatus(cluster)).shards.length;
   const running = clients.map((client) => client.run());
   let resumedMs: number | undefined;
   try {
     await untilSteady(recorder, signal);
-    await carryOut(episodes, new Striker(cluster, network), options, startMs);
+    await carryOut(episodes, new Striker(cluster, network), options);
     resumedMs = await untilWritesResume(recorder, shards);
     await untilAllCaughtUp(cluster);
     await untilSteady(recorder, signal);
@@ -78,7 +79,7 @@ export async function runChaos(
     await Promise.all(running);
     for (const client of clients) client.close();
   }
-  const unreadKeys = await readBack(cluster, keys, recorder);
+  const unreadKeys = await readBack(cluster, keys, recorder, clients.length);
   const judgeStartMs = performance.now();
   const judgement = judge(recorder.operations);
   return {
@@ -95,17 +96,17 @@ export async function runChaos(
 async function carryOut(
   episodes: readonly Episode[],
   striker: Striker,
-  { signal, onFault }: ChaosOptions,
-  startMs: number,
+  { signal, recorder, onFault }: ChaosOptions,
 ): Promise<void> {
   for (const { quietMs, faults } of episodes) {
     await pauseUnless(quietMs, undefined, { signal });
     const endings = faults.map(async (fault) => {
       await pauseUnless(fault.afterMs, undefined, { signal });
-      onFault(fault, performance.now() - startMs);
+      onFault(fault, "begins", recorder.nowNs());
       await striker.begin(fault);
       await pauseUnless(fault.forMs, undefined, { signal });
       await striker.end(fault);
+      onFault(fault, "is over", recorder.nowNs());
     });
     // All of them settle before a failure is reported: nothing may be started while the cluster is being stopped.
     const failed = (await Promise.allSettled(endings)).find((result) => result.status === "rejected");
@@ -145,8 +146,9 @@ async function readBack(
   cluster: RegionCluster,
   keys: readonly string[],
   recorder: Recorder,
+  clientNumber: number,
 ): Promise<readonly string[]> {
-  const client = new ChaosClient("final", cluster, keys, recorder, new Dice(0));
+  const client = new ChaosClient(clientNumber, cluster, keys, recorder, new Dice(0));
   const unread: string[] = [];
   for (const key of keys) {
     let isRead = false;
