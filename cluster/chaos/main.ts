@@ -40,7 +40,7 @@ async function main(): Promise<number> {
   const seed = parseCount("--seed", values.seed, { min: 0, max: SEED_MAX });
   const shards = parseCount("--shards", values.shards, { min: 1, max: SHARDS_MAX });
   const clients = parseCount("--clients", values.clients, { min: 1, max: CLIENTS_MAX });
-  const historyFile = values.history ?? (await defaultHistoryFile(seed));
+  const historyFile = values.history ?? (await defaultHistoryFile());
   const asked = new AbortController();
   untilAskedToEnd().then((name) => asked.abort(new Error(`ended by ${name} before the verdict; seed ${seed}`)));
 
@@ -57,7 +57,9 @@ async function main(): Promise<number> {
   });
   try {
     if (network === undefined) throw new Error("the cluster has opened no network");
-    console.log(`${cluster.regions.length} regions, ${shards} shards, ${clients} clients, edge at ${cluster.url}`);
+    console.log(
+      `${cluster.regions.length} regions, ${shards} shards, ${clients} clients, edge at ${cluster.url}, logs in ${cluster.runDir}`,
+    );
     const run = await runChaos(cluster, network, {
       seed,
       durationMs: minutes * 60_000,
@@ -99,9 +101,9 @@ async function main(): Promise<number> {
 }
 
 /** Overwritten by the next run: whoever wants to keep one says where. */
-async function defaultHistoryFile(seed: number): Promise<string> {
+async function defaultHistoryFile(): Promise<string> {
   await mkdir(stateDir, { recursive: true });
-  return path.join(stateDir, `chaos-${seed}.jsonl`);
+  return path.join(stateDir, "chaos-history.jsonl");
 }
 
 function parseMinutes(text: string): number {

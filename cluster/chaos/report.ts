@@ -2,8 +2,11 @@
 
 import type { ClientOperation } from "../../checkers/client-operation.ts";
 import type { Judgement } from "../../checkers/judge.ts";
-import { type ChaosRun, RESUME_LIMIT_MS } from "./run.ts";
+import type { ChaosRun } from "./run.ts";
 import { FAULT_KINDS, type Fault } from "./schedule.ts";
+
+/** After the last fault is over, every shard must acknowledge a write within this. A restart is counted before it. */
+export const RESUME_LIMIT_MS = 10_000;
 
 /** How many violations are told with their evidence; the rest are counted. */
 const TOLD_MAX = 10;

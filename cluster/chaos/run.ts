@@ -11,13 +11,12 @@ import { ChaosClient } from "./client.ts";
 import { Dice } from "./dice.ts";
 import type { FaultNetwork } from "./fault-network.ts";
 import type { Recorder } from "./recorder.ts";
+import { RESUME_LIMIT_MS } from "./report.ts";
 import { type Episode, type Fault, planEpisodes } from "./schedule.ts";
 import { Striker } from "./strike.ts";
 
 export const CLIENTS_DEFAULT = 12;
 export const KEYS_DEFAULT = 60;
-/** After the last fault is over, every shard must acknowledge a write within this. A restart is counted before it. */
-export const RESUME_LIMIT_MS = 10_000;
 /** For all replicas to have what was committed; generous, because a snapshot may be on its way. */
 const CAUGHT_UP_TIMEOUT_MS = 30_000;
 /** Operations of all clients together that show a steady state before the first fault and after the last. */
