@@ -90,10 +90,19 @@ class Connection {
     this.#isClosed = true;
     this.#requests.close();
     this.#replies.close();
-    this.#caller.resetAndDestroy();
-    this.#target?.resetAndDestroy();
+    breakOff(this.#caller);
+    if (this.#target !== undefined) breakOff(this.#target);
     this.#onClosed();
   }
+}
+
+/**
+ * Resets the connection, so that the other side sees it break rather than end. Not where its end is being sent: Node 24
+ * fails to reset such a socket (EINVAL), never closes it, and then spins for ever when the program exits.
+ */
+export function breakOff(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** Everything that the socket's owner does becomes a frame. */

@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Link } from "../../../../cluster/chaos/link.ts";
+import { breakOff, Link } from "../../../../cluster/chaos/link.ts";
 import { HELD_BYTES_MAX } from "../../../../cluster/chaos/pipe.ts";
 import { Route } from "../../../../cluster/chaos/route.ts";
 import { LOOPBACK } from "../../../../cluster/ports.ts";
@@ -188,4 +188,17 @@ describe("a link", () => {
     requests.join();
     await until("everything has arrived", () => callee.text.length === bytes.length, WAIT);
   });
+});
+
+test("a socket is closed by being broken off, also while its end is being sent", async () => {
+  const socket = connect({ host: LOOPBACK, port: (target.address() as AddressInfo).port, allowHalfOpen: true });
+  callers.push(socket);
+  const end = new End(socket);
+  await once(socket, "connect");
+  socket.end();
+  // In the next tick the end is on its way; in the next turn of the event loop it would be sent.
+  await new Promise((resolve) => process.nextTick(resolve));
+  breakOff(socket);
+  await end.untilClosed();
+  expect(socket.errored).toBeNull();
 });
