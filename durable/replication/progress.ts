@@ -39,13 +39,18 @@ export class Progress {
   becomeProbe(): void {
     this.state = "probe";
     this.next = this.match + 1;
+    this.#forgetInFlight();
+  }
+
+  /** What was under way is lost, or its answers say nothing any more. */
+  #forgetInFlight(): void {
     this.inFlight = 0;
     this.carrying.clear();
   }
 
   /** The connection is broken, or a stream over it was. A probe keeps its place: only an answer says where the logs agree. */
   becomeUnreachable(): void {
-    if (this.state === "probe") this.inFlight = 0;
+    if (this.state === "probe") this.#forgetInFlight();
     else this.becomeProbe();
     this.isPaused = true;
   }
@@ -57,8 +62,7 @@ export class Progress {
 
   becomeSnapshot(): void {
     this.state = "snapshot";
-    this.inFlight = 0;
-    this.carrying.clear();
+    this.#forgetInFlight();
   }
 
   /** Whether another append may leave now. */

@@ -139,9 +139,11 @@ describe("bytes that cannot be read", () => {
   });
 
   it("are refused by version when newer code added a field at the end, of whatever batch", () => {
+    // The decoder refuses this one name in a map by itself, as malformed.
+    const newerField = fc.jsonValue().filter((field) => !JSON.stringify(field).includes("__proto__"));
     const full = batches.filter(({ mutations }) => mutations.length > 0);
     fc.assert(
-      fc.property(full, fc.nat(), fc.jsonValue(), ({ stampMs, mutations }, pick, field) => {
+      fc.property(full, fc.nat(), newerField, ({ stampMs, mutations }, pick, field) => {
         const [, rows] = decode(encodeBatch({ stampMs, mutations }).subarray(1)) as [number, unknown[][]];
         const row = rows[pick % rows.length] ?? [];
         // All optional fields of this version first: only then is there a place that it does not know.
