@@ -3,6 +3,7 @@
 
 import { Checkpoints } from "./checkpoints.ts";
 import { Driver } from "./driver.ts";
+import { MembershipKeeper } from "./membership-keeper.ts";
 import type { Pong, SnapshotPart, SnapshotPartReply } from "./ports.ts";
 import type { ReadReply, ReadRequest, ReplicaStatus, SuspectRequest, WriteReply, WriteRequest } from "./protocol.ts";
 import { ReadPath } from "./read-path.ts";
@@ -27,6 +28,7 @@ export class ShardReplica {
   readonly #reads: ReadPath;
   readonly #writes: WritePath;
   readonly #checkpoints: Checkpoints;
+  readonly #members: MembershipKeeper;
   #lastExpiryMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ShardReplicaOptions, ports: ShardReplicaPorts) {
@@ -48,6 +50,7 @@ export class ShardReplica {
       fatal: ports.restart,
     });
     this.#context = new ReplicaContext(options, ports, driver, new Store(storage, storage.checkpointState));
+    this.#members = new MembershipKeeper(this.#context);
     this.#reads = new ReadPath(this.#context);
     this.#writes = new WritePath(this.#context);
     this.#checkpoints = new Checkpoints(this.#context, (index) => this.#writes.replacedBySnapshot(index));
@@ -58,10 +61,12 @@ export class ShardReplica {
   // --- the edge's calls ---
 
   read(request: ReadRequest): ReadReply | Promise<ReadReply> {
+    this.#doubtWhenOutOfTouch();
     return this.#reads.read(request);
   }
 
   write(request: WriteRequest): Promise<WriteReply> {
+    this.#doubtWhenOutOfTouch();
     return this.#writes.write(request);
   }
 
@@ -110,6 +115,9 @@ export class ShardReplica {
       epoch: ports.ownership.epoch,
       keys: store.state.keys,
       logBytes: storage.logBytes,
+      voters: core.membership.voters,
+      learners: core.membership.learners,
+      isSettled: this.#members.isSettled,
       members: [...(core.leaderState?.progress.values() ?? [])].map(({ id, match, state }) => ({ id, match, state })),
       counters: { ...counters, rows_written: storage.rowsWritten, rpcs_sent: driver.callsSent },
     };
@@ -118,7 +126,7 @@ export class ShardReplica {
   /** Asks the leader to hand over to another replica of the shard. False: not the leader, or no such voter. */
   transferLeadership(to: number): boolean {
     const { core, driver } = this.#context;
-    const target = core.membership.voters.find((id) => replicaOf(id) === to);
+    const target = core.membership.voters.findLast((id) => replicaOf(id) === to);
     let started = false;
     if (target !== undefined) {
       driver.turn((nowMs) => {
@@ -126,6 +134,19 @@ export class ShardReplica {
       });
     }
     return started;
+  }
+
+  /**
+   * The topology has changed. Whoever leads begins to follow it in this turn; in a group that sleeps, somebody wakes for
+   * that, since no client may come for long.
+   */
+  topologyChanged(): void {
+    const { core, driver } = this.#context;
+    driver.turn((nowMs) => {
+      if (this.#members.isSettled || (core.leader !== undefined && core.role !== "leader")) return;
+      core.wake(nowMs);
+      core.tick(nowMs);
+    });
   }
 
   // --- the peers' calls ---
@@ -158,6 +179,7 @@ export class ShardReplica {
       }
     }
     leadership.settle();
+    this.#members.maybeStep(nowMs);
     this.#writes.proposeBatches(nowMs);
     this.#reads.settleApplied();
     if (nowMs - this.#lastExpiryMs >= EXPIRY_INTERVAL_MS) {
@@ -167,6 +189,16 @@ export class ShardReplica {
       leadership.expire(nowMs);
     }
     this.#checkpoints.maybeSchedule();
+    if (core.isDisowned) {
+      core.isDisowned = false;
+      ports.topologyDoubted?.();
+    }
+  }
+
+  /** A request has come, and no leader speaks to this replica: it may have been removed while it was out of reach. */
+  #doubtWhenOutOfTouch(): void {
+    const { core, ports } = this.#context;
+    if (core.role !== "leader" && (core.leader === undefined || core.asleep)) ports.topologyDoubted?.();
   }
 
   #suspectLeader(leader: string): void {

@@ -21,7 +21,7 @@ describe("membership entries", () => {
     const group = new CoreGroup();
     const leader = group.elect("a");
     group.cut("b", "c");
-    leader.act((core, nowMs) => core.propose("config", encodeMembership({ ...THREE, learners: ["d"] }), nowMs));
+    leader.act((core, nowMs) => core.changeMembership({ kind: "add_learner", id: "d" }, nowMs));
     expect(leader.core.membership.learners).toEqual(["d"]);
     expect(leader.core.commitIndex).toBe(1);
     group.outbox = [];
