@@ -53,7 +53,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
       read: () => createDirectoryClient(env.DIRECTORY, foundation.cluster).read(),
       store: (topology) => ctx.storage.kv.put(TOPOLOGY_KEY, topology),
       onInstalled: () => this.#open?.replica.topologyChanged(),
-      now: platformTimers.now,
+      timers: platformTimers,
     });
   }
 

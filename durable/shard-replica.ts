@@ -173,6 +173,8 @@ export class ShardReplica {
       if (core.role === "leader") {
         counters.elections++;
         this.#writes.leadershipWon();
+        // It is now the one that brings the members to what the topology lists: it had better know the newest.
+        ports.topologyDoubted?.();
       } else {
         this.#writes.leadershipLost();
         this.#reads.leadershipLost();

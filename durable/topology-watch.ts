@@ -6,9 +6,13 @@
 
 import type { Topology } from "../routing/topology.ts";
 import type { Ownership } from "./ownership.ts";
+import type { ReplicaTimers } from "./ports.ts";
 
 /** A replica that nobody leads asks again after so long, while there are requests. */
 export const DOUBT_INTERVAL_MS = 10_000;
+
+/** The Directory has not answered for so long: it may be frozen, and its silence must not keep requests waiting. */
+export const READ_DEADLINE_MS = 2_000;
 
 /** A peer that is behind is told once in this time, not with every message. */
 export const TELL_INTERVAL_MS = 1_000;
@@ -20,7 +24,7 @@ export interface TopologyWatchOptions {
   readonly store: (topology: Topology) => void;
   /** A newer topology is installed. */
   readonly onInstalled: () => void;
-  readonly now: () => number;
+  readonly timers: ReplicaTimers;
 }
 
 export class TopologyWatch {
@@ -49,7 +53,7 @@ export class TopologyWatch {
       this.refresh();
       return;
     }
-    const nowMs = this.#options.now();
+    const nowMs = this.#options.timers.now();
     if (nowMs - this.#lastToldMs < TELL_INTERVAL_MS) return;
     this.#lastToldMs = nowMs;
     tell();
@@ -57,7 +61,7 @@ export class TopologyWatch {
 
   /** It may be out of touch. */
   doubt(): void {
-    const nowMs = this.#options.now();
+    const nowMs = this.#options.timers.now();
     if (nowMs - this.#lastDoubtMs < DOUBT_INTERVAL_MS) return;
     this.#lastDoubtMs = nowMs;
     this.refresh();
@@ -72,16 +76,23 @@ export class TopologyWatch {
   }
 
   async #read(): Promise<void> {
-    const { ownership, read, store, onInstalled } = this.#options;
-    let topology: Topology;
-    try {
-      topology = await read();
-    } catch {
-      return;
-    }
-    if (topology.epoch <= ownership.epoch) return;
+    const { ownership, store, onInstalled } = this.#options;
+    const topology = await this.#readInTime();
+    if (topology === undefined || topology.epoch <= ownership.epoch) return;
     store(topology);
     ownership.install(topology);
     onInstalled();
+  }
+
+  #readInTime(): Promise<Topology | undefined> {
+    const { read, timers } = this.#options;
+    return new Promise((resolve) => {
+      const cancel = timers.after(READ_DEADLINE_MS, () => resolve(undefined));
+      const settle = (topology: Topology | undefined): void => {
+        cancel();
+        resolve(topology);
+      };
+      read().then(settle, () => settle(undefined));
+    });
   }
 }

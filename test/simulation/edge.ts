@@ -1,5 +1,6 @@
 // An edge: the production shard client on simulated ports. It keeps nothing durable, so its output gate is always open.
 
+import { memberId } from "../../durable/replica-context.ts";
 import type { LoadBalancer } from "../../routing/load-balancer.ts";
 import { Nearest, PowerOfTwoChoices, RoundRobin } from "../../routing/load-balancer.ts";
 import type { Region } from "../../routing/region.ts";
@@ -105,14 +106,14 @@ export class Edge {
 
   #port(caller: EdgeInstance): ReplicaPort {
     const { rpc, checks } = this.#world;
-    const hostOf = ({ shard, replica }: ReplicaAddress): ReplicaHost => this.#world.host(shard, replica);
+    const hostOf = (address: ReplicaAddress): ReplicaHost => this.#world.member(address.shard, memberId(address));
     return {
       read: (address, request) =>
         this.#unlessOverloaded(hostOf(address), (host) =>
           rpc.call(caller, host, {
             label: `read ${request.level} ${request.key}`,
             isRepeatable: true,
-            run: (instance) => instance.replica.read(request),
+            run: (instance) => instance.read(request),
             onReplyLeaves: (reply, by) => checks.replyLeft(by, request, reply),
           }),
         ),
@@ -121,7 +122,7 @@ export class Edge {
           rpc.call(caller, host, {
             label: `${request.mutation.kind} ${request.mutation.key}`,
             isRepeatable: false,
-            run: (instance) => instance.replica.write(request),
+            run: (instance) => instance.write(request),
             onReplyLeaves: (reply, by) => checks.replyLeft(by, request, reply),
           }),
         ),
