@@ -82,9 +82,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   /** `epoch`: of the topology that the sender routes by; absent where it runs code from before there was one. */
   async receive(name: string, message: Message, epoch = 0): Promise<readonly Message[]> {
     const replica = await this.#replica(name);
-    this.#topology.heardFromPeer(epoch, () => {
-      this.#open?.transport.tellEpoch(message.from).catch(() => undefined);
-    });
+    this.#topology.heardFromPeer(epoch, () => this.#tellTopology(message.from));
     return replica.receive(message);
   }
 
@@ -142,6 +140,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
         ownership: this.#ownership,
         restart: (error) => this.#restart(error),
         topologyDoubted: () => this.#topology.doubt(),
+        tellTopology: (member) => this.#tellTopology(member),
       },
     );
     return { replica, transport };
@@ -149,19 +148,18 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
 
   #placementOf(name: string): ReplicaView | undefined {
     const shard = parseReplicaName(name)?.shard;
-    return shard === undefined ? undefined : this.#placed(shard).find((placed) => placed.name === name);
+    return shard === undefined ? undefined : this.#ownership.placed(shard).find((placed) => placed.name === name);
+  }
+
+  /** A hint: one that gets lost is given again. */
+  #tellTopology(member: string): void {
+    this.#open?.transport.tellEpoch(member).catch(() => undefined);
   }
 
   #peer(shard: number, member: string): Peer | undefined {
-    const peer = this.#placed(shard).find((placed) => memberId(placed) === member);
+    const peer = this.#ownership.placed(shard).find((placed) => memberId(placed) === member);
     if (peer === undefined) return undefined;
     return { name: peer.name, region: peer.region, namespace: replicaNamespace(this.env, peer.region) };
-  }
-
-  /** Former replicas too: the log may not know yet that they have left. */
-  #placed(shard: number): readonly ReplicaView[] {
-    const view = this.#ownership.view.shard(shard);
-    return view === undefined ? [] : [...view.replicas, ...(view.former ?? [])];
   }
 
   #restart(error: unknown): void {

@@ -3,7 +3,7 @@
 
 import type { Topology } from "../routing/topology.ts";
 import { FIRST_GENERATION } from "../routing/topology.ts";
-import { TopologyView } from "../routing/topology-view.ts";
+import { type ReplicaView, TopologyView } from "../routing/topology-view.ts";
 import type { Refusal } from "./protocol.ts";
 import type { Membership } from "./replication/membership.ts";
 
@@ -59,6 +59,12 @@ export class Ownership {
       this.#listed.set(shard, listed);
     }
     return listed;
+  }
+
+  /** All that a shard's log may have as members: its replicas, and former ones that the log may still know. */
+  placed(shard: number): readonly ReplicaView[] {
+    const view = this.#view.shard(shard);
+    return view === undefined ? [] : [...view.replicas, ...(view.former ?? [])];
   }
 
   /**

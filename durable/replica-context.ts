@@ -44,6 +44,8 @@ export interface ShardReplicaPorts {
   readonly restart: (error: unknown) => void;
   /** Something speaks for a newer topology, or for this replica's being out of touch: worth asking the Directory. */
   readonly topologyDoubted?: (() => void) | undefined;
+  /** Lets a peer know the own epoch: whoever leads the group, or can, follows the topology then. */
+  readonly tellTopology?: ((member: string) => void) | undefined;
 }
 
 /** A request that needs a leader waits this long for an election to end. */

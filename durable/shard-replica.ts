@@ -23,6 +23,9 @@ import { WritePath } from "./write-path.ts";
 /** Deadlines are looked at in turns, but not in every one. */
 const EXPIRY_INTERVAL_MS = 20;
 
+/** While members change, a replica that hears no leader asks the others to wake at most this often. */
+const ROUSE_INTERVAL_MS = 1_000;
+
 export class ShardReplica {
   readonly #context: ReplicaContext;
   readonly #reads: ReadPath;
@@ -30,6 +33,7 @@ export class ShardReplica {
   readonly #checkpoints: Checkpoints;
   readonly #members: MembershipKeeper;
   #lastExpiryMs = Number.NEGATIVE_INFINITY;
+  #lastRousedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ShardReplicaOptions, ports: ShardReplicaPorts) {
     const { storage, transport, timers } = ports;
@@ -137,14 +141,17 @@ export class ShardReplica {
   }
 
   /**
-   * The topology has changed. Whoever leads begins to follow it in this turn; in a group that sleeps, somebody wakes for
-   * that, since no client may come for long.
+   * The topology has changed, or somebody wants it followed. Whoever leads begins to do so in this turn; in a group that
+   * sleeps somebody wakes for that, since clients may come only to replicas that do not vote yet.
    */
   topologyChanged(): void {
     const { core, driver } = this.#context;
     driver.turn((nowMs) => {
-      if (this.#members.isSettled || (core.leader !== undefined && core.role !== "leader")) return;
-      core.wake(nowMs);
+      if (this.#members.isSettled) return;
+      // A sleeping follower cannot know whether its leader has died. If it only sleeps, it says so when asked for its vote.
+      if (core.role === "follower" && core.leader !== undefined) {
+        if (core.asleep) core.suspect(core.leader, nowMs);
+      } else core.wake(nowMs);
       core.tick(nowMs);
     });
   }
@@ -197,10 +204,23 @@ export class ShardReplica {
     }
   }
 
-  /** A request has come, and no leader speaks to this replica: it may have been removed while it was out of reach. */
+  /**
+   * A request has come, and no leader speaks to this replica: it may have been removed while it was out of reach. Or the
+   * group sleeps in the middle of a change, and those who vote are not those whom clients ask: then somebody must wake them.
+   */
   #doubtWhenOutOfTouch(): void {
-    const { core, ports } = this.#context;
-    if (core.role !== "leader" && (core.leader === undefined || core.asleep)) ports.topologyDoubted?.();
+    const { core, options, ports } = this.#context;
+    if (core.role === "leader" || (core.leader !== undefined && !core.asleep)) return;
+    ports.topologyDoubted?.();
+    const nowMs = ports.timers.now();
+    if (this.#members.isSettled || nowMs - this.#lastRousedMs < ROUSE_INTERVAL_MS) return;
+    this.#lastRousedMs = nowMs;
+    if (core.isVoter) this.topologyChanged();
+    else {
+      for (const placed of ports.ownership.placed(options.shard)) {
+        if (memberId(placed) !== core.id) ports.tellTopology?.(memberId(placed));
+      }
+    }
   }
 
   #suspectLeader(leader: string): void {

@@ -44,6 +44,8 @@ export class TopologyWatch {
   /** Somebody routes by `epoch`. Resolves when this replica does so too, or the Directory could not tell. */
   async heard(epoch: number): Promise<void> {
     if (epoch > this.epoch) await this.refresh();
+    // Race: that may have been an answer which was on its way already, older than what was heard of.
+    if (epoch > this.epoch) await this.refresh();
   }
 
   /** A peer's call says that it routes by `epoch`; `tell` lets it know the own one, should it be behind. */

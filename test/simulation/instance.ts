@@ -97,6 +97,7 @@ export class Instance implements Caller {
           ownership: this.ownership,
           restart: (error) => this.#fail(error),
           topologyDoubted: () => this.watch.doubt(),
+          tellTopology: (member) => this.#tellTopology(world.member(host.options.shard, member)),
         },
       );
     });
@@ -141,12 +142,14 @@ export class Instance implements Caller {
   }
 
   receive(message: Message, epoch: number, from: ReplicaHost): readonly Message[] {
-    this.watch.heardFromPeer(epoch, () => {
-      const own = this.ownership.epoch;
-      const call = { label: `epoch ${own}`, isRepeatable: true, run: (peer: Instance) => peer.topologyChanged(own) };
-      this.host.world.rpc.call(this, from, call).catch(() => undefined);
-    });
+    this.watch.heardFromPeer(epoch, () => this.#tellTopology(from));
     return this.replica.receive(message);
+  }
+
+  #tellTopology(to: ReplicaHost): void {
+    const { epoch } = this.ownership;
+    const run = (peer: Instance): Promise<void> => peer.topologyChanged(epoch);
+    this.host.world.rpc.call(this, to, { label: `epoch ${epoch}`, isRepeatable: true, run }).catch(() => undefined);
   }
 
   topologyChanged(epoch: number): Promise<void> {
@@ -252,9 +255,8 @@ export class Instance implements Caller {
     const { rpc } = host.world;
     const { shard } = host.options;
     const peer = (member: string): ReplicaHost => {
-      const view = this.ownership.view.shard(shard);
-      const placed = [...(view?.replicas ?? []), ...(view?.former ?? [])].find((other) => memberId(other) === member);
-      if (placed === undefined) throw new Error(`no replica ${member} in the topology`);
+      const isPlaced = this.ownership.placed(shard).some((placed) => memberId(placed) === member);
+      if (!isPlaced) throw new Error(`no replica ${member} in the topology`);
       return host.world.member(shard, member);
     };
     return {

@@ -45,7 +45,10 @@ export class Reshaping {
     const { replica } = random.pick(replicas);
     const victim = this.#world.listedHostsOf(shard).find(({ options }) => options.replica === replica);
     const dies = random.pick(["before", "after", "never"]);
-    const change = () => this.#change({ kind: "replace_replica", shard, replica, region: random.pick(NEW_REGIONS) });
+    const change = (): void => {
+      if (!this.#world.isStormy) return;
+      this.#change({ kind: "replace_replica", shard, replica, region: random.pick(NEW_REGIONS) });
+    };
     if (dies === "before" && victim !== undefined) {
       this.#maybeDestroy(victim);
       this.#world.loop.after(random.between(0, 500), change);
@@ -62,8 +65,19 @@ export class Reshaping {
     for (const host of this.#world.hosts) this.#tell(host);
   }
 
+  /** Before it is asked whether the cluster gets on again: nobody waits for the dead. */
+  replaceDestroyed(): void {
+    for (const { shard } of this.#world.directory.shards) {
+      for (const host of this.#world.listedHostsOf(shard)) {
+        const { replica } = host.options;
+        if (host.isDestroyed) {
+          this.#change({ kind: "replace_replica", shard, replica, region: this.#random.pick(NEW_REGIONS) });
+        }
+      }
+    }
+  }
+
   #change(change: TopologyChange): void {
-    if (!this.#world.isStormy) return;
     const changed = changedTopology(this.#world.directory, change);
     if (!changed.ok) return;
     this.#world.publish(changed.topology);

@@ -2,6 +2,7 @@
 // replicas together again, and the judgement of what the clients saw.
 
 import { isMembershipOf } from "../../durable/replication/membership-plan.ts";
+import { quorumSize } from "../../durable/replication/quorum.ts";
 import type { Violation } from "./checkers/report.ts";
 import { Client } from "./clients.ts";
 import { Edge } from "./edge.ts";
@@ -137,6 +138,7 @@ class SimulationRun {
     const { hosts, network, rpc } = this.#world;
     const random = this.#world.random.fork("majority");
     this.#calm();
+    this.#reshaping.replaceDestroyed();
     const away = this.#world.view.shards.flatMap(({ shard }) => this.#minorityOf(shard, random));
     const machines = [...hosts, ...this.#edges].map(({ name }) => name);
     for (const host of away) {
@@ -153,8 +155,13 @@ class SimulationRun {
   #minorityOf(shard: number, random: SeededRandom): readonly ReplicaHost[] {
     const hosts = this.#world.hostsOf(shard);
     const away = new Set(hosts.filter(({ isDestroyed }) => isDestroyed));
+    const listed = this.#world.listedHostsOf(shard);
     for (const host of random.shuffled(hosts)) {
-      if (canSpare(this.#world, shard, new Set([...away, host]), 1)) away.add(host);
+      const wouldBeAway = new Set([...away, host]);
+      // Clients must find a majority of those that they are to ask, too.
+      const listedLeft = listed.filter((other) => !wouldBeAway.has(other)).length;
+      if (listedLeft < quorumSize(listed.length)) continue;
+      if (canSpare(this.#world, shard, wouldBeAway, 1)) away.add(host);
     }
     return [...away];
   }
