@@ -15,8 +15,11 @@ export type TopologyResult =
 /** Five, and room for those that are joining while others have not left yet. */
 export const REPLICAS_PER_SHARD_MAX = 7;
 
-/** Every replica may have been replaced twice while its shard was out of reach; older ones are forgotten. */
-export const FORMER_REPLICAS_MAX = 2 * REPLICAS_PER_SHARD_MAX;
+/**
+ * Former replicas that are remembered; the oldest are forgotten. So many changes may be published before a group has followed
+ * the first: beyond that its voters may not find each other any more.
+ */
+export const FORMER_REPLICAS_MAX = 32;
 
 /** Shards that were removed leave a gap: their numbers, and with them their objects' names, are not used again. */
 export const SHARD_NUMBER_MAX = 65_535;

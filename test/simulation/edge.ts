@@ -90,6 +90,7 @@ export class Edge {
       loads,
       now: () => this.#clock.at(loop.nowMs),
       random: () => this.#random.next(),
+      readTopology: () => this.#world.readDirectory(caller),
     });
   }
 

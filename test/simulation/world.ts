@@ -13,7 +13,7 @@ import type { Instance } from "./instance.ts";
 import { Network } from "./network.ts";
 import { SeededRandom } from "./random.ts";
 import { ReplicaHost } from "./replica-host.ts";
-import { Rpc } from "./rpc.ts";
+import { type Caller, Rpc } from "./rpc.ts";
 import type { SwarmConfig } from "./swarm.ts";
 import type { Trace, TracePart } from "./trace.ts";
 
@@ -114,8 +114,8 @@ export class World {
     return host;
   }
 
-  /** An instance asks the Directory, which can be cut off like any machine. */
-  readDirectory(instance: Instance): Promise<Topology> {
+  /** A replica or an edge asks the Directory, which can be cut off like any machine. */
+  readDirectory(caller: Caller): Promise<Topology> {
     const { loop, network } = this;
     return new Promise((resolve, reject) => {
       const send = (from: string, to: string, arrive: () => void): void => {
@@ -123,10 +123,10 @@ export class World {
         if (fate.kind === "delivered") loop.after(fate.delayMs, arrive);
         else if (fate.kind === "refused") loop.after(fate.delayMs, () => reject(new Error("no way to the Directory")));
       };
-      instance.whenGateOpens(() => {
-        send(instance.name, DIRECTORY, () => {
+      caller.whenGateOpens(() => {
+        send(caller.name, DIRECTORY, () => {
           const answer = this.directory;
-          send(DIRECTORY, instance.name, () => resolve(answer));
+          send(DIRECTORY, caller.name, () => resolve(answer));
         });
       });
     });
