@@ -158,7 +158,9 @@ class SimulationRun {
     const listed = this.#world.listedHostsOf(shard);
     for (const host of random.shuffled(hosts)) {
       const wouldBeAway = new Set([...away, host]);
-      // Clients must find a majority of those that they are to ask, too.
+      // Whoever wants one replica only has asked to do without any that may fail, on the way there as well: of two voters
+      // both are needed. Others must find a majority of those that clients ask, too.
+      if (listed.length === 1 && host.instances.some(({ core }) => core.isVoter)) continue;
       const listedLeft = listed.filter((other) => !wouldBeAway.has(other)).length;
       if (listedLeft < quorumSize(listed.length)) continue;
       if (canSpare(this.#world, shard, wouldBeAway, 1)) away.add(host);
