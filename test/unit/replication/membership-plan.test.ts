@@ -126,7 +126,7 @@ describe("the plan as a whole", () => {
         expect(isSettled).toBe(true);
         expect(isMembershipOf(situation.listed, path.at(-1) as Membership)).toBe(true);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 300 },
     );
   });
 
@@ -142,7 +142,7 @@ describe("the plan as a whole", () => {
           }
         }
       }),
-      { numRuns: 2_000 },
+      { numRuns: 300 },
     );
   });
 
