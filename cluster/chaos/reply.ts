@@ -4,6 +4,7 @@
 import type { HttpFailure } from "../../bench/load/http-connection.ts";
 import type { HttpReply } from "../../bench/load/http-reply.ts";
 import type { ClientOperation } from "../../checkers/client-operation.ts";
+import { parseServedBy } from "../../durable/http/served-by.ts";
 import { decodeBookmark } from "../../worker/http/bookmark.ts";
 
 export type Answer = Pick<
@@ -67,17 +68,17 @@ function resultOf(op: ClientOperation["op"], reply: HttpReply): string {
 }
 
 function provenanceOf(reply: HttpReply, bookmark: string | undefined): Partial<Answer> {
-  const shard = numberOf(reply.header("halo-shard"));
+  const from = parseServedBy(reply.header("halo-served-by") ?? "");
   const met = reply.header("halo-consistency");
   const returned = reply.header("halo-bookmark");
   return {
     ...(isLevel(met) ? { met } : {}),
-    ...withNumber("shard", shard),
-    ...withNumber("term", numberOf(reply.header("halo-term"))),
-    ...withNumber("index", numberOf(reply.header("halo-index"))),
+    ...withNumber("shard", from?.shard),
+    ...withNumber("term", from?.term),
+    ...withNumber("index", from?.index),
     ...withNumber("version", numberOf(reply.header("etag")?.replaceAll('"', ""))),
-    ...withNumber("after_index", indexIn(bookmark, shard)),
-    ...withNumber("bookmark_index", indexIn(returned, shard)),
+    ...withNumber("after_index", indexIn(bookmark, from?.shard)),
+    ...withNumber("bookmark_index", indexIn(returned, from?.shard)),
   };
 }
 

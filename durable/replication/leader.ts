@@ -162,8 +162,7 @@ export function handleAppendReply(replica: Replica, message: AppendReplyMessage)
   const leader = replica.leaderState;
   const progress = leader?.progress.get(message.from);
   if (leader === undefined || progress === undefined || message.term < replica.term) return;
-  progress.inFlight = Math.max(0, progress.inFlight - 1);
-  progress.carrying.delete(message.sequence);
+  progress.noteAnswered(message.sequence);
   progress.isPaused = false;
   progress.noteClock(message.instance, message.clockMs);
   progress.ackedSentAtMs = Math.max(progress.ackedSentAtMs, message.sentAtMs);
@@ -248,8 +247,7 @@ function sendAppend(replica: Replica, leader: LeaderState, progress: Progress, q
     return;
   }
   leader.sequence++;
-  progress.inFlight++;
-  if (entries.length > 0) progress.carrying.add(leader.sequence);
+  progress.noteSent(leader.sequence, entries.length > 0);
   progress.heartbeatDueMs = replica.nowMs + config.heartbeatMs;
   progress.commitSent = replica.commitIndex;
   if (progress.state === "replicate") progress.next += entries.length;

@@ -1,6 +1,7 @@
 // An edge: the production shard client on simulated ports. It keeps nothing durable, so its output gate is always open.
 
 import type { ReadReply, ReadRequest, WriteRequest } from "../../durable/protocol.ts";
+import { memberId } from "../../durable/replica-context.ts";
 import type { LoadBalancer } from "../../routing/load-balancer.ts";
 import { Nearest, PowerOfTwoChoices, RoundRobin } from "../../routing/load-balancer.ts";
 import type { Region } from "../../routing/region.ts";
@@ -92,6 +93,7 @@ export class Edge {
       loads,
       now: () => this.#clock.at(loop.nowMs),
       random: () => this.#random.next(),
+      readTopology: () => this.#world.readDirectory(caller),
     });
   }
 
@@ -109,7 +111,7 @@ export class Edge {
   #port(caller: EdgeInstance): ReplicaPort {
     const { rpc, checks } = this.#world;
     const written = new Set<string>();
-    const hostOf = ({ shard, replica }: ReplicaAddress): ReplicaHost => this.#world.host(shard, replica);
+    const hostOf = (address: ReplicaAddress): ReplicaHost => this.#world.member(address.shard, memberId(address));
     return {
       read: (address, request) =>
         this.#unlessOverloaded(hostOf(address), (host) =>
@@ -117,7 +119,7 @@ export class Edge {
             label: `read ${request.level} ${request.key}`,
             kind: "read",
             isRepeatable: true,
-            run: (instance) => this.#noteRead(request, instance, instance.replica.read(this.#decorated(request))),
+            run: (instance) => this.#noteRead(request, instance, instance.read(this.#decorated(request))),
             onReplyLeaves: (reply, by) => checks.replyLeft(by, request, reply),
           }),
         ),
@@ -130,7 +132,7 @@ export class Edge {
             label: `${request.mutation.kind} ${request.mutation.key}`,
             kind: "write",
             isRepeatable: false,
-            run: (instance) => instance.replica.write(this.#decorated(request)),
+            run: (instance) => instance.write(this.#decorated(request)),
             onReplyLeaves: (reply, by) => checks.replyLeft(by, request, reply),
           }),
         );

@@ -4,25 +4,28 @@ import type { Edge } from "./edge.ts";
 import type { CutMode } from "./network.ts";
 import type { SeededRandom } from "./random.ts";
 import type { ReplicaHost } from "./replica-host.ts";
-import { FAULT_KINDS, type FaultKind } from "./swarm.ts";
-import type { World } from "./world.ts";
+import type { Reshaping } from "./reshaping.ts";
+import { FAULT_KINDS, type FaultKind, MEMBER_FAULT_KINDS } from "./swarm.ts";
+import { DIRECTORY, type World } from "./world.ts";
 
 /** Machines are told by name, replicas and edges alike. */
 export class Storm {
   readonly #world: World;
   readonly #edges: readonly Edge[];
+  readonly #reshaping: Reshaping;
   readonly #random: SeededRandom;
   /** Faults injected so far. */
   count = 0;
 
-  constructor(world: World, edges: readonly Edge[]) {
+  constructor(world: World, edges: readonly Edge[], reshaping: Reshaping) {
     this.#world = world;
     this.#edges = edges;
+    this.#reshaping = reshaping;
     this.#random = world.random.fork("storm");
   }
 
   begin(): void {
-    for (const kind of FAULT_KINDS) {
+    for (const kind of [...FAULT_KINDS, ...MEMBER_FAULT_KINDS]) {
       const everyMs = this.#world.config.faults[kind];
       if (everyMs !== undefined) this.#schedule(kind, everyMs);
     }
@@ -81,6 +84,12 @@ export class Storm {
       case "transfer":
         this.#transfer(host, lastsMs);
         break;
+      case "scale":
+        this.#reshaping.scale();
+        break;
+      case "replace":
+        this.#reshaping.replace();
+        break;
       case "edge_restart":
         random.pick(this.#edges).restart();
         break;
@@ -99,7 +108,7 @@ export class Storm {
   }
 
   #machines(): readonly string[] {
-    return [...this.#world.hosts, ...this.#edges].map(({ name }) => name);
+    return [...[...this.#world.hosts, ...this.#edges].map(({ name }) => name), DIRECTORY];
   }
 
   /** Two sides that do not hear each other; each edge is on one of them or, with luck, on both. */

@@ -3,7 +3,8 @@
 
 import { Ownership } from "../../durable/ownership.ts";
 import { memberId } from "../../durable/replica-context.ts";
-import type { ReplicaView, ShardView } from "../../routing/topology-view.ts";
+import { FIRST_GENERATION, type Topology } from "../../routing/topology.ts";
+import type { ReplicaView } from "../../routing/topology-view.ts";
 import type { SimClock } from "./clock.ts";
 import { DiskContent } from "./disk.ts";
 import { Instance } from "./instance.ts";
@@ -21,11 +22,14 @@ export class ReplicaHost {
     readonly region: string;
   };
   readonly clock: SimClock;
-  readonly ownership: Ownership;
-  /** What is durable. */
+  /** Durable: the newest topology that an instance of it has installed. */
+  topology: Topology;
+  /** Durable: log, votes and tables. */
   readonly disk: DiskContent;
   current: Instance | undefined;
   zombies: Instance[] = [];
+  /** Dead for good, with its disk. */
+  isDestroyed = false;
   frozenUntilMs = 0;
   downUntilMs = 0;
   /** Mean extra time that an event waits before this machine gets to it; 0: it is as fast as any. */
@@ -34,18 +38,30 @@ export class ReplicaHost {
   unpublished: Instance["unpublished"] = [];
   #incarnations = 0;
 
-  constructor(world: World, shard: ShardView, view: ReplicaView, clock: SimClock) {
+  /** `topology`: the newest one at the replica's first start. */
+  constructor(world: World, shard: number, view: ReplicaView, topology: Topology, clock: SimClock) {
     this.world = world;
-    this.name = `s${shard.shard}r${view.replica}`;
+    this.name = `s${shard}r${view.replica}${view.generation === FIRST_GENERATION ? "" : `g${view.generation}`}`;
     this.member = memberId(view);
-    this.options = { ...view, shard: shard.shard };
+    this.options = { ...view, shard };
     this.clock = clock;
-    this.ownership = new Ownership(world.topology);
-    this.disk = new DiskContent({ voters: shard.replicas.map(memberId), learners: [] });
+    this.topology = topology;
+    this.disk = new DiskContent(new Ownership(topology).foundingMembership(shard));
   }
 
   get isDown(): boolean {
-    return this.world.loop.nowMs < this.downUntilMs;
+    return this.isDestroyed || this.world.loop.nowMs < this.downUntilMs;
+  }
+
+  get isFounder(): boolean {
+    return this.options.generation === FIRST_GENERATION;
+  }
+
+  /** It never comes back. */
+  destroy(): void {
+    this.world.note(this.name, "is destroyed");
+    this.isDestroyed = true;
+    for (const instance of this.instances) this.removed(instance);
   }
 
   /** All that run, zombies included. */

@@ -1,12 +1,17 @@
 // One simulation, whole: a storm in which only safety is asked for, then a calm in which a majority must get on, then all
 // replicas together again, and the judgement of what the clients saw.
 
+import { isMembershipOf } from "../../durable/replication/membership-plan.ts";
+import { quorumSize } from "../../durable/replication/quorum.ts";
 import type { Violation } from "./checkers/report.ts";
 import { Client } from "./clients.ts";
 import type { Counts } from "./coverage.ts";
 import { Edge } from "./edge.ts";
 import { Storm } from "./faults.ts";
 import type { Operation } from "./history.ts";
+import type { SeededRandom } from "./random.ts";
+import type { ReplicaHost } from "./replica-host.ts";
+import { canSpare, Reshaping } from "./reshaping.ts";
 import { drawSwarm, type SwarmConfig } from "./swarm.ts";
 import { Trace } from "./trace.ts";
 import { World } from "./world.ts";
@@ -54,6 +59,7 @@ class SimulationRun {
   /** For each edge one that probes for progress. */
   readonly #probers: readonly Client[];
   readonly #storm: Storm;
+  readonly #reshaping: Reshaping;
   readonly #history: Operation[] = [];
 
   constructor(config: SwarmConfig, { keepsText = false, onLine }: SimulationOptions) {
@@ -66,7 +72,8 @@ class SimulationRun {
     this.#edges = Array.from({ length: config.edges }, (_, n) => new Edge(this.#world, n, random.fork(`edge ${n}`)));
     this.#clients = Array.from({ length: config.clients }, (_, number) => create(number, this.#edges));
     this.#probers = this.#edges.map((edge, n) => create(config.clients + n, [edge]));
-    this.#storm = new Storm(this.#world, this.#edges);
+    this.#reshaping = new Reshaping(this.#world, random.fork("reshaping"));
+    this.#storm = new Storm(this.#world, this.#edges, this.#reshaping);
   }
 
   async run(): Promise<SimulationResult> {
@@ -131,13 +138,11 @@ class SimulationRun {
 
   /** The minority stays out of reach, for everybody. */
   #healMajority(): void {
-    const { hosts, network, rpc, view } = this.#world;
+    const { hosts, network, rpc } = this.#world;
     const random = this.#world.random.fork("majority");
     this.#calm();
-    const away = view.shards.flatMap(({ shard }) => {
-      const shuffled = random.shuffled(this.#world.hostsOf(shard));
-      return shuffled.slice(0, Math.ceil(shuffled.length / 2) - 1);
-    });
+    this.#reshaping.replaceDestroyed();
+    const away = this.#world.view.shards.flatMap(({ shard }) => this.#minorityOf(shard, random));
     const machines = [...hosts, ...this.#edges].map(({ name }) => name);
     for (const host of away) {
       for (const name of machines) {
@@ -147,6 +152,23 @@ class SimulationRun {
     }
     this.#world.note("network", "a majority is whole again, without", away.map(({ name }) => name).join(","));
     rpc.breakHung();
+  }
+
+  /** As many as can be spared, whichever of the memberships that are written somewhere is the one in force. */
+  #minorityOf(shard: number, random: SeededRandom): readonly ReplicaHost[] {
+    const hosts = this.#world.hostsOf(shard);
+    const away = new Set(hosts.filter(({ isDestroyed }) => isDestroyed));
+    const listed = this.#world.listedHostsOf(shard);
+    for (const host of random.shuffled(hosts)) {
+      const wouldBeAway = new Set([...away, host]);
+      // Whoever wants one replica only has asked to do without any that may fail, on the way there as well: of two voters
+      // both are needed. Others must find a majority of those that clients ask, too.
+      if (listed.length === 1 && host.instances.some(({ core }) => core.isVoter)) continue;
+      const listedLeft = listed.filter((other) => !wouldBeAway.has(other)).length;
+      if (listedLeft < quorumSize(listed.length)) continue;
+      if (canSpare(this.#world, shard, wouldBeAway, 1)) away.add(host);
+    }
+    return [...away];
   }
 
   #calm(): void {
@@ -189,6 +211,7 @@ class SimulationRun {
     this.#world.note("network", "everything is whole again");
     this.#calm();
     this.#world.rpc.breakHung();
+    this.#reshaping.tellAll();
   }
 
   /** Clients go on, so that the groups stay awake, until all replicas have met; then everything is read once more. */
@@ -217,10 +240,11 @@ class SimulationRun {
 
   #hasConverged(shard: number): boolean {
     const { lastIndex } = this.#world.checks.truthOf(shard);
-    return this.#world.hostsOf(shard).every(({ current }) => {
-      return (
-        current !== undefined && current.core.appliedIndex === lastIndex && current.core.log.lastIndex === lastIndex
-      );
+    const listed = this.#world.listedHostsOf(shard);
+    const members = listed.map(({ member }) => member);
+    return listed.every(({ current }) => {
+      if (current === undefined || !isMembershipOf(members, current.core.membership)) return false;
+      return current.core.appliedIndex === lastIndex && current.core.log.lastIndex === lastIndex;
     });
   }
 

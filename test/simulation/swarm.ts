@@ -24,7 +24,9 @@ export const FAULT_KINDS = [
   "edge_restart",
   "pause",
 ] as const;
-export type FaultKind = (typeof FAULT_KINDS)[number];
+/** Changes of who the replicas are. Drawn by themselves: a world without them is the same as ever. */
+export const MEMBER_FAULT_KINDS = ["scale", "replace"] as const;
+export type FaultKind = (typeof FAULT_KINDS)[number] | (typeof MEMBER_FAULT_KINDS)[number];
 
 /**
  * Some mistakes need several rare things at once. So half of all worlds have a theme that brings those together that one part
@@ -137,7 +139,7 @@ function drawWorld(seed: number | string, random: SeededRandom): SwarmConfig {
       crashProbability: random.chance(0.4) ? random.logarithmic(0.0005, 0.02) : 0,
       crashAtVoteProbability: random.chance(0.3) ? random.between(0, 0.3) : 0,
     },
-    faults: drawFaults(random),
+    faults: { ...drawFaults(random), ...drawMemberFaults(new SeededRandom(seed, "members")) },
     leaderCrashProbability: random.chance(0.25) ? random.between(0.2, 0.9) : 0,
     muteCandidateProbability: random.chance(0.25) ? random.between(0.2, 0.7) : 0,
     sleeperCutProbability: random.chance(0.3) ? random.between(0.2, 0.8) : 0,
@@ -209,6 +211,16 @@ function drawLimits(random: SeededRandom): Partial<ReplicationLimits> {
     ...(random.chance(0.2) ? { uncommittedBytesMax: random.logarithmic(50, 2_000) } : {}),
     ...(random.chance(0.3) ? { logCacheBytesMax: random.pick([0, 300]) } : {}),
   };
+}
+
+function drawMemberFaults(random: SeededRandom): Partial<Record<FaultKind, number>> {
+  const faults: Partial<Record<FaultKind, number>> = {};
+  if (!random.chance(0.5)) return faults;
+  for (const kind of MEMBER_FAULT_KINDS) {
+    const everyMs = random.logarithmic(700, 8_000);
+    if (random.chance(0.7)) faults[kind] = everyMs;
+  }
+  return faults;
 }
 
 function drawFaults(random: SeededRandom): Partial<Record<FaultKind, number>> {

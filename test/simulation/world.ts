@@ -1,5 +1,6 @@
 // Everything of one simulation that its parts share: time, randomness, network, machines, checkers and trace.
 
+import { memberId } from "../../durable/replica-context.ts";
 import type { Message } from "../../durable/replication/message.ts";
 import { slotOf } from "../../routing/slots.ts";
 import { buildTopology, type Topology } from "../../routing/topology.ts";
@@ -13,7 +14,7 @@ import type { Instance } from "./instance.ts";
 import { type CutMode, Network } from "./network.ts";
 import { SeededRandom } from "./random.ts";
 import { ReplicaHost } from "./replica-host.ts";
-import { Rpc } from "./rpc.ts";
+import { type Caller, Rpc } from "./rpc.ts";
 import type { SwarmConfig } from "./swarm.ts";
 import type { Trace, TracePart } from "./trace.ts";
 
@@ -22,6 +23,9 @@ const RETURN_MS_MAX = 300;
 
 /** Mean life of a new leader that is to die at once: about as long as its first messages travel. */
 const LEADER_LIFE_MS = 30;
+
+/** Name of the machine that the Directory runs on. */
+export const DIRECTORY = "directory";
 
 export class World {
   readonly config: SwarmConfig;
@@ -34,11 +38,16 @@ export class World {
   readonly #diskRandom: SeededRandom;
   readonly network: Network;
   readonly rpc: Rpc;
+  /** Epoch 0, which founds the groups. */
   readonly topology: Topology;
   readonly view: TopologyView;
   /** What an edge believes that has just started: in some worlds an older epoch, in which the shards had each other's slots. */
   readonly edgeView: TopologyView;
-  readonly hosts: readonly ReplicaHost[];
+  /** What the Directory holds. */
+  directory: Topology;
+  /** All that were ever placed. */
+  readonly hosts: ReplicaHost[] = [];
+  readonly #clockRandom: SeededRandom;
   /** All keys that the workload uses. */
   readonly keys: readonly string[];
   readonly checks: Checks;
@@ -58,25 +67,25 @@ export class World {
     this.#diskRandom = this.random.fork("disk");
     this.network = new Network(this.loop, this.networkRandom, config.network, this.coverage);
     this.rpc = new Rpc(this.loop, this.network, this.networkRandom, (who, what, label) => this.note(who, what, label));
-    const firstTopology = buildTopology(config.cluster);
-    this.topology = { ...firstTopology, epoch: 1 };
+    this.topology = buildTopology(config.cluster);
     this.view = new TopologyView(this.topology);
-    const [one, other] = firstTopology.shards;
+    const [one, other] = this.topology.shards;
     this.edgeView =
       config.edgesStartStale && one !== undefined && other !== undefined
         ? new TopologyView({
-            ...firstTopology,
-            slots: firstTopology.slots.map((shard) => (shard === one.shard ? other.shard : one.shard)),
+            ...this.topology,
+            // Epoch 0 founds the groups, so what came before it has to be made up.
+            epoch: -1,
+            slots: this.topology.slots.map((shard) => (shard === one.shard ? other.shard : one.shard)),
           })
         : this.view;
     this.keys = keysOf(this.view, config);
     this.checks = new Checks(this, (shard) =>
       this.keys.filter((key) => this.view.ownerOf(slotOf(key)).shard === shard),
     );
-    const clocks = this.random.fork("clocks");
-    this.hosts = this.view.shards.flatMap((shard) =>
-      shard.replicas.map((replica) => new ReplicaHost(this, shard, replica, this.drawClock(clocks))),
-    );
+    this.#clockRandom = this.random.fork("clocks");
+    this.directory = this.topology;
+    this.#placeReplicas();
     listenToStores((store) => {
       if (this.#entered !== undefined) this.#entered.store = store;
     });
@@ -92,20 +101,54 @@ export class World {
     return new SimClock(random.between(-clockOffsetMs, clockOffsetMs), 1 + random.between(-clockDrift, clockDrift));
   }
 
+  /** The Directory has a new document. Who is new in it has an object from now on; nobody has been told. */
+  publish(topology: Topology): void {
+    this.directory = topology;
+    this.note("directory", "publishes", topology.epoch);
+    this.#placeReplicas();
+  }
+
+  #placeReplicas(): void {
+    for (const { shard, replicas } of new TopologyView(this.directory).shards) {
+      for (const view of replicas) {
+        if (this.hosts.some(({ options }) => options.name === view.name)) continue;
+        this.hosts.push(new ReplicaHost(this, shard, view, this.directory, this.drawClock(this.#clockRandom)));
+      }
+    }
+  }
+
   hostsOf(shard: number): readonly ReplicaHost[] {
     return this.hosts.filter(({ options }) => options.shard === shard);
   }
 
-  host(shard: number, replica: number): ReplicaHost {
-    const host = this.hosts.find(({ options }) => options.shard === shard && options.replica === replica);
-    if (host === undefined) throw new RangeError(`no replica ${replica} of shard ${shard}`);
-    return host;
+  /** Hosts of the replicas that the newest topology lists for a shard. */
+  listedHostsOf(shard: number): readonly ReplicaHost[] {
+    const placement = this.directory.shards.find((candidate) => candidate.shard === shard);
+    return (placement?.replicas ?? []).map((replica) => this.member(shard, memberId(replica)));
   }
 
   member(shard: number, member: string): ReplicaHost {
     const host = this.hosts.find((other) => other.options.shard === shard && other.member === member);
     if (host === undefined) throw new RangeError(`no member ${member} of shard ${shard}`);
     return host;
+  }
+
+  /** A replica or an edge asks the Directory, which can be cut off like any machine. */
+  readDirectory(caller: Caller): Promise<Topology> {
+    const { loop, network } = this;
+    return new Promise((resolve, reject) => {
+      const send = (from: string, to: string, arrive: () => void): void => {
+        const fate = network.fate(from, to, "other");
+        if (fate.kind === "delivered") loop.after(fate.delayMs, arrive);
+        else if (fate.kind === "refused") loop.after(fate.delayMs, () => reject(new Error("no way to the Directory")));
+      };
+      caller.whenGateOpens(() => {
+        send(caller.name, DIRECTORY, () => {
+          const answer = this.directory;
+          send(DIRECTORY, caller.name, () => resolve(answer));
+        });
+      });
+    });
   }
 
   /** Runs an event of an instance; what it wrote is collected when all promises have settled. */

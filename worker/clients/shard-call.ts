@@ -39,7 +39,9 @@ export interface CallContext {
   random(): number;
   /** The group that owns the slot in the topology of this moment. */
   groupOf(slot: number): ShardGroup;
-  maybeInstall(topology: Topology): boolean;
+  maybeInstall(topology: unknown): boolean;
+  /** Every replica that is known of the shard was asked, and none could serve: others may have taken their place. */
+  onStranded(): void;
 }
 
 /** What one request is. */
@@ -131,6 +133,7 @@ export class ShardCall<Result extends ReadResult<ReadAnswer> | WriteResult> {
       this.#send(next, nowMs);
       return;
     }
+    this.#context.onStranded();
     const backoffMs = Math.min(backoffMinMs * 2 ** this.#rounds, backoffMaxMs);
     // Half to the whole of it, so that requests that failed together do not come back together.
     this.#resumeAtMs = nowMs + backoffMs * (0.5 + this.#context.random() / 2);
@@ -293,6 +296,7 @@ export class ShardCall<Result extends ReadResult<ReadAnswer> | WriteResult> {
       this.#rounds += 1;
       this.#order = undefined;
       this.#asked = this.#attempts.map(({ member }) => member);
+      this.#group = this.#context.groupOf(this.#plan.slot);
       this.#proceed(nowMs);
     } else if (hasExpired || nowMs >= this.#hedgeAtMs) {
       this.#hedgeAtMs = NEVER;

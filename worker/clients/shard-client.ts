@@ -48,6 +48,9 @@ export const SHARD_CLIENT_DEFAULTS: ShardClientOptions = {
   overloadedRetryAfterMs: 1_000,
 };
 
+/** Replicas tell of a newer topology themselves; where none answers, the Directory is asked at most this often. */
+export const TOPOLOGY_READ_INTERVAL_MS = 1_000;
+
 export interface ShardClientDeps<Answer extends ReadAnswer = ReadOk> {
   readonly port: ReplicaPort<Answer>;
   readonly topology: TopologyHolder;
@@ -60,6 +63,8 @@ export interface ShardClientDeps<Answer extends ReadAnswer = ReadOk> {
   now(): number;
   /** Uniform in [0, 1). */
   random(): number;
+  /** Asks the Directory for the newest topology, in the background; absent: there is none to ask. */
+  readonly readTopology?: (() => Promise<unknown>) | undefined;
   readonly options?: Partial<ShardClientOptions>;
 }
 
@@ -82,6 +87,7 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
   const { port, topology, loads, balancer } = deps;
   const options = { ...SHARD_CLIENT_DEFAULTS, ...deps.options };
   const groups = new Map<number, ShardGroup>();
+  let lastTopologyReadMs = Number.NEGATIVE_INFINITY;
 
   const context: CallContext = {
     port,
@@ -104,6 +110,13 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
       const { view } = topology;
       loads.retain(new Set(view.shards.flatMap(({ replicas }) => replicas.map(({ name }) => name))));
       return true;
+    },
+    onStranded() {
+      const nowMs = deps.now();
+      if (nowMs - lastTopologyReadMs < TOPOLOGY_READ_INTERVAL_MS) return;
+      lastTopologyReadMs = nowMs;
+      // Not awaited: most often an election is under way, and the replicas that are known will answer.
+      deps.readTopology?.().then(context.maybeInstall, ignore);
     },
   };
 
@@ -164,6 +177,9 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
     },
   };
 }
+
+/** A Directory that is out of reach is asked again later. */
+function ignore(): void {}
 
 function leaderOnly(): undefined {
   return undefined;

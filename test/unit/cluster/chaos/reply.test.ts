@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { HttpReply } from "../../../../bench/load/http-reply.ts";
 import { readAnswer } from "../../../../cluster/chaos/reply.ts";
 
-const FROM = "Halo-Consistency: strong\r\nHalo-Shard: 2\r\nHalo-Term: 3\r\nHalo-Index: 40\r\n";
+const FROM = "Halo-Consistency: strong\r\nHalo-Served-By: shard=2, replica=0, role=leader, term=3, index=40\r\n";
 
 function reply(status: number, body = "", headers = ""): HttpReply {
   return new HttpReply(status, `HTTP/1.1 ${status} x\r\n${headers}`, Buffer.from(body), true);

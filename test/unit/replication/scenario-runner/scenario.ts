@@ -3,11 +3,7 @@
 // explains the commands to whoever reads them.
 
 import { InvariantError } from "../../../../durable/replication/invariant.ts";
-import {
-  changedMembership,
-  encodeMembership,
-  type MembershipChange,
-} from "../../../../durable/replication/membership.ts";
+import type { MembershipChange } from "../../../../durable/replication/membership.ts";
 import type { Message } from "../../../../durable/replication/message.ts";
 import { EMPTY_STORE_STATE } from "../../../../durable/store/store.ts";
 import { StorageGoneError } from "../../../simulation/sim-storage.ts";
@@ -183,14 +179,8 @@ export class Scenario {
   }
 
   change(id: string, change: MembershipChange): void {
-    const changed = changedMembership(this.node(id).core.membership, change);
-    if (!changed.ok) {
-      this.#event(`${id} refuses: ${changed.reason}`);
-      return;
-    }
-    const data = encodeMembership(changed.membership);
-    const position = this.act(id, ({ core, nowMs }) => core.propose("config", data, nowMs));
-    if (position === undefined) this.#event(`${id} refuses the change`);
+    const changed = this.act(id, ({ core, nowMs }) => core.changeMembership(change, nowMs));
+    if (changed?.ok === false) this.#event(`${id} refuses: ${changed.reason}`);
   }
 
   /** A strong read: from memory under a lease, by a ReadIndex round without one. */
