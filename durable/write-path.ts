@@ -77,7 +77,7 @@ export class WritePath {
     const isOwn = own?.term === entry.term;
     if (isOwn) {
       const nowMs = ports.timers.now();
-      this.#pace.noteCommit(own.batch.mutations.length, nowMs - own.proposedMs, nowMs);
+      this.#pace.noteCommit(own.batch.mutations.length, this.#queue.waiting, nowMs - own.proposedMs, nowMs);
       const { nextExpectedMs } = this.#pace;
       if (nextExpectedMs !== undefined) core.expectProposal(nextExpectedMs);
     }
@@ -129,8 +129,10 @@ export class WritePath {
     if (core.role !== "leader") return Promise.resolve({ status: "not_applied", reason: "leadership was lost" });
     return new Promise((settle) => {
       this.#queue.add({ mutation, bytes: mutationBytes(mutation), deadlineMs, settle });
+      const nowMs = ports.timers.now();
+      this.#pace.noteArrival(this.#queue.waiting, nowMs);
       // While a batch is in flight its commit is the next event; a turn for each arrival would find nothing to do.
-      if (this.#mayPropose(ports.timers.now())) driver.turn(() => undefined);
+      if (this.#mayPropose(nowMs)) driver.turn(() => undefined);
     });
   }
 
