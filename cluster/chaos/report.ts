@@ -8,8 +8,8 @@ import { FAULT_KINDS, type Fault } from "./schedule.ts";
 /** After the last fault is over, every shard must acknowledge a write within this. A restart is counted before it. */
 export const RESUME_LIMIT_MS = 10_000;
 
-/** How many violations are told with their evidence; the rest are counted. */
-const TOLD_MAX = 10;
+/** How many violations of each checker are told with their evidence; the rest are counted. */
+const TOLD_MAX = 3;
 const EVIDENCE_LINES_MAX = 20;
 
 export interface ChaosFigures {
@@ -74,15 +74,17 @@ export function judgementProblems(judgement: Judgement): readonly string[] {
   ];
 }
 
-/** The first violations with what they were seen in. */
+/** The first violations that each checker found, with what they were seen in. */
 export function tellViolations({ violations }: Judgement): string {
-  const told = violations
-    .slice(0, TOLD_MAX)
-    .map(({ checker, message, evidence }) =>
-      [`! ${checker}: ${message}`, ...evidence.slice(0, EVIDENCE_LINES_MAX)].join("\n    "),
-    );
+  const byChecker = Map.groupBy(violations, ({ checker }) => checker);
+  const told = [...byChecker.values()].flatMap((found) => found.slice(0, TOLD_MAX));
   const rest = violations.length - told.length;
-  return [...told, ...(rest > 0 ? [`! and ${rest} more`] : [])].join("\n");
+  return [
+    ...told.map(({ checker, message, evidence }) =>
+      [`! ${checker}: ${message}`, ...evidence.slice(0, EVIDENCE_LINES_MAX)].join("\n    "),
+    ),
+    ...(rest > 0 ? [`! and ${rest} more`] : []),
+  ].join("\n");
 }
 
 /** `strong read ok` and the like, each with its count. */
