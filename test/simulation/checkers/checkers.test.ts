@@ -78,6 +78,9 @@ function disk(...entries: readonly LogEntry[]): DiskContent {
   return content;
 }
 
+/** Members in the order of the hosts that a check is given. */
+const MEMBERS = { voters: ["0", "1", "2"], learners: [] };
+
 function instance({ name = "a", term = 1, isZombie = false, disk: content = disk(), ...sketch }: Sketch): Instance {
   const { leaseUntilMs, commitIndex = 0 } = sketch;
   const core = {
@@ -86,6 +89,8 @@ function instance({ name = "a", term = 1, isZombie = false, disk: content = disk
     commitIndex,
     appliedIndex: content.lastIndex,
     leaderState: {},
+    membership: MEMBERS,
+    membershipAt: () => MEMBERS,
     get leaseHeld(): boolean {
       return leaseUntilMs !== undefined && core.nowMs < leaseUntilMs;
     },
@@ -104,8 +109,8 @@ function instance({ name = "a", term = 1, isZombie = false, disk: content = disk
   } as unknown as Instance;
 }
 
-function hostOf(content: DiskContent): ReplicaHost {
-  return { name: "host", disk: content } as unknown as ReplicaHost;
+function hostOf(content: DiskContent, number: number): ReplicaHost {
+  return { name: "host", member: String(number), disk: content } as unknown as ReplicaHost;
 }
 
 function vote(to: string, term = 1): Message {
