@@ -52,6 +52,8 @@ export class Instance implements Caller {
   // What the checkers have seen of it.
   seenApplied: number;
   /** Applied, but nothing that tells of it can have left yet: what is counted on may not be durable here. */
+  /** What an only voter does in its own name: nothing that tells of it leaves before it is durable, so only then it counts. */
+  unproven: { readonly unit: number; readonly prove: () => void }[] = [];
   unpublished: { readonly entry: LogEntry | undefined; readonly index: number; readonly unit: number }[] = [];
   seenTerm = 0;
   seenRole = "";

@@ -146,8 +146,8 @@ describe("one leader per term", () => {
   const leaders = (first: Instance, second: Instance) =>
     reportsOf((report) => {
       const checker = new ElectionSafetyChecker(report);
-      checker.leads(first);
-      checker.leads(second);
+      checker.leads(first, first.core.term);
+      checker.leads(second, second.core.term);
     });
   const votes = (by: Sketch, ...messages: readonly Message[]) =>
     reportsOf((report) => {

@@ -62,7 +62,7 @@ export class Checks {
   }
 
   appended(instance: Instance, entries: readonly LogEntry[]): void {
-    this.#logs.appended(instance, entries);
+    this.#onceCertain(instance, () => this.#logs.appended(instance, entries));
   }
 
   messageLeft(by: Instance, message: Message): void {
@@ -99,7 +99,7 @@ export class Checks {
     if (hasChanged) this.#world.note(instance.label, core.role, core.term, core.commitIndex, core.log.lastIndex);
     if (hasChanged && core.role === "leader") {
       this.#world.coverage.count(core.isTransferElection ? "election won by transfer" : "election won");
-      this.#elections.leads(instance);
+      this.#onceCertain(instance, () => this.#elections.leads(instance, core.term));
       this.#completeness.leads(instance, truth);
       this.#world.onLeader(instance);
     }
@@ -139,7 +139,20 @@ export class Checks {
 
   /** Something that the instance wrote has become durable; what waited for it is about to leave. */
   flushed(instance: Instance): void {
+    const { unproven } = instance;
+    while (unproven[0] !== undefined && unproven[0].unit <= instance.durableUnits) unproven.shift()?.prove();
     this.#states.publish(instance, this.truthOf(instance.host.options.shard));
+  }
+
+  /**
+   * The only voter of a group elects itself and commits within one event. If it crashes before that is durable, nobody has
+   * heard of it, and its next instance may do the same again in the same term. With other voters, messages have left before.
+   */
+  #onceCertain(instance: Instance, prove: () => void): void {
+    const { voters } = instance.core.membership;
+    const isAlone = voters.length === 1 && voters[0] === instance.host.member;
+    if (isAlone) instance.unproven.push({ unit: instance.writtenUnits, prove });
+    else prove();
   }
 
   #noteApplied(instance: Instance, truth: GroundTruth): boolean {
