@@ -104,7 +104,9 @@ export class Reshaping {
     if (!this.#world.isStormy || victim.isDestroyed) return;
     const gone = new Set(this.#world.hostsOf(shard).filter(({ isDestroyed }) => isDestroyed));
     gone.add(victim);
-    if (canSpare(this.#world, shard, gone, 2)) victim.destroy();
+    // A shard that has, or is to have, one replica survives the loss of none, nor does it while two are members.
+    const isSmall = [...membershipsInForce(this.#world, shard)].some(({ voters }) => voters.length < 3);
+    if (!isSmall && canSpare(this.#world, shard, gone, 2)) victim.destroy();
   }
 }
 
@@ -132,5 +134,16 @@ export function membershipsInForce(world: World, shard: number): readonly Member
         .map((row) => decodeMembership(row.entry.data)),
       ...instances.filter(({ core }) => core.membershipIndex > (entry?.index ?? 0)).map(({ core }) => core.membership),
     ]);
-  return [committed, ...later];
+  return [committed, ...later].flatMap((membership) => [membership, ...nextOf(world, shard, membership)]);
+}
+
+/** What the next step may make of it, taken by a leader that has not noticed yet who is gone. */
+function nextOf(world: World, shard: number, { voters, learners }: Membership): readonly Membership[] {
+  const listed = world.listedHostsOf(shard).map(({ member }) => member);
+  const leaving = voters.length > listed.length ? voters.filter((id) => !listed.includes(id)) : [];
+  const joining = learners.filter((id) => listed.includes(id));
+  return [
+    ...leaving.map((id) => ({ voters: voters.filter((other) => other !== id), learners })),
+    ...joining.map((id) => ({ voters: [...voters, id], learners })),
+  ];
 }

@@ -231,6 +231,8 @@ export class ShardCall<Result extends ReadResult<ReadAnswer> | WriteResult> {
       return;
     }
     this.#hasMoved = true;
+    // Race: what was asked of the old group at the same time may have been done there, and nobody listens to it any more.
+    if (this.#plan.unknown !== undefined && this.#attempts.length > 0) this.#isFateOpen = true;
     this.#group = owner;
     this.#attempts = [];
     this.#asked = [];
