@@ -145,6 +145,8 @@ export interface ReplicaStatus {
   readonly epoch: number;
   readonly keys: number;
   readonly logBytes: number;
+  /** Entries, removals and outcomes that the next checkpoint will write, a row each. Absent from older replicas. */
+  readonly dirtyKeys?: number | undefined;
   /** Member ids (`<replica>.<generation>`) by the newest entry of its log, committed or not. */
   readonly voters?: readonly string[] | undefined;
   /** Members that receive the log and do not count yet. */

@@ -119,6 +119,7 @@ export class ShardReplica {
       epoch: ports.ownership.epoch,
       keys: store.state.keys,
       logBytes: storage.logBytes,
+      dirtyKeys: store.dirtyKeys,
       voters: core.membership.voters,
       learners: core.membership.learners,
       isSettled: this.#members.isSettled,
