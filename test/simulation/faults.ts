@@ -208,6 +208,9 @@ export class Storm {
     const target = this.#random.pick(this.#world.hostsOf(options.shard));
     const to = target.options.replica;
     if (this.#random.chance(0.3)) network.clog(host.name, target.name, loop.nowMs + lastsMs);
+    // Or the one that takes over is not heard by everybody.
+    const deaf = this.#random.pick(this.#world.hostsOf(options.shard));
+    if (this.#random.chance(0.3)) network.clog(target.name, deaf.name, loop.nowMs + 2 * lastsMs);
     this.#world.note(current.label, "is asked to hand over to", to);
     if (current.core.role === "leader") this.#world.coverage.count("transfer asked for");
     current.enter(() => {

@@ -125,13 +125,6 @@ const LOG: readonly Mutant[] = [
     replace: "if (progress.maybeUpdate(Math.max(message.index, progress.next - 1))) maybeCommit(replica);",
   },
   {
-    name: "counts-answers-of-earlier-terms",
-    mistake: "a leader counts an acknowledgement that it got in an earlier term of its own",
-    file: LEADER,
-    find: "if (leader === undefined || progress === undefined || message.term < replica.term) return;",
-    replace: "if (leader === undefined || progress === undefined) return;",
-  },
-  {
     name: "delayed-append-truncates",
     mistake: "a delayed append cuts off entries behind it that were acknowledged already",
     file: FOLLOWER,
@@ -268,13 +261,6 @@ const LEASES: readonly Mutant[] = [
     file: LEADER,
     find: "leader.selfGrantMs = replica.nowMs;\n  replica.touch();",
     replace: "leader.selfGrantMs = replica.nowMs;",
-  },
-  {
-    name: "read-joins-round-under-way",
-    mistake: "a strong read is confirmed by answers to what was sent before it began",
-    file: LEADER,
-    find: "this.pendingReads.push({ id, index, sequence: this.sequence + 1 });",
-    replace: "this.pendingReads.push({ id, index, sequence: this.sequence });",
   },
   {
     name: "unconfirmed-read-answered",

@@ -6,7 +6,7 @@ import type { EventLoop } from "./event-loop.ts";
 import type { SeededRandom } from "./random.ts";
 
 export interface NetworkConfig {
-  /** One way, between two machines of different regions: uniform in this range, drawn once a link. */
+  /** One way, between two machines: drawn once a link, so that some are near each other and some are far. */
   readonly delayMs: readonly [from: number, to: number];
   /** Mean of what is added to every message. */
   readonly jitterMs: number;
@@ -21,9 +21,10 @@ export interface NetworkConfig {
   readonly slowKind?: { readonly kind: MessageKind; readonly probability: number } | undefined;
 }
 
-/** What a message is, as far as the network treats kinds differently; answers travel under the name of their call. */
+/** What a message is, as far as the network treats kinds differently; other answers travel under the name of their call. */
 export const MESSAGE_KINDS = [
   "append",
+  "append_reply",
   "good_night",
   "vote",
   "timeout_now",
@@ -126,7 +127,7 @@ export class Network {
   #baseDelay(link: string): number {
     let delayMs = this.#baseDelays.get(link);
     if (delayMs === undefined) {
-      delayMs = this.#random.between(...this.#config.delayMs);
+      delayMs = this.#random.logarithmic(...this.#config.delayMs);
       this.#baseDelays.set(link, delayMs);
     }
     return delayMs;

@@ -156,7 +156,8 @@ class Call<T> {
 
   #sendBack(deliver: () => void, from = this.#to.name): void {
     const { loop, network } = this.#rpc;
-    const fate = network.fate(from, this.#caller.name, this.#options.kind);
+    const { kind } = this.#options;
+    const fate = network.fate(from, this.#caller.name, kind === "append" ? "append_reply" : kind);
     if (fate.kind === "delivered") loop.after(fate.delayMs, deliver);
     else if (fate.kind === "refused") loop.after(fate.delayMs, () => this.#fail(connectionLost()));
     else this.#rpc.hang(() => this.#fail(connectionLost()));

@@ -72,5 +72,5 @@ describe("simulation", () => {
     const missing = coverageTable(reports.map(({ counts }) => counts)).filter(({ runs }) => runs === 0);
     expect(missing).toEqual([]);
     expect(COUNTED.length).toBeGreaterThan(40);
-  }, 300_000);
+  }, 600_000);
 });

@@ -182,7 +182,8 @@ class SimulationRun {
   }
 
   async #demandProgress(): Promise<void> {
-    const { loop, keys, checks, view } = this.#world;
+    const { loop, checks, view } = this.#world;
+    const firstKeys = this.#firstKeys();
     const deadlineMs = loop.nowMs + PROGRESS_MS_MAX;
     const waiting = new Set<string>();
     const probe = async (prober: Client, name: string, key: string): Promise<void> => {
@@ -196,7 +197,7 @@ class SimulationRun {
     for (const [number, prober] of this.#probers.entries()) {
       for (const [at, { shard }] of view.shards.entries()) {
         const name = `edge ${number} to shard ${shard}`;
-        const key = keys[at * this.#config.keysPerShard];
+        const key = firstKeys[at];
         if (key === undefined) throw new Error("every shard has a key");
         waiting.add(name);
         probe(prober, name, key);
@@ -216,7 +217,7 @@ class SimulationRun {
 
   /** Clients go on, so that the groups stay awake, until all replicas have met; then everything is read once more. */
   async #demandConvergence(): Promise<void> {
-    const { loop, checks, view, keys } = this.#world;
+    const { loop, checks, view } = this.#world;
     const deadlineMs = loop.nowMs + CONVERGENCE_MS_MAX;
     await loop.run(loop.nowMs + CONVERGENCE_STEP_MS);
     for (const client of this.#clients) client.isStopped = true;
@@ -229,13 +230,19 @@ class SimulationRun {
       // A probe now and then: a leader that hears nothing from a member gives up on it and lets the group sleep.
       if (loop.nowMs - last >= 1_000) {
         last = loop.nowMs;
-        for (const key of keys) this.#probers[0]?.put(key);
+        for (const key of this.#firstKeys()) this.#probers[0]?.put(key);
       }
       await loop.run(loop.nowMs + CONVERGENCE_STEP_MS);
     }
     if (this.#hasFailed) return;
     await this.#readEverything();
     for (const { shard } of view.shards) checks.compareStates(shard);
+  }
+
+  /** One of each shard, in the order of the shards. */
+  #firstKeys(): readonly string[] {
+    const { keys, view } = this.#world;
+    return view.shards.flatMap((_, at) => keys[at * this.#config.keysPerShard] ?? []);
   }
 
   #hasConverged(shard: number): boolean {

@@ -32,7 +32,7 @@ export type FaultKind = (typeof FAULT_KINDS)[number] | (typeof MEMBER_FAULT_KIND
  * Some mistakes need several rare things at once. So half of all worlds have a theme that brings those together that one part
  * of the protocol is afraid of; the other half draws everything apart.
  */
-export const THEMES = ["elections", "sleep", "zombies", "transfers", "snapshots", "slow_commits"] as const;
+export const THEMES = ["elections", "sleep", "zombies", "transfers", "snapshots", "slow_commits", "freezes"] as const;
 export type Theme = (typeof THEMES)[number];
 
 export interface SwarmConfig {
@@ -164,7 +164,7 @@ function themed(theme: Theme, world: SwarmConfig, random: SeededRandom): Partial
         leaderCrashProbability: random.between(0.2, 0.9),
         muteCandidateProbability: random.between(0.2, 0.7),
         limits: { ...limits, appendBytesMax: 1 },
-        network: random.chance(0.5) ? slow("append", 0.1, 0.4) : network,
+        network: random.chance(0.6) ? slow(random.pick(["append", "append_reply"]), 0.1, 0.4) : network,
         faultMsMax: random.logarithmic(300, 1_500),
       };
     case "sleep":
@@ -179,16 +179,35 @@ function themed(theme: Theme, world: SwarmConfig, random: SeededRandom): Partial
     case "zombies":
       return { faults: { ...faults, zombie: often(), slow: undefined }, faultMsMax: random.logarithmic(1_000, 4_000) };
     case "transfers":
-      return { faults: { ...faults, transfer: often() }, network: slow("timeout_now", 0.3, 0.9) };
+      return {
+        faults: { ...faults, transfer: often(), partition: often() },
+        network: {
+          ...slow(random.pick(["timeout_now", "timeout_now", "append_reply"]), 0.3, 0.9),
+          delayMs: [0.2, random.between(20, 90)],
+        },
+        faultMsMax: random.logarithmic(300, 1_500),
+      };
     case "snapshots":
       return {
-        checkpoints: { ...world.checkpoints, dirtyKeys: 2, entriesKept: random.pick([0, 1]) },
-        network: { ...slow("snapshot", 0.05, 0.4), repeatProbability: random.between(0.05, 0.3) },
+        checkpoints: { ...world.checkpoints, snapshotHoldBytes: 1_000, dirtyKeys: 2, entriesKept: random.pick([0, 1]) },
+        network: { ...slow("snapshot", 0.2, 0.6), repeatProbability: random.between(0.05, 0.3) },
         faults: { ...faults, one_way_cut: often(), crash: often() },
         keysPerShard: 12,
+        thinkMs: random.logarithmic(10, 50),
+        writeShare: 0.7,
       };
     case "slow_commits":
-      return { network: slow(random.pick(["append", "write"]), 0.2, 0.6), faults: { ...faults, clog: often() } };
+      return {
+        network: slow(random.pick(["append", "append_reply", "write"]), 0.2, 0.6),
+        faults: { ...faults, clog: often() },
+      };
+    case "freezes":
+      return {
+        network: slow("append_reply", 0.2, 0.8),
+        faults: { ...faults, freeze: often() },
+        faultMsMax: random.logarithmic(600, 2_000),
+        thinkMs: random.logarithmic(5, 20),
+      };
   }
 }
 
