@@ -28,8 +28,10 @@ export class AcknowledgedWritesChecker {
     const holders = hosts.filter(({ disk }) => disk.holds(index, term));
     const isMajority = ({ voters }: Membership) =>
       holders.filter(({ member }) => voters.includes(member)).length >= quorumSize(voters.length);
-    // Committed by a majority of the membership that was in force then, of which the next one differs by one member.
-    if (isMajority(by.core.membershipAt(index)) || isMajority(by.core.membership)) return;
+    // Committed by a majority of the membership that was in force then, or of a later one: an entry is committed with those
+    // behind it, and changes of the members may be among them.
+    const { log } = by.core;
+    for (let at = index; at <= log.lastIndex; at++) if (isMajority(by.core.membershipAt(at))) return;
     this.#report(`${by.label} acknowledged ${index} of term ${term}, durable only on ${names(holders)}`);
   }
 

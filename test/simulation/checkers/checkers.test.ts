@@ -91,6 +91,7 @@ function instance({ name = "a", term = 1, isZombie = false, disk: content = disk
     leaderState: {},
     membership: MEMBERS,
     membershipAt: () => MEMBERS,
+    log: { lastIndex: content.lastIndex },
     get leaseHeld(): boolean {
       return leaseUntilMs !== undefined && core.nowMs < leaseUntilMs;
     },
@@ -225,7 +226,7 @@ describe("no acknowledged write lost", () => {
   const acknowledges = (...disks: readonly DiskContent[]) =>
     reportsOf((report) => {
       const checker = new AcknowledgedWritesChecker(report);
-      checker.acknowledged(instance({}), 1, disks.map(hostOf), truthOf(put("v1")));
+      checker.acknowledged(instance({ disk: disk(entry(1, 1)) }), 1, disks.map(hostOf), truthOf(put("v1")));
     });
   const ends = (...writes: readonly WriteOperation[]) =>
     reportsOf((report) => new AcknowledgedWritesChecker(report).finished(writes, truthOf(put("v1"))));
