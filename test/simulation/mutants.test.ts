@@ -14,7 +14,7 @@ const QUICK = [
   "acknowledges-before-persisting",
   "zombie-acknowledges",
   "lease-counts-from-answer",
-  "unconfirmed-read-answered",
+  "lease-outlives-promise",
   "bookmark-of-uncommitted-index",
   "session-ignores-bookmark",
   "expiry-by-own-clock",
