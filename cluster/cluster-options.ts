@@ -5,6 +5,7 @@ import { parseTiming } from "../durable/timing-config.ts";
 import type { ClusterConfig } from "../routing/cluster-config.ts";
 import { REGIONS } from "../routing/region.ts";
 import { parseEdgeConfig } from "../worker/config.ts";
+import { ConfigError } from "./config-error.ts";
 import { readWorkerConfig, type WorkerConfig } from "./worker-config.ts";
 
 export interface ClusterOptions {
@@ -15,11 +16,6 @@ export interface ClusterOptions {
   readonly regions?: readonly string[] | number | undefined;
   /** Variables that override those of wrangler.toml, by name. */
   readonly vars?: Readonly<Record<string, string>> | undefined;
-}
-
-/** The variables make no cluster. The message is one line for the user; a stack would say nothing more. */
-export class ConfigError extends Error {
-  override readonly name = "ConfigError";
 }
 
 export interface CheckedConfig extends WorkerConfig {

@@ -1,6 +1,6 @@
 // What the commands of this folder share: arguments, the end by Ctrl-C, and errors as one line where the user can help.
 
-import { ConfigError } from "./cluster-options.ts";
+import { ConfigError } from "./config-error.ts";
 
 /** A wrong option; the message is one line for the user. */
 export class UsageError extends Error {

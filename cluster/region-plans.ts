@@ -20,13 +20,18 @@ export interface PlanOptions {
   readonly workerPath: string;
   readonly vars: Readonly<Record<string, string>>;
   readonly dataDir: string;
-  readonly registryDir: string;
+  readonly registryDirOf: (processName: string) => string;
   readonly edgePort: number;
 }
 
 export interface RegionPlans {
   readonly edge: RuntimePlan;
   readonly regions: ReadonlyMap<Region, RuntimePlan>;
+}
+
+/** Of the edge and of every region, in this order. */
+export function processNames(config: CheckedConfig, regions: readonly Region[]): readonly string[] {
+  return [edgeName(config), ...regions.map((region) => regionName(config, region))];
 }
 
 export function planRegions(options: PlanOptions): RegionPlans {
@@ -51,7 +56,7 @@ function planOf(options: PlanOptions, name: string, home: Region): RuntimePlan {
     objects: bindings(options, home),
     dataDir: path.join(options.dataDir, name),
     port: 0,
-    registryDir: options.registryDir,
+    registryDir: options.registryDirOf(name),
   };
 }
 

@@ -10,13 +10,14 @@
 //   90 s; so the file of a region that is known to be dead is removed before its successor starts, not earlier: until
 //   then callers meet what a dead machine looks like, not a tidy "Worker not found".
 
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Region } from "../routing/region.ts";
 import { buildWorker } from "./build.ts";
 import { clusterConfig } from "./cluster-options.ts";
-import { planRegions } from "./region-plans.ts";
+import { type ClusterNetwork, type OpenNetwork, openSharedRegistry } from "./network.ts";
+import { planRegions, processNames, type RegionPlans } from "./region-plans.ts";
 import { Runtime } from "./runtime.ts";
 import type { RuntimePlan } from "./runtime-plan.ts";
 import { untilAllAnswer } from "./status.ts";
@@ -35,7 +36,12 @@ export interface RegionClusterOptions {
   readonly port?: number | undefined;
   /** Variables that override those of wrangler.toml, by name. */
   readonly vars?: Readonly<Record<string, string>> | undefined;
+  /** What the processes are connected by; default: they speak to each other directly. Closed with the cluster. */
+  readonly openNetwork?: OpenNetwork | undefined;
 }
+
+/** A process of the cluster: that of a region, or the one that clients speak to. */
+export type Place = Region | "edge";
 
 export interface RegionCluster {
   readonly url: string;
@@ -45,6 +51,7 @@ export interface RegionCluster {
   readonly runDir: string;
   /** Ids of all living processes, for printing. */
   pids(): readonly { readonly name: string; readonly node: number; readonly workerd: number }[];
+  processName(place: Place): string;
   isUp(region: Region): boolean;
   /** kill -9 of the region's Node process and then of its workerd: it stays down until `restart`. */
   kill(region: Region): Promise<void>;
@@ -69,20 +76,20 @@ export async function startRegionCluster(options: RegionClusterOptions): Promise
   });
   const workerPath = await buildWorker();
   const runDir = await mkdtemp(path.join(tmpdir(), "halo-cluster-"));
-  const registryDir = path.join(runDir, "registry");
-  await mkdir(registryDir);
+  const openNetwork = options.openNetwork ?? openSharedRegistry;
+  const network = await openNetwork(path.join(runDir, "registry"), processNames(config, options.regions));
   const plans = planRegions({
     config,
     regions: options.regions,
     workerPath,
     vars: { ...config.vars, [TOKEN_VARIABLE]: options.token },
     dataDir: options.dataDir ?? path.join(runDir, "data"),
-    registryDir,
+    registryDirOf: (name) => network.registryDirOf(name),
     edgePort: options.port ?? 0,
   });
-  const supervisor = new Supervisor(options, plans.regions, runDir, registryDir);
+  const supervisor = new Supervisor(options, plans, runDir, network);
   try {
-    await supervisor.start(plans.edge);
+    await supervisor.start();
     await untilAllAnswer(supervisor, ALL_ANSWER_TIMEOUT_MS);
     return supervisor;
   } catch (error) {
@@ -98,27 +105,22 @@ class Supervisor implements RegionCluster {
   readonly token: string;
   readonly regions: readonly Region[];
   readonly runDir: string;
-  readonly #plans: ReadonlyMap<Region, RuntimePlan>;
-  readonly #registryDir: string;
+  readonly #plans: RegionPlans;
+  readonly #network: ClusterNetwork;
   readonly #runtimes = new Map<Region, Runtime>();
   #edge: Runtime | undefined;
 
-  constructor(
-    options: RegionClusterOptions,
-    plans: ReadonlyMap<Region, RuntimePlan>,
-    runDir: string,
-    registryDir: string,
-  ) {
+  constructor(options: RegionClusterOptions, plans: RegionPlans, runDir: string, network: ClusterNetwork) {
     this.token = options.token;
     this.regions = options.regions;
     this.runDir = runDir;
     this.#plans = plans;
-    this.#registryDir = registryDir;
+    this.#network = network;
   }
 
-  async start(edge: RuntimePlan): Promise<void> {
+  async start(): Promise<void> {
     const starts = [
-      this.#launch(edge).then((runtime) => (this.#edge = runtime)),
+      this.#launch(this.#plans.edge).then((runtime) => (this.#edge = runtime)),
       ...this.regions.map((region) => this.#startRegion(region)),
     ];
     // All of them settle before the first failure is reported, so that `stop` knows every process that was started.
@@ -133,6 +135,10 @@ class Supervisor implements RegionCluster {
 
   pids(): readonly { name: string; node: number; workerd: number }[] {
     return this.#all().map((runtime) => ({ name: runtime.plan.name, node: runtime.pid, workerd: runtime.workerdPid }));
+  }
+
+  processName(place: Place): string {
+    return place === "edge" ? this.#plans.edge.name : this.#plan(place).name;
   }
 
   isUp(region: Region): boolean {
@@ -172,6 +178,7 @@ class Supervisor implements RegionCluster {
     await Promise.all(this.#all().map((runtime) => runtime.stop()));
     this.#runtimes.clear();
     this.#edge = undefined;
+    await this.#network.close();
     await rm(this.runDir, { recursive: true, force: true });
   }
 
@@ -188,11 +195,12 @@ class Supervisor implements RegionCluster {
 
   /** Removes the dead process's entry in the dev registry. */
   async #forget(region: Region): Promise<void> {
-    await rm(path.join(this.#registryDir, this.#plan(region).name), { force: true });
+    const { name } = this.#plan(region);
+    await rm(path.join(this.#network.registryDirOf(name), name), { force: true });
   }
 
   #plan(region: Region): RuntimePlan {
-    const plan = this.#plans.get(region);
+    const plan = this.#plans.regions.get(region);
     if (plan === undefined) throw new Error(`no region ${region} in this cluster`);
     return plan;
   }

@@ -44,6 +44,8 @@ export class Admission {
   readonly #namespaces: Namespaces;
   /** A whole pass over the rows found nothing to evict; counts only while the shard is above its budget. */
   isExhausted = false;
+  /** Parts of large values may have come since somebody looked for those that belong to none. */
+  mayHaveParts = true;
 
   constructor(context: ReplicaContext) {
     const { storageBytesMax, namespaces } = context.options.storage ?? DEFAULT_STORAGE_OPTIONS;
@@ -56,6 +58,7 @@ export class Admission {
   admit(mutation: KeyMutation): Admitted {
     const { eviction, store } = this.#context;
     eviction.noteWrite(mutation.key);
+    if (mutation.kind === "stage") this.mayHaveParts = true;
     const isNearlyFull = store.usage.bytes >= this.#bytesMax * EVICTION_START_SHARE;
     if (!isNearlyFull && this.#namespaces.size === 0) return { status: "admitted", mutation };
     const growths = growthsOf(mutation);

@@ -5,8 +5,8 @@
 import { DurableObject } from "cloudflare:workers";
 import { type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
 import { parseReplicaName } from "../routing/replica-name.ts";
-import { buildTopology } from "../routing/topology.ts";
-import type { ShardView } from "../routing/topology-view.ts";
+import { buildTopology, type Topology } from "../routing/topology.ts";
+import type { ReplicaView } from "../routing/topology-view.ts";
 import { type Peer, RpcTransport } from "./adapters/rpc-transport.ts";
 import { SqlReplicaStorage } from "./adapters/sql-storage.ts";
 import { platformTimers } from "./adapters/timers.ts";
@@ -14,7 +14,7 @@ import type { Directory } from "./directory.ts";
 import { createDirectoryClient } from "./directory-client.ts";
 import { parseReadUrl } from "./http/read-wire.ts";
 import { type ReplicaBindings, replicaNamespace } from "./namespaces.ts";
-import { Ownership } from "./ownership.ts";
+import { memberId, Ownership } from "./ownership.ts";
 import type { Pong, SnapshotPart, SnapshotPartReply } from "./ports.ts";
 import type {
   BatchReply,
@@ -30,16 +30,15 @@ import type {
   ReplicaStatus,
   ScanReply,
   ScanRequest,
-  ShardHeader,
   StatusRequest,
   SuspectRequest,
 } from "./protocol.ts";
 import { readResponse } from "./read-response.ts";
-import { memberId } from "./replica-context.ts";
 import type { Message } from "./replication/message.ts";
 import { ShardReplica } from "./shard-replica.ts";
 import { parseStorage, type StorageVariables } from "./storage-config.ts";
 import { parseTiming, type TimingVariables } from "./timing-config.ts";
+import { TopologyWatch } from "./topology-watch.ts";
 import { type WireWriteReply, type WriteArguments, wireWriteReply, writeRequest } from "./write-wire.ts";
 
 export type ReplicaEnv = ReplicaBindings & {
@@ -48,16 +47,28 @@ export type ReplicaEnv = ReplicaBindings & {
   TimingVariables &
   StorageVariables;
 
+/** In the object's key-value storage: the newest topology that it has seen, unless that is epoch 0. */
+const TOPOLOGY_KEY = "topology";
+
 export class CacheReplica extends DurableObject<ReplicaEnv> {
-  #open: { readonly name: string; readonly replica: ShardReplica } | undefined;
+  #open: { readonly name: string; readonly replica: ShardReplica; readonly transport: RpcTransport } | undefined;
   readonly #ownership: Ownership;
-  #refreshing: Promise<void> | undefined;
+  readonly #topology: TopologyWatch;
 
   constructor(ctx: DurableObjectState, env: ReplicaEnv) {
     super(ctx, env);
     const config = parseClusterConfig(env);
     if (!config.ok) throw new Error(config.problem);
-    this.#ownership = new Ownership(buildTopology(config.config));
+    const foundation = buildTopology(config.config);
+    const stored = ctx.storage.kv.get<Topology>(TOPOLOGY_KEY);
+    this.#ownership = new Ownership(stored?.cluster === foundation.cluster ? stored : foundation);
+    this.#topology = new TopologyWatch({
+      ownership: this.#ownership,
+      read: () => createDirectoryClient(env.DIRECTORY, foundation.cluster).read(),
+      store: (topology) => ctx.storage.kv.put(TOPOLOGY_KEY, topology),
+      onInstalled: () => this.#open?.replica.topologyChanged(),
+      timers: platformTimers,
+    });
   }
 
   /** A read. Not async: most are answered at once, and need no promise. */
@@ -72,75 +83,87 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   }
 
   #read(request: ReadRequest): ReadReply | Promise<ReadReply> {
-    if (request.epoch <= this.#ownership.epoch) return this.#replica(request.to).read(request);
-    return this.#refreshTopology().then(() => this.#replica(request.to).read(request));
+    const replica = this.#replica(request.to, request.epoch);
+    return replica instanceof Promise ? replica.then((ready) => ready.read(request)) : replica.read(request);
   }
 
   async write(...wire: WriteArguments): Promise<WireWriteReply> {
     const request = writeRequest(...wire);
     if (request === undefined) return { status: "invalid", reason: "not a write" };
-    if (request.epoch > this.#ownership.epoch) await this.#refreshTopology();
-    return wireWriteReply(await this.#replica(request.to).write(request));
+    return wireWriteReply(await (await this.#replica(request.to, request.epoch)).write(request));
   }
 
   async batch(request: BatchRequest): Promise<BatchReply> {
-    return (await this.#current(request)).batch(request);
+    return (await this.#replica(request.to, request.epoch)).batch(request);
   }
 
   async fill(request: FillRequest): Promise<FillReply> {
-    return (await this.#current(request)).fill(request);
+    return (await this.#replica(request.to, request.epoch)).fill(request);
   }
 
   async scan(request: ScanRequest): Promise<ScanReply> {
-    return (await this.#current(request)).scan(request);
+    return (await this.#replica(request.to, request.epoch)).scan(request);
   }
 
   async purge(request: PurgeRequest): Promise<PurgeReply> {
-    return (await this.#current(request)).purge(request);
+    return (await this.#replica(request.to, request.epoch)).purge(request);
   }
 
   async part(request: PartRequest): Promise<PartReply> {
-    return (await this.#current(request)).part(request);
+    return (await this.#replica(request.to, request.epoch)).part(request);
   }
 
   async suspect(request: SuspectRequest): Promise<void> {
-    await this.#replica(request.to).suspect(request);
+    await (await this.#replica(request.to)).suspect(request);
   }
 
   async status(request: StatusRequest): Promise<ReplicaStatus> {
-    return this.#replica(request.to).status();
+    return (await this.#replica(request.to)).status();
   }
 
   async transferLeadership(name: string, to: number): Promise<boolean> {
-    return this.#replica(name).transferLeadership(to);
+    return (await this.#replica(name)).transferLeadership(to);
   }
 
-  async receive(name: string, message: Message): Promise<readonly Message[]> {
-    return this.#replica(name).receive(message);
+  /** `epoch`: of the topology that the sender routes by; absent where it runs code from before there was one. */
+  async receive(name: string, message: Message, epoch = 0): Promise<readonly Message[]> {
+    const replica = await this.#replica(name);
+    this.#topology.heardFromPeer(epoch, () => this.#tellTopology(message.from));
+    return replica.receive(message);
   }
 
   async receiveSnapshotPart(name: string, part: SnapshotPart): Promise<SnapshotPartReply> {
-    return this.#replica(name).receiveSnapshotPart(part);
+    return (await this.#replica(name)).receiveSnapshotPart(part);
   }
 
   async ping(name: string): Promise<Pong> {
-    return this.#replica(name).ping();
+    return (await this.#replica(name)).ping();
   }
 
-  /** The replica, once it knows the topology that its caller routes by. */
-  async #current({ to, epoch }: ShardHeader): Promise<ShardReplica> {
-    if (epoch > this.#ownership.epoch) await this.#refreshTopology();
-    return this.#replica(to);
+  /** Somebody has published this epoch, or has met it. The members begin to follow it before this returns. */
+  async topologyChanged(name: string, epoch: number): Promise<void> {
+    const replica = await this.#replica(name, epoch);
+    replica.topologyChanged();
   }
 
-  /** Callers say whom they mean: across local processes an object cannot read its own name. */
-  #replica(name: string): ShardReplica {
-    if (this.#open === undefined) this.#open = { name, replica: this.#start(name) };
+  /**
+   * The replica that this object is, once it routes by `epoch` or a later one. Callers say whom they mean: across local
+   * processes an object cannot read its own name. A promise only where the Directory must be asked first.
+   */
+  #replica(name: string, epoch = 0): ShardReplica | Promise<ShardReplica> {
+    const isUnplaced = this.#open === undefined && this.#placementOf(name) === undefined;
+    if (epoch <= this.#ownership.epoch && !isUnplaced) return this.#opened(name);
+    // A replica that was placed in a later epoch is not in the one that it starts with.
+    return this.#topology.refresh().then(() => this.#opened(name));
+  }
+
+  #opened(name: string): ShardReplica {
+    if (this.#open === undefined) this.#open = { name, ...this.#start(name) };
     if (this.#open.name !== name) throw new Error(`this object is ${this.#open.name}, not ${name}`);
     return this.#open.replica;
   }
 
-  #start(name: string): ShardReplica {
+  #start(name: string): { readonly replica: ShardReplica; readonly transport: RpcTransport } {
     if (this.ctx.id.name !== undefined && this.ctx.id.name !== name) {
       throw new Error(`this object is ${this.ctx.id.name}, not ${name}`);
     }
@@ -150,44 +173,41 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     if (!timing.ok) throw new Error(timing.problem);
     const storage = parseStorage(this.env);
     if (!storage.ok) throw new Error(storage.problem);
-    const placement = this.#ownership.view.shard(identity.shard);
-    const own = placement?.replicas.find(({ replica, generation }) => {
-      return replica === identity.replica && generation === identity.generation;
-    });
-    if (placement === undefined || own === undefined) throw new Error(`${name} is not part of the topology`);
-    return new ShardReplica(
+    const own = this.#placementOf(name);
+    if (own === undefined) throw new Error(`${name} is not part of the topology`);
+    const transport = new RpcTransport(
+      (member) => this.#peer(identity.shard, member),
+      () => this.#ownership.epoch,
+    );
+    const replica = new ShardReplica(
       { ...identity, name, region: own.region, timing: timing.timing, storage: storage.storage, random: Math.random },
       {
-        storage: new SqlReplicaStorage(this.ctx.storage, { voters: placement.replicas.map(memberId), learners: [] }),
-        transport: new RpcTransport((member) => this.#peer(identity.shard, member)),
+        storage: new SqlReplicaStorage(this.ctx.storage, this.#ownership.foundingMembership(identity.shard)),
+        transport,
         timers: platformTimers,
         ownership: this.#ownership,
         restart: (error) => this.#restart(error),
+        topologyDoubted: () => this.#topology.doubt(),
+        tellTopology: (member) => this.#tellTopology(member),
       },
     );
+    return { replica, transport };
+  }
+
+  #placementOf(name: string): ReplicaView | undefined {
+    const shard = parseReplicaName(name)?.shard;
+    return shard === undefined ? undefined : this.#ownership.placed(shard).find((placed) => placed.name === name);
+  }
+
+  /** A hint: one that gets lost is given again. */
+  #tellTopology(member: string): void {
+    this.#open?.transport.tellEpoch(member).catch(() => undefined);
   }
 
   #peer(shard: number, member: string): Peer | undefined {
-    const view: ShardView | undefined = this.#ownership.view.shard(shard);
-    const peer = view?.replicas.find((replica) => memberId(replica) === member);
+    const peer = this.#ownership.placed(shard).find((placed) => memberId(placed) === member);
     if (peer === undefined) return undefined;
     return { name: peer.name, region: peer.region, namespace: replicaNamespace(this.env, peer.region) };
-  }
-
-  /** Somebody routes by a newer topology. If the Directory does not answer, the own topology goes on being served. */
-  async #refreshTopology(): Promise<void> {
-    this.#refreshing ??= createDirectoryClient(this.env.DIRECTORY, this.#ownership.view.topology.cluster)
-      .read()
-      .then(
-        (topology) => {
-          this.#ownership.install(topology);
-        },
-        () => undefined,
-      )
-      .finally(() => {
-        this.#refreshing = undefined;
-      });
-    await this.#refreshing;
   }
 
   #restart(error: unknown): void {

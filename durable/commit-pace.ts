@@ -6,13 +6,29 @@
 // recent commit: queueing makes commits longer, but never the shortest one.
 
 /**
- * The clients of a batch that was just committed are on their way back with their next writes. The next batch waits this
- * long for as many as that one had: a batch costs each replica a flush and a call, however few writes it carries. A write
- * that comes later than that after a commit, or alone as the one before it did, does not wait at all.
+ * The clients of a batch that was just committed are on their way back with their next writes, for so long: a busy isolate
+ * takes in all their requests before it hands on the first.
+ */
+const RETURN_MS = 32;
+
+/**
+ * The next batch waits for as many writes as one of the last two had: a batch costs each replica a flush and a call, however
+ * few writes it carries. It waits this long for those whom a commit brings back, and after each write for one more. A write
+ * that comes later than RETURN_MS, or alone as those before it did, does not wait at all.
  */
 const LINGER_MS = 4;
+/** However many more come, nobody waits longer than this for company. */
+const LINGER_MAX_MS = 12;
 
-/** With so many writes in the last batch, another batch within LINGER_MS is as good as certain. */
+/**
+ * Writers that once missed a batch form a second band that waits while the first one's batch is committed, and the two
+ * would take turns for ever, with two thin batches where one would do. So after every so many commits a batch waits for
+ * both: those who wait already and those who come back. Odd, so that it meets both of two bands that take turns; where there
+ * is no second band it changes nothing.
+ */
+const COMMITS_PER_MERGE = 5;
+
+/** Where so many writes are expected, another batch within RETURN_MS is as good as certain. */
 const BUSY_WRITES = 4;
 
 /** A commit that is never faster than this is waiting for the network, not for a disk. */
@@ -29,12 +45,21 @@ export class CommitPace {
   #shortestSoFarMs = Number.POSITIVE_INFINITY;
   #commits = 0;
   #lastWrites = 0;
+  #expectedWrites = 0;
   #lastCommitMs = Number.NEGATIVE_INFINITY;
+  /** Until then a batch waits for more writes: for those whom the last commit brings back, or for one after the last. */
+  #companyUntilMs = Number.NEGATIVE_INFINITY;
+  /** Nobody waits for company since longer. */
+  #waitingSinceMs = Number.NEGATIVE_INFINITY;
 
-  /** A batch of so many writes was committed at `nowMs`, `latencyMs` after it was proposed. */
-  noteCommit(writes: number, latencyMs: number, nowMs: number): void {
+  /** A batch of so many writes was committed at `nowMs`, `latencyMs` after it was proposed, while others were waiting. */
+  noteCommit(writes: number, waiting: number, latencyMs: number, nowMs: number): void {
+    const expected = Math.max(writes, this.#lastWrites);
+    this.#expectedWrites = this.#commits % COMMITS_PER_MERGE === 0 ? Math.max(expected, writes + waiting) : expected;
     this.#lastWrites = writes;
     this.#lastCommitMs = nowMs;
+    this.#waitingSinceMs = nowMs;
+    this.#companyUntilMs = nowMs + LINGER_MS;
     this.#shortestSoFarMs = Math.min(this.#shortestSoFarMs, latencyMs);
     this.#shortestMs = Math.min(this.#shortestMs, latencyMs);
     this.#commits++;
@@ -44,15 +69,23 @@ export class CommitPace {
     this.#commits = 0;
   }
 
-  /** When a batch is expected to follow the one that was just committed; undefined: there is no telling. */
+  /** A write has come, and makes `waiting` of them. */
+  noteArrival(waiting: number, nowMs: number): void {
+    if (waiting === 1) this.#waitingSinceMs = nowMs;
+    if (nowMs > this.#lastCommitMs + RETURN_MS) return;
+    const untilMs = Math.min(nowMs + LINGER_MS, this.#waitingSinceMs + LINGER_MAX_MS);
+    this.#companyUntilMs = Math.max(this.#companyUntilMs, untilMs);
+  }
+
+  /** When a batch is expected to have followed the one that was just committed; undefined: there is no telling. */
   get nextExpectedMs(): number | undefined {
-    return this.#lastWrites >= BUSY_WRITES ? this.#lastCommitMs + LINGER_MS : undefined;
+    return this.#expectedWrites >= BUSY_WRITES ? this.#lastCommitMs + RETURN_MS : undefined;
   }
 
   /** How much longer a batch of `waiting` writes should wait for more, with none in flight; 0: not at all. */
   lingerMs(waiting: number, nowMs: number): number {
-    if (waiting >= this.#lastWrites) return 0;
-    return Math.max(0, this.#lastCommitMs + LINGER_MS - nowMs);
+    if (waiting >= this.#expectedWrites) return 0;
+    return Math.max(0, this.#companyUntilMs - nowMs);
   }
 
   /** Time after a batch at which the next may follow although none is committed; infinite for near replicas. */

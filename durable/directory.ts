@@ -11,6 +11,7 @@ import { DurableObject } from "cloudflare:workers";
 import { createDurable } from "itty-durable";
 import { type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
 import { buildTopology, type Topology } from "../routing/topology.ts";
+import { successorProblem } from "../routing/topology-change.ts";
 import { parseTopology } from "../routing/topology-parser.ts";
 
 export type PublishReply =
@@ -45,9 +46,8 @@ class DirectoryDocument extends createDurable() {
       return { status: "invalid", problem: `cluster: this is the Directory of ${current.cluster}` };
     }
     if (expectedEpoch !== current.epoch) return { status: "epoch_conflict", current };
-    if (topology.epoch !== current.epoch + 1) {
-      return { status: "invalid", problem: `epoch: expected ${current.epoch + 1}, the one after the current epoch` };
-    }
+    const problem = successorProblem(current, topology);
+    if (problem !== undefined) return { status: "invalid", problem };
     this.topology = topology;
     await this.persist();
     return { status: "ok", topology };

@@ -75,6 +75,7 @@ export class Housekeeper {
     this.#isEvicting = false;
     this.#orphans.clear();
     this.#orphanBytes = 0;
+    this.#context.admission.mayHaveParts = true;
   }
 
   /** At the end of a turn. */
@@ -106,9 +107,9 @@ export class Housekeeper {
 
   /** Whether a pass could find anything dead. */
   #isPassDue(nowMs: number): boolean {
-    const { usage, marks, revision } = this.#context.store;
-    const ownBytes = usage.bytes - usage.bytesOfNamespaces;
-    if (usage.expiring === 0 && marks.purges === 0 && ownBytes === 0) return false;
+    const { admission, store } = this.#context;
+    const { usage, marks, revision } = store;
+    if (usage.expiring === 0 && marks.purges === 0 && !admission.mayHaveParts) return false;
     const rest = this.#rest;
     if (rest === undefined) return true;
     if (nowMs < rest.endedMs + PASS_PAUSE_MS) return false;
@@ -120,6 +121,7 @@ export class Housekeeper {
   #slice(nowMs: number): void {
     const { counters, ports, store } = this.#context;
     const { revision } = store;
+    if (this.#pass === undefined) this.#context.admission.mayHaveParts = false;
     this.#pass ??= {
       sweep: new Sweep(store, ports.storage),
       startRevision: revision,
@@ -137,12 +139,14 @@ export class Housekeeper {
     const dead: EntryHead[] = [];
     const alive: EntryHead[] = [];
     for (const row of rows) (this.#isDead(row, clockMs, pass) ? dead : alive).push(row);
-    const victims = this.#victims(alive);
+    const victims = [...new Set([...this.#unrefreshed(alive), ...this.#victims(alive)])];
     pass.victims += victims.length;
     counters.rows_reclaimed += dead.length;
     counters.rows_evicted += victims.length;
-    const gone = [...dead, ...victims].map(({ slot, key, version }) => ({ slot, key, version }));
-    if (gone.length > 0) this.#propose({ kind: "reclaim", rows: gone }, nowMs);
+    const mutations: Mutation[] = [];
+    if (dead.length > 0) mutations.push({ kind: "reclaim", rows: dead.map(nameOf) });
+    if (victims.length > 0) mutations.push({ kind: "reclaim", rows: victims.map(nameOf), evicts: true });
+    if (mutations.length > 0) this.#propose(mutations, nowMs);
   }
 
   /**
@@ -158,22 +162,26 @@ export class Housekeeper {
   #isDead(row: EntryHead, clockMs: number, pass: Pass): boolean {
     if (!exists(row, clockMs)) return true;
     if (this.#isOrphan(row, clockMs)) return true;
-    const { admission, store } = this.#context;
-    const survivor = store.marks.survivor(row);
+    const survivor = this.#context.store.marks.survivor(row);
     if (survivor === undefined) return true;
-    if (survivor !== row) {
-      // A stale value that nobody loads anew holds its purge in memory. Where these run out, it goes.
-      if (store.marks.purges > PURGE_MARKS_MAX / 2 && admission.isEvictable(row.key)) return true;
-      pass.forgetUpTo = Math.min(pass.forgetUpTo, row.version);
-    }
+    if (survivor !== row) pass.forgetUpTo = Math.min(pass.forgetUpTo, row.version);
     if (row.expiresMs !== undefined) pass.nextExpiryMs = Math.min(pass.nextExpiryMs, row.expiresMs);
     return false;
+  }
+
+  /** Stale values that nobody loads anew hold their purges in memory. Where these run out, the values go. */
+  #unrefreshed(alive: readonly EntryHead[]): readonly EntryHead[] {
+    const { admission, store } = this.#context;
+    const { marks } = store;
+    if (marks.purges <= PURGE_MARKS_MAX / 2) return [];
+    return alive.filter((row) => marks.survivor(row) !== row && admission.isEvictable(row.key));
   }
 
   /** A part that no value has named for long enough. */
   #isOrphan(row: EntryHead, clockMs: number): boolean {
     const part = parsePartKey(row.key);
     if (part === undefined) return false;
+    this.#context.admission.mayHaveParts = true;
     const owner = this.#context.store.find(row.slot, part.key);
     if (owner?.extras?.parts?.upload === part.upload) {
       this.#forgetOrphan(row.key);
@@ -251,14 +259,18 @@ export class Housekeeper {
       isFruitless,
     };
     // Everything that was dead is proposed before this in the same log: where this is applied, that was.
-    if (marks.purges > 0 && revision > 0) this.#propose({ kind: "forget_purges", revision: pass.forgetUpTo }, nowMs);
+    if (marks.purges > 0 && revision > 0) this.#propose([{ kind: "forget_purges", revision: pass.forgetUpTo }], nowMs);
   }
 
-  #propose(mutation: Mutation, nowMs: number): void {
+  #propose(mutations: readonly Mutation[], nowMs: number): void {
     const { core, store } = this.#context;
-    const batch = { stampMs: Math.max(nowMs, store.clockMs), mutations: [mutation] };
+    const batch = { stampMs: Math.max(nowMs, store.clockMs), mutations };
     const proposal = core.propose("batch", encodeBatch(batch), nowMs, { isClients: false });
     if (proposal === undefined) throw new Error("halo: the core refused a proposal that it had room for");
     this.#proposedIndex = proposal.index;
   }
+}
+
+function nameOf({ slot, key, version }: EntryHead): Pick<EntryHead, "slot" | "key" | "version"> {
+  return { slot, key, version };
 }

@@ -1,12 +1,25 @@
-// Which slots this shard owns, by the newest topology that the replica has seen. Platform-free.
+// Which slots this shard owns and which replicas it should have, by the newest topology that the replica has seen.
+// Platform-free.
 
 import type { Topology } from "../routing/topology.ts";
-import { TopologyView } from "../routing/topology-view.ts";
+import { FIRST_GENERATION } from "../routing/topology.ts";
+import { type ReplicaView, TopologyView } from "../routing/topology-view.ts";
 import type { Refusal } from "./protocol.ts";
+import type { Membership } from "./replication/membership.ts";
+
+/** What the topology says of one shard's replicas. */
+export interface ListedMembers {
+  /** Member ids, the preferred leader first; none where there is no such shard. */
+  readonly members: readonly string[];
+  /** Epoch since which these are the replicas. */
+  readonly since: number;
+}
 
 export class Ownership {
   #view: TopologyView;
   #slotsOf: ReadonlyMap<number, number>;
+  /** By shard; made when they are asked for. */
+  #listed = new Map<number, ListedMembers>();
 
   constructor(topology: Topology) {
     this.#view = new TopologyView(topology);
@@ -26,6 +39,7 @@ export class Ownership {
     if (topology.epoch <= this.epoch) return false;
     this.#view = new TopologyView(topology);
     this.#slotsOf = countSlots(topology);
+    this.#listed = new Map();
     return true;
   }
 
@@ -37,8 +51,60 @@ export class Ownership {
   /** What to answer to a request for a slot of another shard. */
   refusal(shard: number, slot: number): Refusal | undefined {
     if (this.#view.topology.slots[slot] === shard) return undefined;
+    return this.wrongOwner();
+  }
+
+  /** Sends a router away that does not know whom to ask. */
+  wrongOwner(): Refusal {
     return { status: "wrong_owner", topology: this.#view.topology };
   }
+
+  listed(shard: number): ListedMembers {
+    let listed = this.#listed.get(shard);
+    if (listed === undefined) {
+      const view = this.#view.shard(shard);
+      listed = { members: (view?.replicas ?? []).map(memberId), since: view?.since ?? 0 };
+      this.#listed.set(shard, listed);
+    }
+    return listed;
+  }
+
+  /** All that a shard's log may have as members: its replicas, and former ones that the log may still know. */
+  placed(shard: number): readonly ReplicaView[] {
+    const view = this.#view.shard(shard);
+    return view === undefined ? [] : [...view.replicas, ...(view.former ?? [])];
+  }
+
+  /**
+   * The membership that a replica starts with which has stored nothing yet. The replicas of epoch 0 found their group: no
+   * log says who they are, so each of them takes all of them for voters. Everybody else joins a group that exists, and so
+   * does a replica of epoch 0 that begins anew after the members have changed: it has no say, and only listens, until the
+   * leader's log or snapshot tells it who the members are.
+   */
+  foundingMembership(shard: number): Membership {
+    const { members, since } = this.listed(shard);
+    const isFounding = since === 0 && (this.#view.shard(shard)?.replicas.every(isFounder) ?? false);
+    return { voters: isFounding ? members : [], learners: [] };
+  }
+}
+
+/** Unique over all placements of a shard. */
+export function memberId(placement: { readonly replica: number; readonly generation: number }): string {
+  return `${placement.replica}.${placement.generation}`;
+}
+
+/** The replica's number; what else is in the id says which of its objects it is. */
+export function replicaOf(member: string | undefined): number | undefined {
+  return member === undefined ? undefined : Number.parseInt(member, 10);
+}
+
+/** The epoch in which a member was placed: who routes by an older one has never heard of it. */
+export function placedIn(member: string): number {
+  return Number.parseInt(member.slice(member.indexOf(".") + 1), 10) - FIRST_GENERATION;
+}
+
+function isFounder({ generation }: { readonly generation: number }): boolean {
+  return generation === FIRST_GENERATION;
 }
 
 function countSlots({ slots }: Topology): ReadonlyMap<number, number> {

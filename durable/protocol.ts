@@ -162,6 +162,14 @@ export interface ReplicaStatus {
   readonly epoch: number;
   readonly keys: number;
   readonly logBytes: number;
+  /** Entries, removals and outcomes that the next checkpoint will write, a row each. Absent from older replicas. */
+  readonly dirtyKeys?: number | undefined;
+  /** Member ids (`<replica>.<generation>`) by the newest entry of its log, committed or not. */
+  readonly voters?: readonly string[] | undefined;
+  /** Members that receive the log and do not count yet. */
+  readonly learners?: readonly string[] | undefined;
+  /** Whether those are, committed, what the topology of `epoch` lists. */
+  readonly isSettled?: boolean | undefined;
   /** Leader only: how far each other member is (`match`: highest index known to be stored there). */
   readonly members: readonly { readonly id: string; readonly match: number; readonly state: string }[];
   readonly counters: Readonly<Record<string, number>>;

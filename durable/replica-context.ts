@@ -7,7 +7,7 @@ import { Admission, type StorageOptions } from "./admission.ts";
 import type { CheckpointLimits } from "./checkpoint-limits.ts";
 import type { Driver } from "./driver.ts";
 import { Leadership } from "./leadership.ts";
-import type { Ownership } from "./ownership.ts";
+import { memberId, type Ownership, placedIn, replicaOf } from "./ownership.ts";
 import type { ReplicaStorage, ReplicaTimers, ReplicaTransport } from "./ports.ts";
 import {
   PROTOCOL_VERSION,
@@ -18,6 +18,7 @@ import {
   type ShardHeader,
 } from "./protocol.ts";
 import { CLOCK_DRIFT_MAX, type ReplicationLimits } from "./replication/config.ts";
+import { isMembershipOf } from "./replication/membership-plan.ts";
 import type { Replica } from "./replication/replica.ts";
 import { EvictionPolicy } from "./store/eviction/policy.ts";
 import type { Store } from "./store/store.ts";
@@ -52,18 +53,16 @@ export interface ShardReplicaPorts {
   readonly ownership: Ownership;
   /** The instance has broken an invariant or lost its storage: restart it from what it persisted. */
   readonly restart: (error: unknown) => void;
+  /** Something speaks for a newer topology, or for this replica's being out of touch: worth asking the Directory. */
+  readonly topologyDoubted?: (() => void) | undefined;
+  /** Lets a peer know the own epoch: whoever leads the group, or can, follows the topology then. */
+  readonly tellTopology?: ((member: string) => void) | undefined;
 }
 
 /** A request that needs a leader waits this long for an election to end. */
 export const LEADER_WAIT_MS = 1_000;
 
-export function memberId(placement: { readonly replica: number; readonly generation: number }): string {
-  return `${placement.replica}.${placement.generation}`;
-}
-
-export function replicaOf(member: string | undefined): number | undefined {
-  return member === undefined ? undefined : Number.parseInt(member, 10);
-}
+export { memberId, replicaOf };
 
 export class ReplicaContext {
   readonly options: ShardReplicaOptions;
@@ -133,13 +132,32 @@ export class ReplicaContext {
     if (header.v !== PROTOCOL_VERSION) {
       return { status: "invalid", reason: `protocol version ${header.v} is not ${PROTOCOL_VERSION}` };
     }
-    if (header.to === this.options.name) return undefined;
-    return { status: "invalid", reason: `this is ${this.options.name}, not ${header.to}` };
+    if (header.to !== this.options.name)
+      return { status: "invalid", reason: `this is ${this.options.name}, not ${header.to}` };
+    return this.#placementRefusal(header.epoch);
   }
 
   slotRefusal(slot: number, key: string): Refusal | undefined {
     if (slotOf(key) !== slot) return { status: "invalid", reason: `slot ${slot} is not the key's` };
     return this.ports.ownership.refusal(this.options.shard, slot);
+  }
+
+  /** Why a sender that routes by `epoch` should ask another replica of the shard than this one. */
+  #placementRefusal(epoch: number): Refusal | undefined {
+    const { core, options, ports } = this;
+    const { members, since } = ports.ownership.listed(options.shard);
+    const leads = core.role === "leader";
+    // Whoever is about to leave serves for as long as it leads: until it has handed over, nobody else can.
+    if (!leads && !members.includes(core.id)) return ports.ownership.wrongOwner();
+    if (epoch < since) {
+      // While members change, old routers still find those they know; once that is over, or where the leader is one that
+      // they cannot know, they are told.
+      const isOver = core.isMembershipCommitted && isMembershipOf(members, core.membership);
+      const isLeaderNew = core.leader !== undefined && placedIn(core.leader) > epoch;
+      if (isOver || (isLeaderNew && !leads)) return ports.ownership.wrongOwner();
+    }
+    // A learner may hold next to nothing yet.
+    return core.isVoter ? undefined : this.notLeader();
   }
 
   /** Waits for this replica or another to lead; undefined: this one does. */

@@ -6,6 +6,7 @@ import { Checkpoints } from "./checkpoints.ts";
 import { Driver } from "./driver.ts";
 import { FillPath } from "./fill-path.ts";
 import { Housekeeper } from "./housekeeper.ts";
+import { MembershipKeeper } from "./membership-keeper.ts";
 import type { Pong, SnapshotPart, SnapshotPartReply } from "./ports.ts";
 import type {
   BatchReply,
@@ -44,6 +45,9 @@ import { WritePath } from "./write-path.ts";
 /** Deadlines are looked at in turns, but not in every one. */
 const EXPIRY_INTERVAL_MS = 20;
 
+/** While members change, a replica that hears no leader asks the others to wake at most this often. */
+const ROUSE_INTERVAL_MS = 1_000;
+
 export class ShardReplica {
   readonly #context: ReplicaContext;
   readonly #reads: ReadPath;
@@ -53,7 +57,9 @@ export class ShardReplica {
   readonly #scans: ScanPath;
   readonly #checkpoints: Checkpoints;
   readonly #housekeeper: Housekeeper;
+  readonly #members: MembershipKeeper;
   #lastExpiryMs = Number.NEGATIVE_INFINITY;
+  #lastRousedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ShardReplicaOptions, ports: ShardReplicaPorts) {
     const { storage, transport, timers } = ports;
@@ -74,6 +80,7 @@ export class ShardReplica {
       fatal: ports.restart,
     });
     this.#context = new ReplicaContext(options, ports, driver, new Store(storage, storage.checkpointState));
+    this.#members = new MembershipKeeper(this.#context);
     this.#reads = new ReadPath(this.#context);
     this.#writes = new WritePath(this.#context);
     this.#batches = new BatchPath(this.#context, this.#reads, this.#writes);
@@ -88,10 +95,12 @@ export class ShardReplica {
   // --- the edge's calls ---
 
   read(request: ReadRequest): ReadReply | Promise<ReadReply> {
+    this.#doubtWhenOutOfTouch();
     return this.#reads.read(request);
   }
 
   write(request: WriteRequest): Promise<WriteReply> {
+    this.#doubtWhenOutOfTouch();
     return this.#writes.write(request);
   }
 
@@ -164,6 +173,10 @@ export class ShardReplica {
       epoch: ports.ownership.epoch,
       keys: store.state.keys,
       logBytes: storage.logBytes,
+      dirtyKeys: store.dirtyKeys,
+      voters: core.membership.voters,
+      learners: core.membership.learners,
+      isSettled: this.#members.isSettled,
       members: [...(core.leaderState?.progress.values() ?? [])].map(({ id, match, state }) => ({ id, match, state })),
       counters: { ...counters, rows_written: storage.rowsWritten, rpcs_sent: driver.callsSent },
     };
@@ -172,7 +185,7 @@ export class ShardReplica {
   /** Asks the leader to hand over to another replica of the shard. False: not the leader, or no such voter. */
   transferLeadership(to: number): boolean {
     const { core, driver } = this.#context;
-    const target = core.membership.voters.find((id) => replicaOf(id) === to);
+    const target = core.membership.voters.findLast((id) => replicaOf(id) === to);
     let started = false;
     if (target !== undefined) {
       driver.turn((nowMs) => {
@@ -180,6 +193,22 @@ export class ShardReplica {
       });
     }
     return started;
+  }
+
+  /**
+   * The topology has changed, or somebody wants it followed. Whoever leads begins to do so in this turn; in a group that
+   * sleeps somebody wakes for that, since clients may come only to replicas that do not vote yet.
+   */
+  topologyChanged(): void {
+    const { core, driver } = this.#context;
+    driver.turn((nowMs) => {
+      if (this.#members.isSettled) return;
+      // A sleeping follower cannot know whether its leader has died. If it only sleeps, it says so when asked for its vote.
+      if (core.role === "follower" && core.leader !== undefined) {
+        if (core.asleep) core.suspect(core.leader, nowMs);
+      } else core.wake(nowMs);
+      core.tick(nowMs);
+    });
   }
 
   // --- the peers' calls ---
@@ -207,6 +236,8 @@ export class ShardReplica {
       if (core.role === "leader") {
         counters.elections++;
         this.#writes.leadershipWon();
+        // It is now the one that brings the members to what the topology lists: it had better know the newest.
+        ports.topologyDoubted?.();
       } else {
         this.#writes.leadershipLost();
         this.#writes.watch.wakeAll();
@@ -214,6 +245,7 @@ export class ShardReplica {
       }
     }
     leadership.settle();
+    this.#members.maybeStep(nowMs);
     this.#writes.proposeBatches(nowMs);
     this.#reads.settleApplied();
     if (nowMs - this.#lastExpiryMs >= EXPIRY_INTERVAL_MS) {
@@ -224,6 +256,29 @@ export class ShardReplica {
     }
     this.#housekeeper.turnEnded(nowMs);
     this.#checkpoints.maybeSchedule();
+    if (core.isDisowned) {
+      core.isDisowned = false;
+      ports.topologyDoubted?.();
+    }
+  }
+
+  /**
+   * A request has come, and no leader speaks to this replica: it may have been removed while it was out of reach. Or the
+   * group sleeps in the middle of a change, and those who vote are not those whom clients ask: then somebody must wake them.
+   */
+  #doubtWhenOutOfTouch(): void {
+    const { core, options, ports } = this.#context;
+    if (core.role === "leader" || (core.leader !== undefined && !core.asleep)) return;
+    ports.topologyDoubted?.();
+    const nowMs = ports.timers.now();
+    if (this.#members.isSettled || nowMs - this.#lastRousedMs < ROUSE_INTERVAL_MS) return;
+    this.#lastRousedMs = nowMs;
+    if (core.isVoter) this.topologyChanged();
+    else {
+      for (const placed of ports.ownership.placed(options.shard)) {
+        if (memberId(placed) !== core.id) ports.tellTopology?.(memberId(placed));
+      }
+    }
   }
 
   #suspectLeader(leader: string): void {

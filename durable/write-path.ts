@@ -145,7 +145,7 @@ export class WritePath {
     const isOwn = own?.term === entry.term;
     if (isOwn) {
       const nowMs = ports.timers.now();
-      this.#pace.noteCommit(own.batch.mutations.length, nowMs - own.proposedMs, nowMs);
+      this.#pace.noteCommit(own.batch.mutations.length, this.#queue.waiting, nowMs - own.proposedMs, nowMs);
       const { nextExpectedMs } = this.#pace;
       if (nextExpectedMs !== undefined) core.expectProposal(nextExpectedMs);
     }
@@ -211,8 +211,10 @@ export class WritePath {
           });
         }),
     );
+    const nowMs = ports.timers.now();
+    this.#pace.noteArrival(this.#queue.waiting, nowMs);
     // While a batch is in flight its commit is the next event; a turn for each arrival would find nothing to do.
-    if (this.#mayPropose(ports.timers.now())) driver.turn(() => undefined);
+    if (this.#mayPropose(nowMs)) driver.turn(() => undefined);
     return results;
   }
 

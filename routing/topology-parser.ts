@@ -15,6 +15,12 @@ export type TopologyResult =
 /** Five, and room for those that are joining while others have not left yet. */
 export const REPLICAS_PER_SHARD_MAX = 7;
 
+/**
+ * Former replicas that are remembered; the oldest are forgotten. So many changes may be published before a group has followed
+ * the first: beyond that its voters may not find each other any more.
+ */
+export const FORMER_REPLICAS_MAX = 32;
+
 /** Shards that were removed leave a gap: their numbers, and with them their objects' names, are not used again. */
 export const SHARD_NUMBER_MAX = 65_535;
 
@@ -32,6 +38,8 @@ const shardSchema = z.object({
     .min(1)
     .max(REPLICAS_PER_SHARD_MAX)
     .refine((replicas) => areDistinct(replicas.map(({ replica }) => replica)), "replica numbers must be distinct"),
+  since: z.int().min(0).optional(),
+  former: z.array(replicaSchema).max(FORMER_REPLICAS_MAX).optional(),
 });
 
 const topologySchema = z.object({

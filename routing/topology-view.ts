@@ -11,6 +11,7 @@ export interface ReplicaView extends ReplicaPlacement {
 
 export interface ShardView extends ShardPlacement {
   readonly replicas: readonly ReplicaView[];
+  readonly former?: readonly ReplicaView[] | undefined;
 }
 
 export class TopologyView {
@@ -22,18 +23,17 @@ export class TopologyView {
   constructor(topology: Topology) {
     const { cluster } = topology;
     this.topology = topology;
-    this.shards = topology.shards.map((placement) => ({
-      ...placement,
-      replicas: placement.replicas.map((replica) => ({
-        ...replica,
-        name: replicaName({
-          cluster,
-          shard: placement.shard,
-          replica: replica.replica,
-          generation: replica.generation,
-        }),
-      })),
-    }));
+    this.shards = topology.shards.map(({ former, ...placement }) => {
+      const named = (placed: ReplicaPlacement): ReplicaView => ({
+        ...placed,
+        name: replicaName({ cluster, shard: placement.shard, replica: placed.replica, generation: placed.generation }),
+      });
+      return {
+        ...placement,
+        replicas: placement.replicas.map(named),
+        ...(former === undefined ? {} : { former: former.map(named) }),
+      };
+    });
     const indexes = new Map(topology.shards.map(({ shard }, index) => [shard, index]));
     this.#owners = Uint16Array.from(topology.slots, (shard) => indexes.get(shard) ?? topology.shards.length);
   }

@@ -18,6 +18,13 @@ export interface ShardPlacement {
   /** Share of the slots relative to the other shards; 0 drains the shard. */
   readonly weight: number;
   readonly replicas: readonly ReplicaPlacement[];
+  /** Epoch since which the replicas are these; absent: since epoch 0. Who routes by an older one does not know them all. */
+  readonly since?: number | undefined;
+  /**
+   * Replicas of earlier epochs, the latest last. The shard's log may still have them as members, so they must be found;
+   * nobody else has business with them.
+   */
+  readonly former?: readonly ReplicaPlacement[] | undefined;
 }
 
 export interface Topology {
@@ -31,6 +38,14 @@ export interface Topology {
 
 /** Generation of every replica in epoch 0. */
 export const FIRST_GENERATION = 1;
+
+/**
+ * Generation of a replica that is placed in `epoch`. Epochs only rise, so no (replica, generation) is ever used twice, however
+ * often a shard grows and shrinks: an object that was removed never comes back under a name that means something again.
+ */
+export function generationIn(epoch: number): number {
+  return FIRST_GENERATION + epoch;
+}
 
 /**
  * Epoch 0, the same wherever it is computed. Replica i of shard s lives in regions[(i + s) mod n]: with the rotation the

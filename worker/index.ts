@@ -1,7 +1,10 @@
 // The Worker's entry: puts the edge together from the environment, once per isolate, and exports the object classes.
 // A variable that cannot be used closes the deployment with one clear line instead of half a cluster.
 
+import { waitUntil } from "cloudflare:workers";
 import type { Hono } from "hono";
+import type { Directory } from "../durable/directory.ts";
+import { createDirectoryClient } from "../durable/directory-client.ts";
 import type { ReplicaBindings } from "../durable/namespaces.ts";
 import { Nearest } from "../routing/load-balancer.ts";
 import type { Region } from "../routing/region.ts";
@@ -21,7 +24,7 @@ import { problemReply } from "./routes/replies.ts";
 export { CacheReplica } from "../durable/cache-replica.ts";
 export { Directory } from "../durable/directory.ts";
 
-export type Env = ReplicaBindings & EdgeVariables;
+export type Env = ReplicaBindings & { readonly DIRECTORY: DurableObjectNamespace<Directory> } & EdgeVariables;
 
 type Edge = { readonly app: Hono } | { readonly problem: string };
 
@@ -56,6 +59,7 @@ function createEdge(env: Env, request: Request): Edge {
   }
   const { config } = read;
   const loads = new ReplicaLoads();
+  const directory = createDirectoryClient(env.DIRECTORY, config.cluster.cluster);
   const app = createApp({
     config,
     port: createReplicaPort(env),
@@ -65,6 +69,12 @@ function createEdge(env: Env, request: Request): Edge {
     balancer: new Nearest(regionOf(request, config), loads),
     now: () => Date.now(),
     random: () => Math.random(),
+    readTopology: () => {
+      const read = directory.read();
+      // Not for the request that happens to ask: it may be over before the answer is there.
+      waitUntil(read.catch(() => undefined));
+      return read;
+    },
     onInternalError: (name) => console.error(`halo: unexpected ${name} at the edge`),
   });
   return { app };

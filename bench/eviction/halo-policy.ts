@@ -103,7 +103,7 @@ export function halo({ trace, bytesMax }: Room): Policy {
       rows = [];
     }
     const victims = policy.victims(rows, store.state, excess);
-    store.apply({ stampMs: at, mutations: [{ kind: "reclaim", rows: victims }] });
+    store.apply({ stampMs: at, mutations: [{ kind: "reclaim", rows: victims, evicts: true }] });
   };
 
   return {

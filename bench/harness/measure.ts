@@ -23,7 +23,7 @@ export interface Measured {
   readonly samples: Sample[];
   /** One run a round at the path's fixed rate. */
   readonly openLoops: LoadResult[];
-  /** Rows written per PUT over all closed-loop runs, the work done after them included. */
+  /** Rows per PUT over all closed-loop runs, those that it makes the system write later included. */
   rowsPerPut: number | undefined;
 }
 
@@ -31,9 +31,6 @@ export interface Measured {
 const LOAD_CONNECTIONS = 64;
 /** Enough to show that a system stores what it acknowledges, few enough to take no time. */
 const KEYS_READ_BACK = 1_000;
-/** Two equal readings so far apart mean that no deferred writing is going on. */
-const SETTLED_AFTER_MS = 500;
-const SETTLE_TIMEOUT_MS = 10_000;
 
 /** Collects what went wrong over the whole benchmark. */
 export class Complaints {
@@ -87,8 +84,8 @@ export async function runRounds(
     for (const each of measured) {
       const { path, system } = each;
       if (each.path.method === "PUT" && !rowCounts.has(each)) {
-        const counters = await system.counters?.();
-        if (counters) rowCounts.set(each, { rows: rowsIn(counters), puts: system.dataSet.writesAcknowledged });
+        const rows = await system.rows?.();
+        if (rows !== undefined) rowCounts.set(each, { rows, puts: system.dataSet.writesAcknowledged });
       }
       const workload = path.workload(system, connections);
       const warmup = await runClosedLoop(system.target, workload, { connections, seconds: warmupSeconds });
@@ -100,7 +97,7 @@ export async function runRounds(
     }
   }
   for (const [each, before] of rowCounts) {
-    const rows = await settledRows(each.system);
+    const rows = (await each.system.rows?.()) ?? Number.NaN;
     each.rowsPerPut = (rows - before.rows) / (each.system.dataSet.writesAcknowledged - before.puts);
   }
 }
@@ -159,21 +156,4 @@ export async function readBack(measured: readonly Measured[], complaints: Compla
     const workload = system.dataSet.readBack(KEYS_READ_BACK);
     complaints.add(`${system.name}, reading back`, await runClosedLoop(system.target, workload, { connections: 1 }));
   }
-}
-
-/** Rows written so far, once deferred writing has come to rest. */
-async function settledRows(system: System): Promise<number> {
-  const giveUpMs = performance.now() + SETTLE_TIMEOUT_MS;
-  let rows = rowsIn((await system.counters?.()) ?? {});
-  while (performance.now() < giveUpMs) {
-    await new Promise((resolve) => setTimeout(resolve, SETTLED_AFTER_MS));
-    const now = rowsIn((await system.counters?.()) ?? {});
-    if (now === rows) break;
-    rows = now;
-  }
-  return rows;
-}
-
-function rowsIn(counters: Counters): number {
-  return counters.rows_written ?? Number.NaN;
 }

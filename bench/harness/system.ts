@@ -10,6 +10,7 @@ import { Runtime } from "../../cluster/runtime.ts";
 import { answeringReplicas, readStatus } from "../../cluster/status.ts";
 import { newToken } from "../../cluster/token.ts";
 import { readWorkerConfig } from "../../cluster/worker-config.ts";
+import type { ReplicaStatus } from "../../durable/protocol.ts";
 import { type LoadTarget, loadTarget } from "../load/workload.ts";
 import { DataSet } from "../workloads.ts";
 
@@ -27,6 +28,8 @@ export interface System {
   readonly startsEmpty: boolean;
   /** Absent where the system keeps no counters. */
   readonly counters?: () => Promise<Counters>;
+  /** Rows that were written, and those that what was written makes the system write later. */
+  readonly rows?: () => Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -86,6 +89,12 @@ export async function startHalo(shards: number, directory: string): Promise<Syst
   const persistTo = path.join(directory, name);
   await mkdir(persistTo, { recursive: true });
   const logFile = path.join(directory, `${name}.log`);
+  const replicasNow = async () => {
+    const replicas = answeringReplicas(await readStatus(cluster));
+    // A sum over fewer replicas would look like less work.
+    if (replicas.length !== shards * REPLICAS) throw new Error(`${name}: only ${replicas.length} replicas answer`);
+    return replicas;
+  };
   const cluster = await startLocal({ shards, replicas: REPLICAS, persistTo, token: newToken(), logFile });
   return {
     name,
@@ -95,14 +104,19 @@ export async function startHalo(shards: number, directory: string): Promise<Syst
     logFile,
     dataSet: new DataSet({ isLoaded: false }),
     startsEmpty: true,
-    counters: async () => {
-      const replicas = answeringReplicas(await readStatus(cluster));
-      // A sum over fewer replicas would look like less work.
-      if (replicas.length !== shards * REPLICAS) throw new Error(`${name}: only ${replicas.length} replicas answer`);
-      return sumCounters(replicas.map((replica) => replica.counters));
-    },
+    counters: async () => sumCounters((await replicasNow()).map((replica) => replica.counters)),
+    rows: async () => (await replicasNow()).reduce((sum, replica) => sum + rowsOf(replica), 0),
     stop: () => cluster.stop(),
   };
+}
+
+/**
+ * A short run may see no checkpoint at all, or one that writes what was dirty before it began. So what is owed counts with
+ * what is written: a row for each dirty key, and one for each log entry, whose deletion the platform bills as well.
+ */
+export function rowsOf(replica: Pick<ReplicaStatus, "counters" | "dirtyKeys" | "firstIndex" | "lastIndex">): number {
+  const { counters, dirtyKeys, firstIndex, lastIndex } = replica;
+  return (counters.rows_written ?? Number.NaN) + (dirtyKeys ?? Number.NaN) + Math.max(0, lastIndex - firstIndex + 1);
 }
 
 export function sumCounters(all: readonly Counters[]): Counters {

@@ -13,8 +13,9 @@ export interface Peer {
 
 /** What peers call on each other. The platform's own stub types wrap every reply in promises of its parts. */
 interface ReplicaStub {
-  receive(name: string, message: Message): Promise<readonly Message[]>;
+  receive(name: string, message: Message, epoch: number): Promise<readonly Message[]>;
   receiveSnapshotPart(name: string, part: SnapshotPart): Promise<SnapshotPartReply>;
+  topologyChanged(name: string, epoch: number): Promise<void>;
   ping(name: string): Promise<Pong>;
 }
 
@@ -23,19 +24,26 @@ const NO_RETRIES = { maxRetries: 0 };
 
 export class RpcTransport implements ReplicaTransport {
   readonly #peerOf: (member: string) => Peer | undefined;
+  readonly #epoch: () => number;
   readonly #stubs = new Map<string, ReplicaStub>();
 
-  /** `peerOf` finds the object of a member id in the topology. */
-  constructor(peerOf: (member: string) => Peer | undefined) {
+  /** `peerOf` finds the object of a member id in the topology, whose epoch each message says. */
+  constructor(peerOf: (member: string) => Peer | undefined, epoch: () => number) {
     this.#peerOf = peerOf;
+    this.#epoch = epoch;
   }
 
   send(message: Message): Promise<readonly Message[]> {
-    return this.#call(message.to, (stub, name) => stub.receive(name, message));
+    return this.#call(message.to, (stub, name) => stub.receive(name, message, this.#epoch()));
   }
 
   sendSnapshotPart(part: SnapshotPart): Promise<SnapshotPartReply> {
     return this.#call(part.to, (stub, name) => stub.receiveSnapshotPart(name, part));
+  }
+
+  /** Tells a peer that is behind which epoch there is. */
+  tellEpoch(to: string): Promise<void> {
+    return this.#call(to, (stub, name) => stub.topologyChanged(name, this.#epoch()));
   }
 
   ping(to: string): Promise<Pong> {

@@ -45,13 +45,13 @@ export class SqlReplicaStorage implements ReplicaStorage {
   rowsWritten = 0;
   logBytes: number;
 
-  /** `bootstrap`: the members of the group, used the first time that this replica exists. */
+  /** `bootstrap`: the members to start with, used only the first time that this replica exists. */
   constructor(storage: DurableObjectStorage, bootstrap: Membership) {
     this.#storage = storage;
     this.#sql = storage.sql;
     this.#sql.exec(META_SCHEMA);
     this.#hardState = this.#meta<HardState>("hard_state") ?? { term: 0, quiesced: true };
-    this.#snapshot = this.#meta<SnapshotMeta>("compacted") ?? { index: 0, term: 0, membership: bootstrap };
+    this.#snapshot = this.#meta<SnapshotMeta>("compacted") ?? this.#found(bootstrap);
     this.#checkpoint = this.#meta<CheckpointMeta>("checkpoint") ?? { index: 0, set: "a", state: EMPTY_STORE_STATE };
     this.#tables = this.#openTables(this.#checkpoint.set);
     const [log] = this.#sql
@@ -222,6 +222,13 @@ export class SqlReplicaStorage implements ReplicaStorage {
     this.#lastIndex = meta.index;
     this.#commitIndex = meta.index;
     this.logBytes = 0;
+  }
+
+  /** Stored at once: whatever the deployment's variables say later, this is how the replica's log began. */
+  #found(membership: Membership): SnapshotMeta {
+    const start: SnapshotMeta = { index: 0, term: 0, membership };
+    this.#saveMeta("compacted", start);
+    return start;
   }
 
   #openTables(set: TableSet): CheckpointTables {

@@ -38,7 +38,9 @@ export function handlePreVote(replica: Replica, message: PreVoteMessage): void {
     !(isAwakeUnder && replica.role === "leader") &&
     isUpToDate;
   // Somebody has a client and cannot win, because this log is longer: whoever holds it must not sleep through that.
-  if (!isUpToDate && replica.asleep && replica.role === "follower") replica.wake(replica.nowMs);
+  // Not for somebody whom the group has removed: it may ask for ever, and must not keep the others from their sleep.
+  const isStranger = !replica.isMember(message.from) && replica.isMembershipCommitted;
+  if (!isUpToDate && !isStranger && replica.asleep && replica.role === "follower") replica.wake(replica.nowMs);
   replica.send({
     kind: "pre_vote_reply",
     to: message.from,
@@ -47,10 +49,12 @@ export function handlePreVote(replica: Replica, message: PreVoteMessage): void {
     granted,
     promiseRemainingMs: promiseRemainingMs(replica),
     quiescedLeader: isAwakeUnder ? replica.leader : undefined,
+    ...(isStranger ? { stranger: true } : {}),
   });
 }
 
 export function handlePreVoteReply(replica: Replica, message: PreVoteReplyMessage): void {
+  if (message.stranger === true) replica.isDisowned = true;
   if (!message.granted && message.term > replica.term) {
     replica.becomeFollower(message.term, undefined);
     return;

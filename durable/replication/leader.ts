@@ -162,14 +162,15 @@ export function handleAppendReply(replica: Replica, message: AppendReplyMessage)
   const leader = replica.leaderState;
   const progress = leader?.progress.get(message.from);
   if (leader === undefined || progress === undefined || message.term < replica.term) return;
-  progress.inFlight = Math.max(0, progress.inFlight - 1);
+  progress.noteAnswered(message.sequence);
   progress.isPaused = false;
   progress.noteClock(message.instance, message.clockMs);
   progress.ackedSentAtMs = Math.max(progress.ackedSentAtMs, message.sentAtMs);
   progress.ackedSequence = Math.max(progress.ackedSequence, message.sequence);
   if (message.success) {
     if (progress.maybeUpdate(message.index)) maybeCommit(replica);
-    if (progress.state === "probe") progress.becomeReplicate();
+    // Not by a late answer from before: a snapshot may have brought the member further than `match` says.
+    if (progress.state === "probe" && message.index >= progress.next - 1) progress.becomeReplicate();
     maybeFinishTransfer(replica, leader);
   } else if (progress.state !== "snapshot") {
     const conflict = replica.log.findConflictByTerm(message.index, message.hintTerm);
@@ -246,7 +247,7 @@ function sendAppend(replica: Replica, leader: LeaderState, progress: Progress, q
     return;
   }
   leader.sequence++;
-  progress.inFlight++;
+  progress.noteSent(leader.sequence, entries.length > 0);
   progress.heartbeatDueMs = replica.nowMs + config.heartbeatMs;
   progress.commitSent = replica.commitIndex;
   if (progress.state === "replicate") progress.next += entries.length;

@@ -23,12 +23,21 @@ export function encodeMembership(membership: Membership): Uint8Array {
 }
 
 export function decodeMembership(data: Uint8Array): Membership {
-  const decoded = decode(data);
+  const decoded = decodedOrNothing(data);
   invariant(
     Array.isArray(decoded) && isStringList(decoded[0]) && isStringList(decoded[1]),
     "unreadable membership entry",
   );
   return { voters: decoded[0], learners: decoded[1] };
+}
+
+/** The decoder's own errors are of many kinds, none of which a caller should have to know. */
+function decodedOrNothing(data: Uint8Array): unknown {
+  try {
+    return decode(data);
+  } catch {
+    return undefined;
+  }
 }
 
 function isStringList(value: unknown): value is string[] {

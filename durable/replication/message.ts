@@ -28,6 +28,8 @@ export interface PreVoteReplyMessage extends MessageHeader {
   readonly promiseRemainingMs: number;
   /** The sender leads, or follows, a group that sleeps: nobody died. */
   readonly quiescedLeader?: string | undefined;
+  /** The committed membership that the sender knows does not have the receiver: it may have been removed. Only a hint. */
+  readonly stranger?: boolean | undefined;
 }
 
 export interface VoteMessage extends MessageHeader {

@@ -13,8 +13,11 @@ export class Progress {
   match = 0;
   /** Next index to send. Above `match`. */
   next: number;
-  /** Appends sent and neither answered nor given up. */
-  inFlight = 0;
+  /**
+   * Sequences of the appends that fill the window: those with entries, and probes, neither answered nor given up. Heartbeats
+   * do not count: where a round trip takes longer than a heartbeat's interval they would fill a small window for ever.
+   */
+  readonly #inFlight = new Set<number>();
   /** A call to it has just failed: nothing is sent until its next heartbeat is due, or a refused call would be made in a loop. */
   isPaused = false;
   /** Send time (leader's clock) of the newest append that it acknowledged in this term; the lease counts from it. */
@@ -34,15 +37,28 @@ export class Progress {
     this.next = next;
   }
 
+  get inFlight(): number {
+    return this.#inFlight.size;
+  }
+
+  noteSent(sequence: number, hasEntries: boolean): void {
+    if (hasEntries || this.state === "probe") this.#inFlight.add(sequence);
+  }
+
+  noteAnswered(sequence: number): void {
+    this.#inFlight.delete(sequence);
+  }
+
   becomeProbe(): void {
     this.state = "probe";
     this.next = this.match + 1;
-    this.inFlight = 0;
+    this.#inFlight.clear();
   }
 
-  /** The connection is broken, or a stream over it was. */
+  /** The connection is broken, or a stream over it was. A probe keeps its place: only an answer says where the logs agree. */
   becomeUnreachable(): void {
-    this.becomeProbe();
+    if (this.state === "probe") this.#inFlight.clear();
+    else this.becomeProbe();
     this.isPaused = true;
   }
 
@@ -53,7 +69,7 @@ export class Progress {
 
   becomeSnapshot(): void {
     this.state = "snapshot";
-    this.inFlight = 0;
+    this.#inFlight.clear();
   }
 
   /** Whether another append may leave now. */

@@ -11,14 +11,26 @@ import { invariant } from "./invariant.ts";
 import { flushAppends, handleAppendReply, LeaderState, maybeCommit, resolveReads, tickLeader } from "./leader.ts";
 import { ReplicatedLog } from "./log.ts";
 import type { HardState, LogReader } from "./log-reader.ts";
-import { decodeMembership, isMember, type Membership } from "./membership.ts";
+import {
+  changedMembership,
+  decodeMembership,
+  encodeMembership,
+  isMember,
+  type Membership,
+  type MembershipChange,
+} from "./membership.ts";
+import type { MemberHealth } from "./membership-plan.ts";
 import { type AppendMessage, MESSAGE_VERSION, type Message, type SnapshotMeta } from "./message.ts";
+import type { Progress } from "./progress.ts";
 import type { ReadState, Ready } from "./ready.ts";
 
 export type Role = "follower" | "pre_candidate" | "candidate" | "leader";
 
 /** Bytes of committed entries handed out by one ready(): bounds the time that one turn spends applying. */
 const COMMITTED_BYTES_MAX = 4 * 1024 * 1024;
+
+/** A learner that lacks no more than this many entries has caught up: two windows of appends in flight. */
+const CATCH_UP_ENTRIES_MAX = 16;
 
 /** A message without what the sender fills in. */
 export type Outgoing<M extends Message = Message> = M extends Message ? Omit<M, "v" | "from"> : never;
@@ -60,6 +72,9 @@ export class Replica {
   leaderClock: { readonly sentAtMs: number; readonly receivedMs: number } | undefined;
   /** Last time a client or a leader had business here; without any, failing elections end in sleep. */
   lastActivityMs: number;
+
+  /** A member said that the group has no such member as this one. Whoever looks at it, clears it. */
+  isDisowned = false;
 
   votes = new Map<string, boolean>();
   /** The running election was asked for by the leader that gives up its place. */
@@ -113,6 +128,11 @@ export class Replica {
     return this.#memberships.at(-1)?.index ?? 0;
   }
 
+  /** Whether the membership in force is committed. The next change must wait for that: only then do majorities overlap. */
+  get isMembershipCommitted(): boolean {
+    return this.membershipIndex <= this.commitIndex;
+  }
+
   get isVoter(): boolean {
     return this.membership.voters.includes(this.id);
   }
@@ -147,9 +167,8 @@ export class Replica {
    */
   get lowestIndexNeeded(): number {
     let lowest = Number.POSITIVE_INFINITY;
-    for (const { state, next, ackedSentAtMs } of this.leaderState?.progress.values() ?? []) {
-      const isAnswering = this.nowMs - ackedSentAtMs < this.config.electionMaxMs;
-      if (isAnswering && state !== "snapshot") lowest = Math.min(lowest, next);
+    for (const progress of this.leaderState?.progress.values() ?? []) {
+      if (this.#isAnswering(progress) && progress.state !== "snapshot") lowest = Math.min(lowest, progress.next);
     }
     return lowest;
   }
@@ -203,16 +222,57 @@ export class Replica {
   }
 
   /**
-   * Appends an entry as leader. Undefined: not the leader, handing over, or too much is uncommitted. A client's entry keeps the
-   * group awake for a while; housekeeping does not, or a shard in which something always expires would never sleep.
+   * Appends an entry as leader. Undefined: not the leader, handing over, or too much is uncommitted. Members are changed by
+   * `changeMembership` only. A client's entry keeps the group awake for a while; housekeeping does not, or a shard in which
+   * something always expires would never sleep.
    */
   propose(
-    kind: EntryKind,
+    kind: Exclude<EntryKind, "config">,
     data: Uint8Array,
     nowMs: number,
     { isClients = true }: { readonly isClients?: boolean } = {},
   ): { readonly index: number; readonly term: number } | undefined {
     this.#advanceClock(nowMs);
+    return this.#append(kind, data, isClients);
+  }
+
+  /** Adds, promotes or removes one member, as leader. A reason: why not now, or not at all; nothing has changed then. */
+  changeMembership(
+    change: MembershipChange,
+    nowMs: number,
+  ): { readonly ok: true; readonly index: number } | { readonly ok: false; readonly reason: string } {
+    this.#advanceClock(nowMs);
+    const leader = this.leaderState;
+    if (leader === undefined) return { ok: false, reason: "only a leader changes the members" };
+    // The bug of single-server changes (Ongaro, raft-dev, July 2015): two leaders whose logs each hold another uncommitted
+    // change have majorities that do not meet. An entry of the own term, once committed, rules the other change out.
+    if (this.commitIndex < leader.termStartIndex)
+      return { ok: false, reason: "no entry of this term is committed yet" };
+    if (!this.isMembershipCommitted) return { ok: false, reason: "the change before is not committed yet" };
+    // A leader that is no member would have to lead until its own removal is committed: it hands over before instead.
+    if (change.kind === "remove" && change.id === this.id)
+      return { ok: false, reason: "a leader does not remove itself" };
+    const changed = changedMembership(this.membership, change);
+    if (!changed.ok) return changed;
+    const proposed = this.#append("config", encodeMembership(changed.membership), true);
+    if (proposed === undefined) return { ok: false, reason: "the leader hands over, or too much is uncommitted" };
+    return { ok: true, index: proposed.index };
+  }
+
+  /** What this replica, as leader, has heard of a member in this term. */
+  healthOf(id: string): MemberHealth {
+    if (id === this.id) return { isLive: true, isCaughtUp: true };
+    const progress = this.leaderState?.progress.get(id);
+    if (progress === undefined) return { isLive: false, isCaughtUp: false };
+    const isMatched = progress.match > 0 && progress.match + CATCH_UP_ENTRIES_MAX >= this.log.lastIndex;
+    return { isLive: this.#isAnswering(progress), isCaughtUp: isMatched && progress.state === "replicate" };
+  }
+
+  #append(
+    kind: EntryKind,
+    data: Uint8Array,
+    isClients: boolean,
+  ): { readonly index: number; readonly term: number } | undefined {
     const leader = this.leaderState;
     if (leader === undefined || !this.canPropose) return undefined;
     this.#wakeLeader();
@@ -465,6 +525,10 @@ export class Replica {
 
   isMember(id: string): boolean {
     return isMember(this.membership, id);
+  }
+
+  #isAnswering({ ackedSentAtMs }: Progress): boolean {
+    return this.nowMs - ackedSentAtMs < this.config.electionMaxMs;
   }
 
   #wakeLeader(): void {

@@ -14,7 +14,7 @@ import { accountedBytes } from "./sizes.ts";
 
 const MS_PER_SECOND = 1_000;
 /** The variable itself may have 5 KB on the platform. */
-export const NAMESPACES_MAX = 64;
+export const NAMED_NAMESPACES_MAX = 64;
 
 const SETTINGS = z.strictObject({
   /** Lifetime of a value that is written without one. */
@@ -56,7 +56,8 @@ export function parseNamespaces(variable: unknown): NamespacesResult {
     return refuse(`${path}${issue?.message ?? "unacceptable"}`);
   }
   const named = Object.entries(parsed.data);
-  if (named.length > NAMESPACES_MAX) return refuse(`${named.length} namespaces; expected at most ${NAMESPACES_MAX}`);
+  if (named.length > NAMED_NAMESPACES_MAX)
+    return refuse(`${named.length} namespaces; expected at most ${NAMED_NAMESPACES_MAX}`);
   for (const [name] of named) {
     if (name === DEFAULT_NAMESPACE || NAMESPACE_PATTERN.test(name)) continue;
     return refuse(

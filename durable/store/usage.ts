@@ -43,13 +43,6 @@ export class UsageCounter {
     return { namespace, keys, bytes };
   }
 
-  /** Without Halo's own rows. */
-  get bytesOfNamespaces(): number {
-    let sum = 0;
-    for (const { bytes } of this.#byNamespace.values()) sum += bytes;
-    return sum;
-  }
-
   all(): readonly Usage[] {
     const usage = Array.from(this.#byNamespace, ([namespace, { keys, bytes }]) => ({ namespace, keys, bytes }));
     return usage.sort((left, right) => (left.namespace < right.namespace ? -1 : 1));

@@ -19,6 +19,8 @@ const IDEMPOTENT_TRIES = 3;
 /** An operation whose edge is gone is over for its client after so long at the latest. */
 const PATIENCE_MS = 8_000;
 
+const SILENCE_STEP_MS = 50;
+
 type Answer<T> = { readonly status: "gone" } | T;
 
 export class Client {
@@ -33,8 +35,6 @@ export class Client {
   #bookmark = new Map<number, LogPosition>();
   readonly #lastSeen = new Map<string, Seen | undefined>();
   #writes = 0;
-  /** No operation begins before. */
-  pausedUntilMs = 0;
   isStopped = false;
 
   constructor(
@@ -59,7 +59,9 @@ export class Client {
     const { loop, config } = this.#world;
     loop.after(this.#random.exponential(config.thinkMs), () => {
       if (this.isStopped) return;
-      if (loop.nowMs < this.pausedUntilMs) loop.at(this.pausedUntilMs, () => this.start());
+      const silentMs = this.#world.clientsSilentUntilMs - loop.nowMs;
+      // Looked at again and again: the silence may be broken.
+      if (silentMs > 0) loop.after(Math.min(silentMs, SILENCE_STEP_MS), () => this.start());
       else this.operate().then(() => this.start());
     });
   }
@@ -91,6 +93,7 @@ export class Client {
       outcome: "fail",
     };
     this.#history.push(operation);
+    this.#world.checks.began(operation);
     const after = new Map(this.#bookmark);
     const reply = await this.#orGone<ReadResult>(
       this.#edge.client.read({
@@ -114,35 +117,40 @@ export class Client {
   }
 
   put(key: string, ttlMs?: number): Promise<WriteOperation> {
-    return this.#perform({ ...this.#begun(key), kind: "put", value: this.#nextValue(), ttlMs, outcome: "unknown" });
+    return this.#perform({ ...this.#begunWrite(key), kind: "put", value: this.#nextValue(), ttlMs });
   }
 
   async #write(key: string): Promise<void> {
-    const begun = { ...this.#begun(key), outcome: "unknown" as const };
     const draw = this.#random.next();
     if (draw < 0.5) await this.put(key);
-    else if (draw < 0.65) await this.#perform({ ...begun, kind: "delete" });
-    else if (draw < 0.75) await this.#perform({ ...begun, kind: "create", value: this.#nextValue() });
+    else if (draw < 0.65) await this.#perform({ ...this.#begunWrite(key), kind: "delete" });
+    else if (draw < 0.75) await this.#perform({ ...this.#begunWrite(key), kind: "create", value: this.#nextValue() });
     else {
       const expected = this.#lastSeen.get(key);
       if (expected === undefined) await this.read(key, "strong");
-      else await this.#perform({ ...begun, kind: "cas", value: this.#nextValue(), expected });
+      else await this.#perform({ ...this.#begunWrite(key), kind: "cas", value: this.#nextValue(), expected });
     }
   }
 
   async #perform(operation: WriteOperation): Promise<WriteOperation> {
     this.#history.push(operation);
-    const isIdempotent = this.#random.chance(IDEMPOTENT_SHARE);
-    const mutation = mutationOf(operation, isIdempotent ? `op-${operation.id}` : undefined);
-    const { loop } = this.#world;
+    this.#world.checks.began(operation);
+    const isIdempotent = operation.idempotencyId !== undefined;
+    const mutation = mutationOf(operation);
+    const floorIndex = this.#bookmark.get(operation.shard)?.index ?? 0;
+    const { loop, coverage } = this.#world;
     let reply = await this.#orGone<WriteResult>(this.#edge.client.write(mutation));
     for (let tries = 1; isIdempotent && isOpen(reply) && tries < IDEMPOTENT_TRIES; tries++) {
+      coverage.count("idempotent write sent again");
       reply = await this.#orGone<WriteResult>(this.#edge.client.write(mutation));
       // A refusal speaks of this attempt; an earlier one may still come true.
       if (reply.status !== "ok") reply = { status: "gone" };
     }
     this.#world.note(`client${this.number}`, `${operation.kind} ${operation.key}`, operation.value, reply.status);
-    if (isOpen(reply)) return operation;
+    if (isOpen(reply)) {
+      coverage.count("write with an unknown fate");
+      return operation;
+    }
     operation.returnedMs = loop.nowMs;
     if (reply.status !== "ok") {
       operation.outcome = "fail";
@@ -154,7 +162,7 @@ export class Client {
     operation.outcome = "ok";
     operation.result = outcome;
     operation.from = reply.from;
-    this.#world.checks.writeDone(operation);
+    this.#world.checks.writeDone(operation, floorIndex);
     this.#advance(reply.from.shard, { term: reply.from.term, index: reply.from.index });
     if (reply.outcome.kind === "stored" && operation.value !== undefined) {
       this.#lastSeen.set(operation.key, { value: operation.value, version: reply.outcome.version });
@@ -171,6 +179,12 @@ export class Client {
       invokedMs: this.#world.loop.nowMs,
       returnedMs: Number.POSITIVE_INFINITY,
     };
+  }
+
+  #begunWrite(key: string) {
+    const begun = this.#begun(key);
+    const isIdempotent = this.#random.chance(IDEMPOTENT_SHARE);
+    return { ...begun, outcome: "unknown" as const, ...(isIdempotent ? { idempotencyId: `op-${begun.id}` } : {}) };
   }
 
   #nextValue(): string {
@@ -206,8 +220,8 @@ function isOpen(reply: Answer<WriteResult>): reply is Extract<Answer<WriteResult
   return reply.status === "gone" || reply.status === "unknown";
 }
 
-function mutationOf(operation: WriteOperation, idempotencyId: string | undefined): KeyMutation {
-  const { key, kind, value, expected, ttlMs } = operation;
+function mutationOf(operation: WriteOperation): KeyMutation {
+  const { key, kind, value, expected, ttlMs, idempotencyId } = operation;
   const header = {
     slot: slotOf(key),
     key,

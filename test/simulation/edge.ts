@@ -1,5 +1,7 @@
 // An edge: the production shard client on simulated ports. It keeps nothing durable, so its output gate is always open.
 
+import type { ReadReply, ReadRequest, WriteRequest } from "../../durable/protocol.ts";
+import { memberId } from "../../durable/replica-context.ts";
 import type { LoadBalancer } from "../../routing/load-balancer.ts";
 import { Nearest, PowerOfTwoChoices, RoundRobin } from "../../routing/load-balancer.ts";
 import type { Region } from "../../routing/region.ts";
@@ -8,10 +10,11 @@ import type { ReplicaAddress, ReplicaPort } from "../../worker/clients/ports.ts"
 import { createShardClient, type ShardClient } from "../../worker/clients/shard-client.ts";
 import { TopologyHolder } from "../../worker/clients/topology-holder.ts";
 import type { SimClock } from "./clock.ts";
+import type { Instance } from "./instance.ts";
 import type { SeededRandom } from "./random.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 import type { Caller } from "./rpc.ts";
-import type { World } from "./world.ts";
+import { edgeName, type World } from "./world.ts";
 
 /** One life of an edge's isolate. */
 class EdgeInstance implements Caller {
@@ -47,7 +50,7 @@ export class Edge {
 
   constructor(world: World, number: number, random: SeededRandom) {
     this.#world = world;
-    this.name = `edge${number}`;
+    this.name = edgeName(number);
     this.#random = random;
     this.#region = random.pick(world.config.cluster.regions);
     this.#clock = world.drawClock(random);
@@ -58,6 +61,7 @@ export class Edge {
   /** The isolate goes: what it has learned is lost, and the requests in it break. */
   restart(): void {
     this.#world.note(this.name, "restarts");
+    this.#world.coverage.count("edge restart");
     this.#instance.isAlive = false;
     this.#instance = new EdgeInstance(this.name);
     this.client = this.#createClient();
@@ -78,7 +82,7 @@ export class Edge {
     const caller = this.#instance;
     return createShardClient({
       port: this.#port(caller),
-      topology: new TopologyHolder(this.#world.view),
+      topology: new TopologyHolder(this.#world.edgeView),
       timers: {
         after: (delayMs, callback) =>
           loop.after(this.#clock.realMs(delayMs) + this.#world.timerLatenessMs(), () => {
@@ -89,6 +93,7 @@ export class Edge {
       loads,
       now: () => this.#clock.at(loop.nowMs),
       random: () => this.#random.next(),
+      readTopology: () => this.#world.readDirectory(caller),
     });
   }
 
@@ -105,30 +110,38 @@ export class Edge {
 
   #port(caller: EdgeInstance): ReplicaPort {
     const { rpc, checks } = this.#world;
-    const hostOf = ({ shard, replica }: ReplicaAddress): ReplicaHost => this.#world.host(shard, replica);
+    const written = new Set<string>();
+    const hostOf = (address: ReplicaAddress): ReplicaHost => this.#world.member(address.shard, memberId(address));
     return {
       read: (address, request) =>
         this.#unlessOverloaded(hostOf(address), (host) =>
           rpc.call(caller, host, {
             label: `read ${request.level} ${request.key}`,
+            kind: "read",
             isRepeatable: true,
-            run: (instance) => instance.replica.read(request),
+            run: (instance) => this.#noteRead(request, instance, instance.read(this.#decorated(request))),
             onReplyLeaves: (reply, by) => checks.replyLeft(by, request, reply),
           }),
         ),
-      write: (address, request) =>
-        this.#unlessOverloaded(hostOf(address), (host) =>
+      write: (address, request) => {
+        const id = request.mutation.idempotency?.id;
+        if (id !== undefined && written.has(id)) this.#world.coverage.count("idempotent write sent again");
+        if (id !== undefined) written.add(id);
+        return this.#unlessOverloaded(hostOf(address), (host) =>
           rpc.call(caller, host, {
             label: `${request.mutation.kind} ${request.mutation.key}`,
+            kind: "write",
             isRepeatable: false,
-            run: (instance) => instance.replica.write(request),
+            run: (instance) => instance.write(this.#decorated(request)),
             onReplyLeaves: (reply, by) => checks.replyLeft(by, request, reply),
           }),
-        ),
+        );
+      },
       batch: (address, request) =>
         this.#unlessOverloaded(hostOf(address), (host) =>
           rpc.call(caller, host, {
             label: `batch of ${request.operations.length}`,
+            kind: "other",
             isRepeatable: false,
             run: (instance) => instance.replica.batch(request),
           }),
@@ -137,6 +150,7 @@ export class Edge {
         this.#unlessOverloaded(hostOf(address), (host) =>
           rpc.call(caller, host, {
             label: `fill ${request.key}`,
+            kind: "other",
             isRepeatable: false,
             run: (instance) => instance.replica.fill(request),
           }),
@@ -145,6 +159,7 @@ export class Edge {
         this.#unlessOverloaded(hostOf(address), (host) =>
           rpc.call(caller, host, {
             label: `scan ${request.prefix}`,
+            kind: "other",
             isRepeatable: true,
             run: (instance) => instance.replica.scan(request),
           }),
@@ -153,6 +168,7 @@ export class Edge {
         this.#unlessOverloaded(hostOf(address), (host) =>
           rpc.call(caller, host, {
             label: `purge of ${request.scopes.length}`,
+            kind: "other",
             isRepeatable: false,
             run: (instance) => instance.replica.purge(request),
           }),
@@ -160,27 +176,56 @@ export class Edge {
       part: (address, request) =>
         rpc.call(caller, hostOf(address), {
           label: `part ${request.part} of ${request.key}`,
+          kind: "other",
           isRepeatable: true,
           run: (instance) => instance.replica.part(request),
         }),
       suspect: (address, request) =>
         rpc.call(caller, hostOf(address), {
           label: `suspect r${request.leader} ${request.evidence}`,
+          kind: "other",
           isRepeatable: false,
           run: (instance) => instance.replica.suspect(request),
         }),
       status: (address) =>
         rpc.call(caller, hostOf(address), {
           label: "status",
+          kind: "other",
           isRepeatable: true,
           run: (instance) => instance.replica.status(),
         }),
     };
   }
 
+  /** An edge that runs newer code sends fields that older code does not know. */
+  #decorated<R extends ReadRequest | WriteRequest>(request: R): R {
+    if (!this.#world.config.newerEdges) return request;
+    this.#world.coverage.count("request of a newer protocol");
+    return { ...request, fieldOfTheFuture: { nested: true } };
+  }
+
+  /** By which way it was answered: at once or after a wait, by a leader or a follower. */
+  #noteRead(
+    { level }: ReadRequest,
+    { core, isZombie }: Instance,
+    answer: ReadReply | Promise<ReadReply>,
+  ): ReadReply | Promise<ReadReply> {
+    const { coverage } = this.#world;
+    const count = (reply: ReadReply, hasWaited: boolean): ReadReply => {
+      if (reply.status !== "ok") return reply;
+      if (isZombie) coverage.count("zombie answered a read from memory");
+      if (reply.level === "strong") coverage.count(hasWaited ? "read after a round with a majority" : "lease read");
+      else if (core.role !== "leader") coverage.count(`${reply.level} read of a follower`);
+      if (level === "session" && reply.level === "session" && hasWaited) coverage.count("session read that waited");
+      return reply;
+    };
+    return answer instanceof Promise ? answer.then((reply) => count(reply, true)) : count(answer, false);
+  }
+
   #unlessOverloaded<T>(host: ReplicaHost, call: (host: ReplicaHost) => Promise<T>): Promise<T> {
     const untilMs = this.overloadedUntil.get(host) ?? 0;
     if (this.#world.loop.nowMs >= untilMs || this.#random.chance(0.3)) return call(host);
+    this.#world.coverage.count("call shed as overloaded");
     const error = new Error("Durable Object is overloaded. Too many requests queued.");
     return Promise.reject(Object.assign(error, { overloaded: true, retryable: true }));
   }

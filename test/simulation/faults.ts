@@ -1,31 +1,31 @@
 // The storm: faults of the kinds that the seed has switched on, each again and again at random times.
 
-import type { Client } from "./clients.ts";
 import type { Edge } from "./edge.ts";
 import type { CutMode } from "./network.ts";
 import type { SeededRandom } from "./random.ts";
 import type { ReplicaHost } from "./replica-host.ts";
-import { FAULT_KINDS, type FaultKind } from "./swarm.ts";
-import type { World } from "./world.ts";
+import type { Reshaping } from "./reshaping.ts";
+import { FAULT_KINDS, type FaultKind, MEMBER_FAULT_KINDS } from "./swarm.ts";
+import { DIRECTORY, type World } from "./world.ts";
 
 /** Machines are told by name, replicas and edges alike. */
 export class Storm {
   readonly #world: World;
   readonly #edges: readonly Edge[];
-  readonly #clients: readonly Client[];
+  readonly #reshaping: Reshaping;
   readonly #random: SeededRandom;
   /** Faults injected so far. */
   count = 0;
 
-  constructor(world: World, edges: readonly Edge[], clients: readonly Client[]) {
+  constructor(world: World, edges: readonly Edge[], reshaping: Reshaping) {
     this.#world = world;
     this.#edges = edges;
-    this.#clients = clients;
+    this.#reshaping = reshaping;
     this.#random = world.random.fork("storm");
   }
 
   begin(): void {
-    for (const kind of FAULT_KINDS) {
+    for (const kind of [...FAULT_KINDS, ...MEMBER_FAULT_KINDS]) {
       const everyMs = this.#world.config.faults[kind];
       if (everyMs !== undefined) this.#schedule(kind, everyMs);
     }
@@ -45,6 +45,7 @@ export class Storm {
     const random = this.#random;
     const lastsMs = random.between(0, this.#world.config.faultMsMax);
     const host = this.#victim();
+    const { coverage } = this.#world;
     switch (kind) {
       case "crash":
         host.crash("killed", host.current, random.chance(0.5) ? lastsMs : 0);
@@ -56,9 +57,11 @@ export class Storm {
         host.freeze(lastsMs);
         break;
       case "partition":
+        coverage.count("partition");
         this.#partition(lastsMs);
         break;
       case "one_way_cut":
+        coverage.count("one-way cut");
         this.#cut([random.pick(this.#machines())], this.#machines(), lastsMs, "silent", random.chance(0.5));
         break;
       case "clog":
@@ -68,22 +71,31 @@ export class Storm {
         this.#makeZombie(host, lastsMs);
         break;
       case "deploy":
+        coverage.count("deploy-wide restart");
         this.#deploy();
         break;
       case "slow":
+        coverage.count("slow object");
         this.#slowDown(host, lastsMs);
         break;
       case "overload":
         random.pick(this.#edges).overloadedUntil.set(host, this.#world.loop.nowMs + lastsMs);
         break;
       case "transfer":
-        this.#transfer(host);
+        this.#transfer(host, lastsMs);
+        break;
+      case "scale":
+        this.#reshaping.scale();
+        break;
+      case "replace":
+        this.#reshaping.replace();
         break;
       case "edge_restart":
         random.pick(this.#edges).restart();
         break;
       case "pause":
-        for (const client of this.#clients) client.pausedUntilMs = this.#world.loop.nowMs + lastsMs;
+        coverage.count("silence of all clients");
+        this.#world.clientsSilentUntilMs = this.#world.loop.nowMs + lastsMs;
         break;
     }
   }
@@ -96,7 +108,7 @@ export class Storm {
   }
 
   #machines(): readonly string[] {
-    return [...this.#world.hosts, ...this.#edges].map(({ name }) => name);
+    return [...[...this.#world.hosts, ...this.#edges].map(({ name }) => name), DIRECTORY];
   }
 
   /** Two sides that do not hear each other; each edge is on one of them or, with luck, on both. */
@@ -163,8 +175,13 @@ export class Storm {
   }
 
   #makeZombie(host: ReplicaHost, lastsMs: number): void {
-    const reachedBy = new Map(this.#machines().map((name) => [name, this.#random.pick([0, 0.5, 1])]));
-    host.supersede(lastsMs, reachedBy);
+    const machines = this.#machines();
+    const reachedBy = new Map(machines.map((name) => [name, this.#random.pick([0, 0.5, 1])]));
+    const zombie = host.supersede(lastsMs, reachedBy);
+    if (zombie === undefined) return;
+    // It runs on another machine than its successor, with connections of its own.
+    const lost = machines.filter((name) => name !== host.name && this.#random.chance(0.3));
+    this.#cut([zombie.name], lost, lastsMs, "silent", undefined);
   }
 
   /** Every object and every isolate restarts within a moment. */
@@ -183,11 +200,19 @@ export class Storm {
     });
   }
 
-  #transfer(host: ReplicaHost): void {
+  /** Sometimes the order to take over meets a clogged link, and arrives when the leader has long gone on without. */
+  #transfer(host: ReplicaHost, lastsMs: number): void {
     const { current, options } = host;
-    if (current === undefined || host.frozenUntilMs > this.#world.loop.nowMs) return;
-    const to = this.#random.pick(this.#world.hostsOf(options.shard)).options.replica;
+    const { loop, network } = this.#world;
+    if (current === undefined || host.frozenUntilMs > loop.nowMs) return;
+    const target = this.#random.pick(this.#world.hostsOf(options.shard));
+    const to = target.options.replica;
+    if (this.#random.chance(0.3)) network.clog(host.name, target.name, loop.nowMs + lastsMs);
+    // Or the one that takes over is not heard by everybody.
+    const deaf = this.#random.pick(this.#world.hostsOf(options.shard));
+    if (this.#random.chance(0.3)) network.clog(target.name, deaf.name, loop.nowMs + 2 * lastsMs);
     this.#world.note(current.label, "is asked to hand over to", to);
+    if (current.core.role === "leader") this.#world.coverage.count("transfer asked for");
     current.enter(() => {
       try {
         current.replica.transferLeadership(to);

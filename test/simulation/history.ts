@@ -53,6 +53,8 @@ export interface WriteOperation extends OperationHeader {
   /** `cas`: the value that must be there, as an earlier read said, and its version. */
   readonly expected?: Seen | undefined;
   readonly ttlMs?: number | undefined;
+  /** Given: the client may send it again, and the store knows it again. */
+  readonly idempotencyId?: string | undefined;
   outcome: "ok" | "fail" | "unknown";
   result?: WriteOutcome | undefined;
   from?: Provenance | undefined;

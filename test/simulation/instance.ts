@@ -1,17 +1,27 @@
 // One running instance of a replica: the production ShardReplica on simulated ports, with the platform's output gate. What
 // it writes in one event becomes durable together, a little later; whatever it sends after a write waits for that.
 
+import { memberId, Ownership } from "../../durable/ownership.ts";
 import type { ReplicaTransport } from "../../durable/ports.ts";
+import type { ReadReply, ReadRequest, WriteReply, WriteRequest } from "../../durable/protocol.ts";
 import type { LogEntry } from "../../durable/replication/entry.ts";
 import type { Message } from "../../durable/replication/message.ts";
 import type { Replica } from "../../durable/replication/replica.ts";
 import { ShardReplica } from "../../durable/shard-replica.ts";
 import type { Store } from "../../durable/store/store.ts";
+import { TopologyWatch } from "../../durable/topology-watch.ts";
 import { withCore } from "./core-probe.ts";
 import type { DiskWrite } from "./disk.ts";
+import type { MessageKind } from "./network.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 import type { Caller } from "./rpc.ts";
 import { SimStorage, StorageGoneError } from "./sim-storage.ts";
+
+const CRASH_NAMES = {
+  before: "crash before a persist",
+  between: "crash between a persist and what waits for it",
+  after: "crash after a persist and its messages",
+} as const;
 
 interface Unit {
   readonly number: number;
@@ -20,11 +30,13 @@ interface Unit {
 
 export class Instance implements Caller {
   readonly host: ReplicaHost;
-  readonly name: string;
   /** Counts the instances of a host, from 1. */
   readonly incarnation: number;
   readonly storage: SimStorage;
   readonly replica: ShardReplica;
+  /** What it routes by; an instance that was superseded knows only what it learned itself. */
+  readonly ownership: Ownership;
+  readonly watch: TopologyWatch;
   readonly core: Replica;
   /** The store that the newest batch was applied to; a snapshot replaces it. */
   store: Store | undefined;
@@ -40,9 +52,14 @@ export class Instance implements Caller {
   // What the checkers have seen of it.
   seenApplied: number;
   /** Applied, but nothing that tells of it can have left yet: what is counted on may not be durable here. */
+  /** What an only voter does in its own name: nothing that tells of it leaves before it is durable, so only then it counts. */
+  unproven: { readonly unit: number; readonly prove: () => void }[] = [];
   unpublished: { readonly entry: LogEntry | undefined; readonly index: number; readonly unit: number }[] = [];
   seenTerm = 0;
   seenRole = "";
+  seenAsleep: boolean | undefined;
+  /** Highest term in which it has asked for votes. */
+  seenCandidacy = 0;
 
   #openWrites: DiskWrite[] = [];
   #pending: Unit[] = [];
@@ -54,17 +71,31 @@ export class Instance implements Caller {
   constructor(host: ReplicaHost, incarnation: number) {
     const { world } = host;
     this.host = host;
-    this.name = host.name;
     this.incarnation = incarnation;
     this.storage = new SimStorage(
       host.disk.copy(),
       (write) => this.#openWrites.push(write),
       (entries) => this.#onAppend(entries),
     );
+    this.storage.coverage = world.coverage;
     this.storage.onReplaced = () => {
       this.store = undefined;
     };
     this.seenApplied = world.checks.appliedBefore(host);
+    const timers = {
+      now: () => host.clock.at(world.loop.nowMs),
+      after: (ms: number, run: () => void) => this.#after(ms, run),
+    };
+    this.ownership = new Ownership(host.topology);
+    this.watch = new TopologyWatch({
+      ownership: this.ownership,
+      read: () => world.readDirectory(this),
+      store: (topology) => {
+        if (!this.storage.isGone) host.topology = topology;
+      },
+      onInstalled: () => this.#soon(() => this.replica.topologyChanged()),
+      timers,
+    });
     const { timing, checkpoints, limits } = world.config;
     const random = world.random.fork(`${host.name}#${incarnation}`);
     const made = withCore(() => {
@@ -73,12 +104,11 @@ export class Instance implements Caller {
         {
           storage: this.storage,
           transport: this.#transport(),
-          timers: {
-            now: () => host.clock.at(world.loop.nowMs),
-            after: (ms, run) => this.#after(ms, run),
-          },
-          ownership: host.ownership,
+          timers,
+          ownership: this.ownership,
           restart: (error) => this.#fail(error),
+          topologyDoubted: () => this.watch.doubt(),
+          tellTopology: (member) => this.#tellTopology(world.member(host.options.shard, member)),
         },
       );
     });
@@ -86,8 +116,13 @@ export class Instance implements Caller {
     this.core = made.core;
   }
 
+  /** Of its machine. A zombie runs on another one than its successor, or there could not be two. */
+  get name(): string {
+    return this.isZombie ? `${this.host.name}#${this.incarnation}z` : this.host.name;
+  }
+
   get label(): string {
-    return `${this.name}#${this.incarnation}${this.isZombie ? "z" : ""}`;
+    return `${this.host.name}#${this.incarnation}${this.isZombie ? "z" : ""}`;
   }
 
   // --- Caller ---
@@ -110,6 +145,61 @@ export class Instance implements Caller {
     this.host.world.enter(this, run);
   }
 
+  // --- the edge's and the peers' calls, as cache-replica.ts takes them ---
+
+  read(request: ReadRequest): ReadReply | Promise<ReadReply> {
+    if (request.epoch <= this.ownership.epoch) return this.replica.read(request);
+    return this.watch.heard(request.epoch).then(() => this.#inNewEvent(() => this.replica.read(request)));
+  }
+
+  write(request: WriteRequest): Promise<WriteReply> {
+    if (request.epoch <= this.ownership.epoch) return this.replica.write(request);
+    return this.watch.heard(request.epoch).then(() => this.#inNewEvent(() => this.replica.write(request)));
+  }
+
+  receive(message: Message, epoch: number, from: ReplicaHost): readonly Message[] {
+    this.watch.heardFromPeer(epoch, () => this.#tellTopology(from));
+    return this.replica.receive(message);
+  }
+
+  #tellTopology(to: ReplicaHost): void {
+    const { epoch } = this.ownership;
+    const run = (peer: Instance): Promise<void> => peer.topologyChanged(epoch);
+    this.host.world.rpc
+      .call(this, to, { label: `epoch ${epoch}`, kind: "other", isRepeatable: true, run })
+      .catch(() => undefined);
+  }
+
+  topologyChanged(epoch: number): Promise<void> {
+    return this.watch.heard(epoch).then(() => this.#inNewEvent(() => this.replica.topologyChanged()));
+  }
+
+  /** What the Directory's answer lets go on is an event of this instance like any other; no answer if it dies before. */
+  #inNewEvent<T>(run: () => T | Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#soon(() => {
+        try {
+          resolve(run());
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+  }
+
+  #soon(run: () => void): void {
+    this.host.world.loop.after(0, () => {
+      this.enter(() => {
+        try {
+          run();
+        } catch (error) {
+          // Its storage is gone: that has been told to whom it concerns.
+          this.host.world.note(this.label, "cannot go on", error instanceof Error ? error.message : String(error));
+        }
+      });
+    });
+  }
+
   // --- the end of an event, and flushing ---
 
   /** Everything written in the event becomes one unit of durability. */
@@ -121,6 +211,7 @@ export class Instance implements Caller {
     this.#pending.push(unit);
     this.#lastDurableAtMs = Math.max(this.#lastDurableAtMs, world.loop.nowMs + world.flushDelayMs());
     const crash = world.crashAroundPersist(this.#hasVoted());
+    if (crash !== undefined) world.coverage.count(CRASH_NAMES[crash]);
     if (crash === "before") world.loop.after(0, () => this.host.crash("before persist", this));
     world.loop.at(this.#lastDurableAtMs, () => this.#flush(unit, crash === "between", crash === "after"));
   }
@@ -181,28 +272,43 @@ export class Instance implements Caller {
   #transport(): ReplicaTransport {
     const { host } = this;
     const { rpc } = host.world;
-    const peer = (member: string): ReplicaHost => host.world.member(host.options.shard, member);
+    const { shard } = host.options;
+    const peer = (member: string): ReplicaHost => {
+      const isPlaced = this.ownership.placed(shard).some((placed) => memberId(placed) === member);
+      if (!isPlaced) throw new Error(`no replica ${member} in the topology`);
+      return host.world.member(shard, member);
+    };
     return {
-      send: (message) => {
+      send: async (message) => {
         const sent = host.world.decorated(message, this);
+        const { epoch } = this.ownership;
         return rpc.call(this, peer(message.to), {
           label: messageLabel(message),
+          kind: messageKind(message),
           isRepeatable: true,
           onLeave: () => host.world.checks.messageLeft(this, sent),
-          run: (instance): readonly Message[] => instance.replica.receive(sent),
+          run: (instance): readonly Message[] => instance.receive(sent, epoch, host),
           onReplyLeaves: (replies, by) => {
             for (const reply of replies) host.world.checks.messageLeft(by, reply);
           },
         });
       },
-      sendSnapshotPart: (part) =>
-        rpc.call(this, peer(part.to), {
+      sendSnapshotPart: async (part) => {
+        host.world.coverage.count("snapshot part sent");
+        return rpc.call(this, peer(part.to), {
           label: `snapshot ${part.meta.index} part ${part.part}`,
+          kind: "snapshot",
           isRepeatable: true,
           run: (instance) => instance.replica.receiveSnapshotPart(part),
+        });
+      },
+      ping: async (to) =>
+        rpc.call(this, peer(to), {
+          label: "ping",
+          kind: "other",
+          isRepeatable: false,
+          run: (instance) => instance.replica.ping(),
         }),
-      ping: (to) =>
-        rpc.call(this, peer(to), { label: "ping", isRepeatable: false, run: (instance) => instance.replica.ping() }),
     };
   }
 
@@ -242,6 +348,20 @@ export class Instance implements Caller {
 /** A failed driver refuses further turns; the failure itself was reported before. */
 function isFollowUp(error: unknown): boolean {
   return error instanceof Error && error.message === "halo: this replica has failed and is about to restart";
+}
+
+function messageKind(message: Message): MessageKind {
+  switch (message.kind) {
+    case "append":
+      return message.quiesce ? "good_night" : "append";
+    case "pre_vote":
+    case "vote":
+      return "vote";
+    case "timeout_now":
+      return "timeout_now";
+    default:
+      return "other";
+  }
 }
 
 function messageLabel(message: Message): string {

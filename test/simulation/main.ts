@@ -1,12 +1,14 @@
 // npm run sim -- --seed S                    replays one seed with a readable log of events
 // npm run sim -- --runs N [--jobs J] [--seed S] [--json FILE]   searches N seeds from S, or from a random one
+// Both print what they did; a search also prints how often every fault and every rare path has occurred (coverage.ts).
 // Exit status 0 only if no seed broke a promise.
 
 import { execFileSync } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { search } from "./search.ts";
+import { coverageTable } from "./coverage.ts";
+import { search, seedsFrom } from "./search.ts";
 import type { SeedReport } from "./search-worker.ts";
 import { type SimulationResult, simulate } from "./simulation.ts";
 import { combinedHash } from "./trace.ts";
@@ -55,8 +57,7 @@ async function searchSeeds(runs: number, jobs: number, firstSeed: number): Promi
   const reports: SeedReport[] = [];
   const startMs = performance.now();
   await search({
-    firstSeed,
-    runs,
+    seeds: seedsFrom(firstSeed, runs),
     jobs,
     onReport: (report) => {
       reports.push(report);
@@ -69,11 +70,14 @@ async function searchSeeds(runs: number, jobs: number, firstSeed: number): Promi
   for (const { seed } of failed.slice(0, 3)) await explain(seed);
   const simulatedSeconds = reports.reduce((sum, { groupMs }) => sum + groupMs, 0) / 1_000;
   const operations = reports.reduce((sum, report) => sum + report.operations, 0);
+  printCoverage(reports);
   const speed = simulatedSeconds / wallSeconds / jobs;
+  // On a shared machine the wall clock counts other people's work too.
+  const cpuSpeed = simulatedSeconds / (reports.reduce((sum, { cpuMs }) => sum + cpuMs, 0) / 1_000);
   console.log(
     `${runs} runs, ${failed.length} failures${failed.length > 0 ? ` (seeds ${failed.map(({ seed }) => seed).join(", ")})` : ""}; ` +
       `${operations} operations in ${simulatedSeconds.toFixed(0)} simulated group-seconds, ${wallSeconds.toFixed(1)} s; ` +
-      `${speed.toFixed(0)} group-seconds per second and thread`,
+      `${speed.toFixed(0)} group-seconds per second and thread, ${cpuSpeed.toFixed(0)} per second of processor time`,
   );
   return {
     runs,
@@ -84,10 +88,18 @@ async function searchSeeds(runs: number, jobs: number, firstSeed: number): Promi
   };
 }
 
+function printCoverage(reports: readonly SeedReport[]): void {
+  for (const { what, times, runs } of coverageTable(reports.map(({ counts }) => counts))) {
+    const share = `${((runs / reports.length) * 100).toFixed(0)} % of runs`;
+    console.log(`${String(times).padStart(9)}  ${share.padStart(13)}  ${what}`);
+  }
+}
+
 async function replay(seed: number): Promise<Figures> {
   const startMs = performance.now();
   const result: SimulationResult = await simulate(seed, { keepsText: true, onLine: (line) => console.log(line) });
   for (const { checker, message } of result.violations) console.log(`BROKEN ${checker}: ${message}`);
+  console.log(`commit ${commit()}, replay: npm run sim -- --seed ${seed}`);
   console.log(`seed ${seed}: ${result.operations} operations, ${result.faults} faults, trace ${result.traceHash}`);
   return {
     runs: 1,

@@ -1,15 +1,19 @@
-// npm run sim:mutants [-- --json FILE] [--only NAME,NAME] [--budget N] [--jobs N] [--first-seed S]
+// npm run sim:mutants [-- --json FILE] [--markdown FILE] [--only NAME,NAME] [--budget N] [--jobs N] [--first-seed S]
 // Puts every known mistake back, one at a time, and searches for a seed whose simulation notices. Prints which checker saw
-// it, at which seed, after how many runs; exit status 0 only if all were caught within the budget.
+// it, at which seed, after how many runs; exit status 0 only if all were caught within the budget. `--markdown` writes the
+// table into a document, between the two marks that it has for it (docs/correctness.md).
 
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { MUTANTS } from "./mutant-list.ts";
 import type { Mutant } from "./mutate.ts";
-import { search } from "./search.ts";
+import { search, seedsFrom } from "./search.ts";
 
 /** Runs in which each mistake must be noticed. */
-export const BUDGET_RUNS = 3_000;
+const BUDGET_RUNS = 3_000;
+
+const TABLE_BEGIN = "<!-- mutants: written by npm run sim:mutants -->";
+const TABLE_END = "<!-- mutants: end -->";
 
 interface Row {
   readonly mutant: string;
@@ -24,8 +28,7 @@ async function tryMutant(mutant: Mutant, firstSeed: number, budget: number, jobs
   let runs = 0;
   const found: { seed: number; checker: string }[] = [];
   await search({
-    firstSeed,
-    runs: budget,
+    seeds: seedsFrom(firstSeed, budget),
     jobs,
     mutant,
     onReport: ({ seed, violations }) => {
@@ -52,9 +55,39 @@ function print({ mutant, caught, checker, seed, runs }: Row): void {
   console.log(`${mutant.padEnd(38)} ${verdict.padEnd(46)} ${String(runs).padStart(5)} runs`);
 }
 
+function markdownOf(table: readonly Row[]): string {
+  const rows = table.map(({ mutant, mistake, caught, checker, seed, runs }) => [
+    mutant,
+    mistake,
+    (caught ? checker : undefined) ?? "**not caught**",
+    String(seed ?? ""),
+    String(runs),
+  ]);
+  const cells = [["mutant", "mistake", "caught by", "seed", "runs"], ...rows];
+  // Padded as the formatter wants it.
+  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[]) => `| ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(" | ")} |`;
+  const [head = [], ...body] = cells;
+  return [line(head), line(widths.map((width) => "-".repeat(width))), ...body.map(line)].join("\n");
+}
+
+function writeInto(file: string, table: readonly Row[]): void {
+  const [before, rest] = readFileSync(file, "utf8").split(TABLE_BEGIN);
+  const after = rest?.split(TABLE_END)[1];
+  if (before === undefined || after === undefined) throw new Error(`${file} has no place for the table of mutants`);
+  writeFileSync(file, `${before}${TABLE_BEGIN}\n\n${markdownOf(table)}\n\n${TABLE_END}${after}`);
+}
+
+function wholeNumber(name: string, text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  console.error(`--${name} is "${text}": expected a whole number from 1 to 999999999`);
+  process.exit(2);
+}
+
 const { values } = parseArgs({
   options: {
     json: { type: "string" },
+    markdown: { type: "string" },
     only: { type: "string" },
     budget: { type: "string", default: String(BUDGET_RUNS) },
     jobs: { type: "string", default: "2" },
@@ -68,14 +101,23 @@ if (unknown.length > 0) {
   console.error(`unknown mutants: ${unknown.join(", ")}`);
   process.exit(2);
 }
+const budget = wholeNumber("budget", values.budget);
+const jobs = wholeNumber("jobs", values.jobs);
+const firstSeed = wholeNumber("first-seed", values["first-seed"]);
+const startMs = performance.now();
 const table: Row[] = [];
 for (const mutant of chosen) {
-  const row = await tryMutant(mutant, Number(values["first-seed"]), Number(values.budget), Number(values.jobs));
+  const row = await tryMutant(mutant, firstSeed, budget, jobs);
   table.push(row);
   print(row);
 }
 const caught = table.filter((row) => row.caught).length;
-console.log(`${caught} of ${table.length} mutants caught, budget ${values.budget} runs each`);
+const minutes = (performance.now() - startMs) / 60_000;
+console.log(
+  `${caught} of ${table.length} mutants caught, budget ${budget} runs each; ` +
+    `${table.reduce((sum, { runs }) => sum + runs, 0)} runs in ${minutes.toFixed(1)} minutes`,
+);
 if (values.json !== undefined)
-  writeFileSync(values.json, JSON.stringify({ mutants: table.length, caught, table }, null, 2));
+  writeFileSync(values.json, `${JSON.stringify({ mutants: table.length, caught, table }, null, 2)}\n`);
+if (values.markdown !== undefined) writeInto(values.markdown, table);
 process.exitCode = caught === table.length ? 0 : 1;

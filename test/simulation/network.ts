@@ -1,11 +1,12 @@
 // The network between all machines of a simulation: every direction of every link has its own delay, and can lose, hold back
 // (clog) or refuse messages. Nothing keeps order.
 
+import type { Coverage } from "./coverage.ts";
 import type { EventLoop } from "./event-loop.ts";
 import type { SeededRandom } from "./random.ts";
 
 export interface NetworkConfig {
-  /** One way, between two machines of different regions: uniform in this range, drawn once a link. */
+  /** One way, between two machines: drawn once a link, so that some are near each other and some are far. */
   readonly delayMs: readonly [from: number, to: number];
   /** Mean of what is added to every message. */
   readonly jitterMs: number;
@@ -16,7 +17,23 @@ export interface NetworkConfig {
   /** Messages that are held up for long, and how long at most. */
   readonly stragglerProbability: number;
   readonly stragglerMsMax: number;
+  /** The kind of message (see CallOptions) that is held up like a straggler far more often than all others. */
+  readonly slowKind?: { readonly kind: MessageKind; readonly probability: number } | undefined;
 }
+
+/** What a message is, as far as the network treats kinds differently; other answers travel under the name of their call. */
+export const MESSAGE_KINDS = [
+  "append",
+  "append_reply",
+  "good_night",
+  "vote",
+  "timeout_now",
+  "snapshot",
+  "read",
+  "write",
+  "other",
+] as const;
+export type MessageKind = (typeof MESSAGE_KINDS)[number];
 
 export type Fate =
   | { readonly kind: "delivered"; readonly delayMs: number }
@@ -37,19 +54,22 @@ export class Network {
   readonly #cuts = new Map<string, { readonly mode: CutMode }>();
   readonly #cloggedUntil = new Map<string, number>();
   readonly #config: NetworkConfig;
+  readonly #coverage: Coverage;
   /** No more random losses, delays and repeats. */
   isCalm = false;
 
-  constructor(loop: EventLoop, random: SeededRandom, config: NetworkConfig) {
+  constructor(loop: EventLoop, random: SeededRandom, config: NetworkConfig, coverage: Coverage) {
     this.#loop = loop;
     this.#random = random;
     this.#config = config;
+    this.#coverage = coverage;
   }
 
   /** What happens to one message that leaves now. */
-  fate(from: string, to: string): Fate {
+  fate(from: string, to: string, kind: MessageKind): Fate {
     const link = linkName(from, to);
     const cut = this.#cuts.get(link)?.mode;
+    if (cut !== undefined) this.#coverage.count("message met a cut");
     if (cut === "silent") return { kind: "lost" };
     if (cut === "refusing") return { kind: "refused", delayMs: REFUSAL_MS };
     const random = this.#random;
@@ -57,18 +77,22 @@ export class Network {
     let delayMs = this.#baseDelay(link) + random.exponential(config.jitterMs);
     if (!this.isCalm) {
       if (random.chance(config.lossProbability)) {
-        return random.chance(config.lossIsNoticedProbability) ? { kind: "refused", delayMs } : { kind: "lost" };
+        const isNoticed = random.chance(config.lossIsNoticedProbability);
+        this.#coverage.count(isNoticed ? "message refused" : "message lost");
+        return isNoticed ? { kind: "refused", delayMs } : { kind: "lost" };
       }
-      if (random.chance(config.stragglerProbability)) delayMs += random.between(0, config.stragglerMsMax);
+      delayMs += this.#heldUpMs(kind);
     }
     const cloggedUntil = this.#cloggedUntil.get(link) ?? 0;
     const openMs = Math.max(0, cloggedUntil - this.#loop.nowMs);
+    if (openMs > 0) this.#coverage.count("message held up by a clogged link");
     return { kind: "delivered", delayMs: openMs + delayMs };
   }
 
   /** Delay of a second copy of a message; undefined: there is none. */
   repeatDelayMs(): number | undefined {
     if (this.isCalm || !this.#random.chance(this.#config.repeatProbability)) return undefined;
+    this.#coverage.count("message delivered twice");
     return this.#random.exponential(this.#config.delayMs[1] * 4);
   }
 
@@ -91,10 +115,19 @@ export class Network {
     this.#cloggedUntil.clear();
   }
 
+  #heldUpMs(kind: MessageKind): number {
+    const { stragglerProbability, stragglerMsMax, slowKind } = this.#config;
+    const isSlowKind = slowKind?.kind === kind && this.#random.chance(slowKind.probability);
+    const isStraggler = this.#random.chance(stragglerProbability);
+    if (isSlowKind) this.#coverage.count("message of the seed's slow kind held up");
+    if (isStraggler) this.#coverage.count("straggler");
+    return isSlowKind || isStraggler ? this.#random.between(0, stragglerMsMax) : 0;
+  }
+
   #baseDelay(link: string): number {
     let delayMs = this.#baseDelays.get(link);
     if (delayMs === undefined) {
-      delayMs = this.#random.between(...this.#config.delayMs);
+      delayMs = this.#random.logarithmic(...this.#config.delayMs);
       this.#baseDelays.set(link, delayMs);
     }
     return delayMs;

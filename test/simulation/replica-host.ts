@@ -3,7 +3,8 @@
 
 import { Ownership } from "../../durable/ownership.ts";
 import { memberId } from "../../durable/replica-context.ts";
-import type { ReplicaView, ShardView } from "../../routing/topology-view.ts";
+import { FIRST_GENERATION, type Topology } from "../../routing/topology.ts";
+import type { ReplicaView } from "../../routing/topology-view.ts";
 import type { SimClock } from "./clock.ts";
 import { DiskContent } from "./disk.ts";
 import { Instance } from "./instance.ts";
@@ -21,11 +22,14 @@ export class ReplicaHost {
     readonly region: string;
   };
   readonly clock: SimClock;
-  readonly ownership: Ownership;
-  /** What is durable. */
+  /** Durable: the newest topology that an instance of it has installed. */
+  topology: Topology;
+  /** Durable: log, votes and tables. */
   readonly disk: DiskContent;
   current: Instance | undefined;
   zombies: Instance[] = [];
+  /** Dead for good, with its disk. */
+  isDestroyed = false;
   frozenUntilMs = 0;
   downUntilMs = 0;
   /** Mean extra time that an event waits before this machine gets to it; 0: it is as fast as any. */
@@ -34,18 +38,30 @@ export class ReplicaHost {
   unpublished: Instance["unpublished"] = [];
   #incarnations = 0;
 
-  constructor(world: World, shard: ShardView, view: ReplicaView, clock: SimClock) {
+  /** `topology`: the newest one at the replica's first start. */
+  constructor(world: World, shard: number, view: ReplicaView, topology: Topology, clock: SimClock) {
     this.world = world;
-    this.name = `s${shard.shard}r${view.replica}`;
+    this.name = `s${shard}r${view.replica}${view.generation === FIRST_GENERATION ? "" : `g${view.generation}`}`;
     this.member = memberId(view);
-    this.options = { ...view, shard: shard.shard };
+    this.options = { ...view, shard };
     this.clock = clock;
-    this.ownership = new Ownership(world.topology);
-    this.disk = new DiskContent({ voters: shard.replicas.map(memberId), learners: [] });
+    this.topology = topology;
+    this.disk = new DiskContent(new Ownership(topology).foundingMembership(shard));
   }
 
   get isDown(): boolean {
-    return this.world.loop.nowMs < this.downUntilMs;
+    return this.isDestroyed || this.world.loop.nowMs < this.downUntilMs;
+  }
+
+  get isFounder(): boolean {
+    return this.options.generation === FIRST_GENERATION;
+  }
+
+  /** It never comes back. */
+  destroy(): void {
+    this.world.note(this.name, "is destroyed");
+    this.isDestroyed = true;
+    for (const instance of this.instances) this.removed(instance);
   }
 
   /** All that run, zombies included. */
@@ -56,15 +72,22 @@ export class ReplicaHost {
   /** How long an event that arrives now must wait. */
   arrivalDelayMs(): number {
     const frozenMs = this.frozenUntilMs - this.world.loop.nowMs;
-    if (frozenMs > 0) return frozenMs;
-    if (this.slowMs === 0 || this.world.networkRandom.chance(0.5)) return 0;
-    return this.world.networkRandom.exponential(this.slowMs);
+    const { coverage, networkRandom } = this.world;
+    if (frozenMs > 0) {
+      coverage.count("call held up by a freeze");
+      return frozenMs;
+    }
+    if (this.slowMs === 0 || networkRandom.chance(0.5)) return 0;
+    coverage.count("call held up by a slow object");
+    return networkRandom.exponential(this.slowMs);
   }
 
   /** The instance that a call of `caller` reaches, started if need be; undefined: it failed at its start. */
   instanceFor(caller: string): Instance | undefined {
     for (const zombie of this.zombies) {
-      if (this.world.faultRandom.chance(zombie.reachedBy.get(caller) ?? 0)) return zombie;
+      if (!this.world.faultRandom.chance(zombie.reachedBy.get(caller) ?? 0)) continue;
+      this.world.coverage.count("call reached a zombie");
+      return zombie;
     }
     return this.current ?? this.#start();
   }
@@ -78,6 +101,7 @@ export class ReplicaHost {
       this.current = instance;
     });
     if (instance !== undefined) {
+      world.coverage.count("start of an instance");
       world.note(
         instance.label,
         "starts",
@@ -94,14 +118,16 @@ export class ReplicaHost {
     if (instance !== only) return;
     this.downUntilMs = Math.max(this.downUntilMs, this.world.loop.nowMs + downMs);
     if (instance === undefined) return;
+    this.world.coverage.count("crash");
     this.world.note(instance.label, "crashes", why);
     this.removed(instance);
   }
 
   /** Another instance takes the storage over; the old one does not notice and is reached by some callers. */
-  supersede(lifeMs: number, reachedBy: ReadonlyMap<string, number>): void {
+  supersede(lifeMs: number, reachedBy: ReadonlyMap<string, number>): Instance | undefined {
     const instance = this.current;
-    if (instance === undefined) return;
+    if (instance === undefined) return undefined;
+    this.world.coverage.count("zombie");
     this.world.note(instance.label, "becomes a zombie", `for ${Math.round(lifeMs)} ms`);
     instance.loseStorage();
     instance.isZombie = true;
@@ -112,10 +138,12 @@ export class ReplicaHost {
     this.current = undefined;
     this.#start();
     this.world.loop.after(lifeMs, () => this.removed(instance));
+    return instance;
   }
 
   freeze(forMs: number): void {
     this.frozenUntilMs = Math.max(this.frozenUntilMs, this.world.loop.nowMs + forMs);
+    this.world.coverage.count("freeze");
     this.world.note(this.name, "freezes", `for ${Math.round(forMs)} ms`);
   }
 

@@ -3,7 +3,7 @@
 
 import type { EventLoop } from "./event-loop.ts";
 import type { Instance } from "./instance.ts";
-import type { Network } from "./network.ts";
+import type { MessageKind, Network } from "./network.ts";
 import type { SeededRandom } from "./random.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 
@@ -22,6 +22,7 @@ export interface Caller {
 
 export interface CallOptions<T> {
   readonly label: string;
+  readonly kind: MessageKind;
   /** The network may deliver it twice. Never for a client's writes: the platform does not repeat a call. */
   readonly isRepeatable: boolean;
   /** The call has passed the caller's gate. */
@@ -98,7 +99,7 @@ class Call<T> {
   depart(): void {
     this.#options.onLeave?.();
     const { loop, network } = this.#rpc;
-    const fate = network.fate(this.#caller.name, this.#to.name);
+    const fate = network.fate(this.#caller.name, this.#to.name, this.#options.kind);
     if (fate.kind === "lost") this.#rpc.hang(() => this.#fail(connectionLost()));
     else if (fate.kind === "refused") loop.after(fate.delayMs, () => this.#fail(connectionRefused()));
     else {
@@ -129,7 +130,7 @@ class Call<T> {
   }
 
   #handle(instance: Instance): void {
-    const open = { broken: (): void => this.#sendBack(() => this.#fail(objectReset())) };
+    const open = { broken: (): void => this.#sendBack(() => this.#fail(objectReset()), instance.name) };
     const answerError = (): void => {
       if (instance.openCalls.delete(open)) open.broken();
     };
@@ -138,7 +139,7 @@ class Call<T> {
       instance.whenGateOpens(() => {
         if (!instance.openCalls.delete(open)) return;
         this.#options.onReplyLeaves?.(value, instance);
-        this.#sendBack(() => this.#settle(() => this.#resolve(value)));
+        this.#sendBack(() => this.#settle(() => this.#resolve(value)), instance.name);
       });
     };
     instance.openCalls.add(open);
@@ -153,9 +154,10 @@ class Call<T> {
     });
   }
 
-  #sendBack(deliver: () => void): void {
+  #sendBack(deliver: () => void, from = this.#to.name): void {
     const { loop, network } = this.#rpc;
-    const fate = network.fate(this.#to.name, this.#caller.name);
+    const { kind } = this.#options;
+    const fate = network.fate(from, this.#caller.name, kind === "append" ? "append_reply" : kind);
     if (fate.kind === "delivered") loop.after(fate.delayMs, deliver);
     else if (fate.kind === "refused") loop.after(fate.delayMs, () => this.#fail(connectionLost()));
     else this.#rpc.hang(() => this.#fail(connectionLost()));

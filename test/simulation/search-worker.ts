@@ -1,6 +1,7 @@
 // A thread that simulates the seeds it is given, one after the other, with a known mistake in the code if asked to.
 
 import { parentPort, workerData } from "node:worker_threads";
+import type { Counts } from "./coverage.ts";
 import { loadMutated, type Mutant } from "./mutate.ts";
 
 export interface SeedReport {
@@ -10,6 +11,9 @@ export interface SeedReport {
   readonly simulatedMs: number;
   readonly operations: number;
   readonly traceHash: string;
+  readonly counts: Counts;
+  /** Processor time that the run took. */
+  readonly cpuMs: number;
 }
 
 const { mutant } = workerData as { readonly mutant?: Mutant };
@@ -18,7 +22,10 @@ if (mutant !== undefined) loadMutated(mutant);
 const { simulate } = await import("./simulation.ts");
 
 parentPort?.on("message", async (seed: number) => {
-  const { violations, groupMs, simulatedMs, operations, traceHash } = await simulate(seed);
-  const report: SeedReport = { seed, violations, groupMs, simulatedMs, operations, traceHash };
+  const before = process.threadCpuUsage();
+  const { violations, groupMs, simulatedMs, operations, traceHash, counts } = await simulate(seed);
+  const used = process.threadCpuUsage(before);
+  const cpuMs = (used.user + used.system) / 1_000;
+  const report: SeedReport = { seed, violations, groupMs, simulatedMs, operations, traceHash, counts, cpuMs };
   parentPort?.postMessage(report);
 });

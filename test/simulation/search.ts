@@ -1,23 +1,28 @@
-// Simulates many seeds on several threads, each its own copy of everything, and gives the reports in order of seeds.
+// Simulates many seeds on several threads, each its own copy of everything, and hands on the reports as they come.
 
 import { Worker } from "node:worker_threads";
 import type { Mutant } from "./mutate.ts";
 import type { SeedReport } from "./search-worker.ts";
 
 export interface SearchOptions {
-  readonly firstSeed: number;
-  readonly runs: number;
+  /** Begun in this order. */
+  readonly seeds: readonly number[];
   readonly jobs: number;
   readonly mutant?: Mutant;
   /** Told of each seed as it is done; true: no further seed is begun. */
   readonly onReport: (report: SeedReport) => boolean;
 }
 
+/** `runs` seeds from `firstSeed`. */
+export function seedsFrom(firstSeed: number, runs: number): readonly number[] {
+  return Array.from({ length: runs }, (_, at) => firstSeed + at);
+}
+
 /** Seeds that were begun when `onReport` said stop are finished and told as well. */
-export async function search(options: SearchOptions): Promise<void> {
+export async function search({ seeds, jobs, mutant, onReport }: SearchOptions): Promise<void> {
   let next = 0;
   let isOver = false;
-  const nextSeed = (): number | undefined => (isOver || next >= options.runs ? undefined : options.firstSeed + next++);
+  const nextSeed = (): number | undefined => (isOver ? undefined : seeds[next++]);
   const runThread = (): Promise<void> =>
     new Promise((resolve, reject) => {
       let seed = nextSeed();
@@ -25,33 +30,28 @@ export async function search(options: SearchOptions): Promise<void> {
         resolve();
         return;
       }
-      const worker = new Worker(new URL("./search-worker.ts", import.meta.url), {
-        workerData: { mutant: options.mutant },
-      });
+      const worker = new Worker(new URL("./search-worker.ts", import.meta.url), { workerData: { mutant } });
       const finish = (end: () => void): void => {
         worker.terminate().then(end, reject);
       };
       worker.on("error", (error) => {
         // A promise that nobody handled, or a mistake so bad that the code cannot be loaded.
-        const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
-        const violations = [{ checker: "invariants", message, atMs: 0 }];
-        isOver ||= options.onReport({
-          seed: seed ?? -1,
-          violations,
-          groupMs: 0,
-          simulatedMs: 0,
-          operations: 0,
-          traceHash: "",
-        });
+        if (onReport(brokenRun(seed ?? -1, error))) isOver = true;
         finish(resolve);
       });
       worker.on("message", (report: SeedReport) => {
-        isOver ||= options.onReport(report);
+        if (onReport(report)) isOver = true;
         seed = nextSeed();
         if (seed === undefined) finish(resolve);
         else worker.postMessage(seed);
       });
       worker.postMessage(seed);
     });
-  await Promise.all(Array.from({ length: options.jobs }, runThread));
+  await Promise.all(Array.from({ length: jobs }, runThread));
+}
+
+function brokenRun(seed: number, error: unknown): SeedReport {
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const violations = [{ checker: "invariants", message, atMs: 0 }];
+  return { seed, violations, groupMs: 0, simulatedMs: 0, operations: 0, traceHash: "", counts: {}, cpuMs: 0 };
 }

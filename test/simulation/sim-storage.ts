@@ -17,6 +17,7 @@ import type {
 } from "../../durable/store/entry.ts";
 import { compareKeys, type KeyRange } from "../../durable/store/keyspace.ts";
 import { decodeSnapshotChunk, encodeSnapshotChunk } from "../../durable/store/snapshot-codec.ts";
+import type { Coverage } from "./coverage.ts";
 import {
   appendLog,
   beginImport,
@@ -49,6 +50,8 @@ export class SimStorage implements ReplicaStorage {
   logBytes = 0;
   /** Set when the instance is cut off from its storage. */
   isGone = false;
+  /** Where rare paths are counted; a test without a simulator needs none. */
+  coverage: Coverage | undefined;
   /** A snapshot has replaced the state. */
   onReplaced: () => void = () => {};
   readonly #onWrite: (write: DiskWrite) => void;
@@ -140,6 +143,7 @@ export class SimStorage implements ReplicaStorage {
   }
 
   appendLog(entries: readonly LogEntry[], commitIndex: number): void {
+    if ((entries[0]?.index ?? Number.POSITIVE_INFINITY) <= this.lastIndex) this.coverage?.count("log truncated");
     this.#write(appendLog(entries, commitIndex));
     for (const entry of entries) this.logBytes += entry.data.byteLength;
     this.noteAppend(entries);
@@ -158,6 +162,7 @@ export class SimStorage implements ReplicaStorage {
 
   saveCheckpoint(delta: CheckpointDelta, index: number): void {
     this.#write(saveCheckpoint(delta, index));
+    this.coverage?.count("checkpoint");
   }
 
   compactLog(meta: SnapshotMeta): void {
@@ -165,6 +170,7 @@ export class SimStorage implements ReplicaStorage {
       if (entry.index <= meta.index) this.logBytes -= entry.data.byteLength;
     }
     this.#write(compactLog(meta));
+    this.coverage?.count("log compacted");
   }
 
   exportChunk(after: SnapshotCursor | undefined): {
@@ -200,6 +206,7 @@ export class SimStorage implements ReplicaStorage {
   finishImport(meta: SnapshotMeta): void {
     this.#write(finishImport(meta));
     this.logBytes = 0;
+    this.coverage?.count("snapshot installed");
     this.onReplaced();
   }
 

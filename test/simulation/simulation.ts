@@ -1,11 +1,17 @@
 // One simulation, whole: a storm in which only safety is asked for, then a calm in which a majority must get on, then all
 // replicas together again, and the judgement of what the clients saw.
 
+import { isMembershipOf } from "../../durable/replication/membership-plan.ts";
+import { quorumSize } from "../../durable/replication/quorum.ts";
 import type { Violation } from "./checkers/report.ts";
 import { Client } from "./clients.ts";
+import type { Counts } from "./coverage.ts";
 import { Edge } from "./edge.ts";
 import { Storm } from "./faults.ts";
 import type { Operation } from "./history.ts";
+import type { SeededRandom } from "./random.ts";
+import type { ReplicaHost } from "./replica-host.ts";
+import { canSpare, Reshaping } from "./reshaping.ts";
 import { drawSwarm, type SwarmConfig } from "./swarm.ts";
 import { Trace } from "./trace.ts";
 import { World } from "./world.ts";
@@ -29,6 +35,7 @@ export interface SimulationResult {
   readonly operations: number;
   readonly faults: number;
   readonly events: number;
+  readonly counts: Counts;
   readonly traceHash: string;
   readonly lastLines: readonly string[];
 }
@@ -52,6 +59,7 @@ class SimulationRun {
   /** For each edge one that probes for progress. */
   readonly #probers: readonly Client[];
   readonly #storm: Storm;
+  readonly #reshaping: Reshaping;
   readonly #history: Operation[] = [];
 
   constructor(config: SwarmConfig, { keepsText = false, onLine }: SimulationOptions) {
@@ -64,7 +72,8 @@ class SimulationRun {
     this.#edges = Array.from({ length: config.edges }, (_, n) => new Edge(this.#world, n, random.fork(`edge ${n}`)));
     this.#clients = Array.from({ length: config.clients }, (_, number) => create(number, this.#edges));
     this.#probers = this.#edges.map((edge, n) => create(config.clients + n, [edge]));
-    this.#storm = new Storm(this.#world, this.#edges, this.#clients);
+    this.#reshaping = new Reshaping(this.#world, random.fork("reshaping"));
+    this.#storm = new Storm(this.#world, this.#edges, this.#reshaping);
   }
 
   async run(): Promise<SimulationResult> {
@@ -86,6 +95,7 @@ class SimulationRun {
       operations: this.#history.length,
       faults: this.#storm.count,
       events: loop.count,
+      counts: this.#world.coverage.counts,
       traceHash: this.#trace.hash,
       lastLines: this.#trace.lastLines(60),
     };
@@ -120,7 +130,7 @@ class SimulationRun {
     const burst = (): void => {
       if (!this.#world.isStormy) return;
       const silentMs = timing.quiesceAfterMs + random.between(-100, 500);
-      for (const client of this.#clients) client.pausedUntilMs = loop.nowMs + silentMs;
+      this.#world.clientsSilentUntilMs = loop.nowMs + silentMs;
       loop.after(silentMs + random.exponential(burstMs), burst);
     };
     loop.after(random.exponential(burstMs), burst);
@@ -128,13 +138,11 @@ class SimulationRun {
 
   /** The minority stays out of reach, for everybody. */
   #healMajority(): void {
-    const { hosts, network, rpc, view } = this.#world;
+    const { hosts, network, rpc } = this.#world;
     const random = this.#world.random.fork("majority");
     this.#calm();
-    const away = view.shards.flatMap(({ shard }) => {
-      const shuffled = random.shuffled(this.#world.hostsOf(shard));
-      return shuffled.slice(0, Math.ceil(shuffled.length / 2) - 1);
-    });
+    this.#reshaping.replaceDestroyed();
+    const away = this.#world.view.shards.flatMap(({ shard }) => this.#minorityOf(shard, random));
     const machines = [...hosts, ...this.#edges].map(({ name }) => name);
     for (const host of away) {
       for (const name of machines) {
@@ -146,6 +154,23 @@ class SimulationRun {
     rpc.breakHung();
   }
 
+  /** As many as can be spared, whichever of the memberships that are written somewhere is the one in force. */
+  #minorityOf(shard: number, random: SeededRandom): readonly ReplicaHost[] {
+    const hosts = this.#world.hostsOf(shard);
+    const away = new Set(hosts.filter(({ isDestroyed }) => isDestroyed));
+    const listed = this.#world.listedHostsOf(shard);
+    for (const host of random.shuffled(hosts)) {
+      const wouldBeAway = new Set([...away, host]);
+      // Whoever wants one replica only has asked to do without any that may fail, on the way there as well: of two voters
+      // both are needed. Others must find a majority of those that clients ask, too.
+      if (listed.length === 1 && host.instances.some(({ core }) => core.isVoter)) continue;
+      const listedLeft = listed.filter((other) => !wouldBeAway.has(other)).length;
+      if (listedLeft < quorumSize(listed.length)) continue;
+      if (canSpare(this.#world, shard, wouldBeAway, 1)) away.add(host);
+    }
+    return [...away];
+  }
+
   #calm(): void {
     const { hosts, network } = this.#world;
     this.#world.isStormy = false;
@@ -153,11 +178,12 @@ class SimulationRun {
     network.mendAll();
     for (const host of hosts) host.heal();
     for (const edge of this.#edges) edge.overloadedUntil.clear();
-    for (const client of this.#clients) client.pausedUntilMs = 0;
+    this.#world.clientsSilentUntilMs = 0;
   }
 
   async #demandProgress(): Promise<void> {
-    const { loop, keys, checks, view } = this.#world;
+    const { loop, checks, view } = this.#world;
+    const firstKeys = this.#firstKeys();
     const deadlineMs = loop.nowMs + PROGRESS_MS_MAX;
     const waiting = new Set<string>();
     const probe = async (prober: Client, name: string, key: string): Promise<void> => {
@@ -171,7 +197,7 @@ class SimulationRun {
     for (const [number, prober] of this.#probers.entries()) {
       for (const [at, { shard }] of view.shards.entries()) {
         const name = `edge ${number} to shard ${shard}`;
-        const key = keys[at * this.#config.keysPerShard];
+        const key = firstKeys[at];
         if (key === undefined) throw new Error("every shard has a key");
         waiting.add(name);
         probe(prober, name, key);
@@ -186,11 +212,12 @@ class SimulationRun {
     this.#world.note("network", "everything is whole again");
     this.#calm();
     this.#world.rpc.breakHung();
+    this.#reshaping.tellAll();
   }
 
   /** Clients go on, so that the groups stay awake, until all replicas have met; then everything is read once more. */
   async #demandConvergence(): Promise<void> {
-    const { loop, checks, view, keys } = this.#world;
+    const { loop, checks, view } = this.#world;
     const deadlineMs = loop.nowMs + CONVERGENCE_MS_MAX;
     await loop.run(loop.nowMs + CONVERGENCE_STEP_MS);
     for (const client of this.#clients) client.isStopped = true;
@@ -203,7 +230,7 @@ class SimulationRun {
       // A probe now and then: a leader that hears nothing from a member gives up on it and lets the group sleep.
       if (loop.nowMs - last >= 1_000) {
         last = loop.nowMs;
-        for (const key of keys) this.#probers[0]?.put(key);
+        for (const key of this.#firstKeys()) this.#probers[0]?.put(key);
       }
       await loop.run(loop.nowMs + CONVERGENCE_STEP_MS);
     }
@@ -212,12 +239,19 @@ class SimulationRun {
     for (const { shard } of view.shards) checks.compareStates(shard);
   }
 
+  /** One of each shard, in the order of the shards. */
+  #firstKeys(): readonly string[] {
+    const { keys, view } = this.#world;
+    return view.shards.flatMap((_, at) => keys[at * this.#config.keysPerShard] ?? []);
+  }
+
   #hasConverged(shard: number): boolean {
     const { lastIndex } = this.#world.checks.truthOf(shard);
-    return this.#world.hostsOf(shard).every(({ current }) => {
-      return (
-        current !== undefined && current.core.appliedIndex === lastIndex && current.core.log.lastIndex === lastIndex
-      );
+    const listed = this.#world.listedHostsOf(shard);
+    const members = listed.map(({ member }) => member);
+    return listed.every(({ current }) => {
+      if (current === undefined || !isMembershipOf(members, current.core.membership)) return false;
+      return current.core.appliedIndex === lastIndex && current.core.log.lastIndex === lastIndex;
     });
   }
 

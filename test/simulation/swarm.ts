@@ -6,7 +6,7 @@ import type { ReplicaTiming } from "../../durable/replica-context.ts";
 import { DEFAULT_TIMING, type ReplicationLimits } from "../../durable/replication/config.ts";
 import type { ClusterConfig } from "../../routing/cluster-config.ts";
 import type { Region } from "../../routing/region.ts";
-import type { NetworkConfig } from "./network.ts";
+import { MESSAGE_KINDS, type NetworkConfig } from "./network.ts";
 import { SeededRandom } from "./random.ts";
 
 export const FAULT_KINDS = [
@@ -24,10 +24,20 @@ export const FAULT_KINDS = [
   "edge_restart",
   "pause",
 ] as const;
-export type FaultKind = (typeof FAULT_KINDS)[number];
+/** Changes of who the replicas are. Drawn by themselves: a world without them is the same as ever. */
+export const MEMBER_FAULT_KINDS = ["scale", "replace"] as const;
+export type FaultKind = (typeof FAULT_KINDS)[number] | (typeof MEMBER_FAULT_KINDS)[number];
+
+/**
+ * Some mistakes need several rare things at once. So half of all worlds have a theme that brings those together that one part
+ * of the protocol is afraid of; the other half draws everything apart.
+ */
+export const THEMES = ["elections", "sleep", "zombies", "transfers", "snapshots", "slow_commits", "freezes"] as const;
+export type Theme = (typeof THEMES)[number];
 
 export interface SwarmConfig {
   readonly seed: number | string;
+  readonly theme: Theme | undefined;
   readonly cluster: ClusterConfig;
   readonly edges: number;
   readonly clients: number;
@@ -60,10 +70,15 @@ export interface SwarmConfig {
   readonly leaderCrashProbability: number;
   /** Probability that a candidate goes mute once its requests have left: it may lead, and nobody hears what it appends. */
   readonly muteCandidateProbability: number;
+  /** Probability that a leader is cut off from its peers as it sends the group to sleep. */
+  readonly sleeperCutProbability: number;
   /** Longest time that a fault lasts. */
   readonly faultMsMax: number;
   /** Replica numbers that send fields of a newer protocol. */
   readonly newerReplicas: readonly number[];
+  readonly newerEdges: boolean;
+  /** Edges start with an older epoch, in which the keys had other owners. */
+  readonly edgesStartStale: boolean;
 }
 
 const REGIONS: readonly Region[] = ["weur", "enam", "apac", "oc", "wnam"];
@@ -73,12 +88,19 @@ const CLOCK_DRIFT = 0.023;
 
 export function drawSwarm(seed: number | string): SwarmConfig {
   const random = new SeededRandom(seed, "swarm");
+  const world = drawWorld(seed, random);
+  const theme = random.chance(0.5) ? random.pick(THEMES) : undefined;
+  return theme === undefined ? world : { ...world, theme, ...themed(theme, world, random.fork("theme")) };
+}
+
+function drawWorld(seed: number | string, random: SeededRandom): SwarmConfig {
   const replicas = random.chance(0.8) ? 3 : 5;
   const shards = random.chance(0.75) ? 1 : 2;
   const isLossy = random.chance(0.5);
   const hasStragglers = random.chance(0.5);
   return {
     seed,
+    theme: undefined,
     cluster: {
       cluster: "sim",
       replicas,
@@ -98,13 +120,17 @@ export function drawSwarm(seed: number | string): SwarmConfig {
     clockOffsetMs: random.pick([0, 50, 5_000]),
     clockDrift: random.pick([0, CLOCK_DRIFT / 4, CLOCK_DRIFT]),
     network: {
-      delayMs: [0.2, random.logarithmic(0.5, 40)],
+      // Up to replicas on two continents.
+      delayMs: [0.2, random.logarithmic(0.5, 90)],
       jitterMs: random.logarithmic(0.1, 20),
       lossProbability: isLossy ? random.logarithmic(0.001, 0.1) : 0,
       lossIsNoticedProbability: random.pick([0, 0.5, 0.9]),
       repeatProbability: random.chance(0.5) ? random.logarithmic(0.01, 0.2) : 0,
       stragglerProbability: hasStragglers ? random.logarithmic(0.001, 0.05) : 0,
       stragglerMsMax: random.logarithmic(100, 4_000),
+      slowKind: random.chance(0.3)
+        ? { kind: random.pick(MESSAGE_KINDS), probability: random.logarithmic(0.02, 0.5) }
+        : undefined,
     },
     disk: {
       flushMs: random.logarithmic(0.2, 10),
@@ -113,19 +139,84 @@ export function drawSwarm(seed: number | string): SwarmConfig {
       crashProbability: random.chance(0.4) ? random.logarithmic(0.0005, 0.02) : 0,
       crashAtVoteProbability: random.chance(0.3) ? random.between(0, 0.3) : 0,
     },
-    faults: drawFaults(random),
+    faults: { ...drawFaults(random), ...drawMemberFaults(new SeededRandom(seed, "members")) },
     leaderCrashProbability: random.chance(0.25) ? random.between(0.2, 0.9) : 0,
     muteCandidateProbability: random.chance(0.25) ? random.between(0.2, 0.7) : 0,
+    sleeperCutProbability: random.chance(0.3) ? random.between(0.2, 0.8) : 0,
     faultMsMax: random.logarithmic(300, 4_000),
     newerReplicas: random.chance(0.3) ? [random.below(replicas)] : [],
+    newerEdges: random.chance(0.3),
+    edgesStartStale: shards === 2 && random.chance(0.5),
   };
+}
+
+/** What a theme changes in a world. */
+function themed(theme: Theme, world: SwarmConfig, random: SeededRandom): Partial<SwarmConfig> {
+  const { faults, limits, network, timing } = world;
+  const often = () => random.logarithmic(300, 1_500);
+  const slow = (kind: NonNullable<NetworkConfig["slowKind"]>["kind"], from: number, to: number): NetworkConfig => {
+    const slowKind = { kind, probability: random.between(from, to) };
+    return { ...network, slowKind, stragglerMsMax: random.logarithmic(500, 4_000) };
+  };
+  switch (theme) {
+    case "elections":
+      return {
+        leaderCrashProbability: random.between(0.2, 0.9),
+        muteCandidateProbability: random.between(0.2, 0.7),
+        limits: { ...limits, appendBytesMax: 1 },
+        network: random.chance(0.6) ? slow(random.pick(["append", "append_reply"]), 0.1, 0.4) : network,
+        faultMsMax: random.logarithmic(300, 1_500),
+      };
+    case "sleep":
+      return {
+        timing: { ...timing, quiesceAfterMs: 700 },
+        burstMs: random.logarithmic(50, 500),
+        sleeperCutProbability: random.between(0.3, 0.9),
+        thinkMs: random.logarithmic(10, 50),
+        network: random.chance(0.4) ? slow("good_night", 0.2, 0.6) : network,
+        faults: { ...faults, freeze: undefined, evict: often() },
+      };
+    case "zombies":
+      return { faults: { ...faults, zombie: often(), slow: undefined }, faultMsMax: random.logarithmic(1_000, 4_000) };
+    case "transfers":
+      return {
+        faults: { ...faults, transfer: often(), partition: often() },
+        network: {
+          ...slow(random.pick(["timeout_now", "timeout_now", "append_reply"]), 0.3, 0.9),
+          delayMs: [0.2, random.between(20, 90)],
+        },
+        faultMsMax: random.logarithmic(300, 1_500),
+      };
+    case "snapshots":
+      return {
+        checkpoints: { ...world.checkpoints, snapshotHoldBytes: 1_000, dirtyKeys: 2, entriesKept: random.pick([0, 1]) },
+        network: { ...slow("snapshot", 0.2, 0.6), repeatProbability: random.between(0.05, 0.3) },
+        faults: { ...faults, one_way_cut: often(), crash: often() },
+        keysPerShard: 12,
+        thinkMs: random.logarithmic(10, 50),
+        writeShare: 0.7,
+      };
+    case "slow_commits":
+      return {
+        network: slow(random.pick(["append", "append_reply", "write"]), 0.2, 0.6),
+        faults: { ...faults, clog: often() },
+      };
+    case "freezes":
+      return {
+        network: slow("append_reply", 0.2, 0.8),
+        faults: { ...faults, freeze: often() },
+        faultMsMax: random.logarithmic(600, 2_000),
+        thinkMs: random.logarithmic(5, 20),
+      };
+  }
 }
 
 function drawCheckpoints(random: SeededRandom): CheckpointLimits {
   return {
     dirtyKeys: random.pick([2, 4, 1_000]),
     dirtyBytes: 1_000_000,
-    logBytes: random.logarithmic(1_000, 30_000),
+    // More than clients write while a snapshot travels, or a member that needs one never catches up.
+    logBytes: random.logarithmic(4_000, 30_000),
     entriesKept: random.pick([0, 3, 20, 100]),
     snapshotHoldBytes: 4_000_000,
   };
@@ -139,6 +230,16 @@ function drawLimits(random: SeededRandom): Partial<ReplicationLimits> {
     ...(random.chance(0.2) ? { uncommittedBytesMax: random.logarithmic(50, 2_000) } : {}),
     ...(random.chance(0.3) ? { logCacheBytesMax: random.pick([0, 300]) } : {}),
   };
+}
+
+function drawMemberFaults(random: SeededRandom): Partial<Record<FaultKind, number>> {
+  const faults: Partial<Record<FaultKind, number>> = {};
+  if (!random.chance(0.5)) return faults;
+  for (const kind of MEMBER_FAULT_KINDS) {
+    const everyMs = random.logarithmic(700, 8_000);
+    if (random.chance(0.7)) faults[kind] = everyMs;
+  }
+  return faults;
 }
 
 function drawFaults(random: SeededRandom): Partial<Record<FaultKind, number>> {

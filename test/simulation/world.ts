@@ -1,5 +1,6 @@
 // Everything of one simulation that its parts share: time, randomness, network, machines, checkers and trace.
 
+import { memberId } from "../../durable/replica-context.ts";
 import type { Message } from "../../durable/replication/message.ts";
 import { slotOf } from "../../routing/slots.ts";
 import { buildTopology, type Topology } from "../../routing/topology.ts";
@@ -7,36 +8,53 @@ import { TopologyView } from "../../routing/topology-view.ts";
 import { Checks } from "./checkers/checks.ts";
 import { SimClock } from "./clock.ts";
 import { listenToStores } from "./core-probe.ts";
+import { Coverage } from "./coverage.ts";
 import { EventLoop } from "./event-loop.ts";
 import type { Instance } from "./instance.ts";
-import { Network } from "./network.ts";
+import { type CutMode, Network } from "./network.ts";
 import { SeededRandom } from "./random.ts";
 import { ReplicaHost } from "./replica-host.ts";
-import { Rpc } from "./rpc.ts";
+import { type Caller, Rpc } from "./rpc.ts";
 import type { SwarmConfig } from "./swarm.ts";
 import type { Trace, TracePart } from "./trace.ts";
 
+/** When the first client comes back after a leader has been cut off in its sleep: while its lease would still live. */
+const RETURN_MS_MAX = 300;
+
 /** Mean life of a new leader that is to die at once: about as long as its first messages travel. */
 const LEADER_LIFE_MS = 30;
+
+/** Name of the machine that the Directory runs on. */
+export const DIRECTORY = "directory";
 
 export class World {
   readonly config: SwarmConfig;
   readonly loop = new EventLoop();
   readonly trace: Trace;
+  readonly coverage = new Coverage();
   readonly random: SeededRandom;
   readonly networkRandom: SeededRandom;
   readonly faultRandom: SeededRandom;
   readonly #diskRandom: SeededRandom;
   readonly network: Network;
   readonly rpc: Rpc;
+  /** Epoch 0, which founds the groups. */
   readonly topology: Topology;
   readonly view: TopologyView;
-  readonly hosts: readonly ReplicaHost[];
+  /** What an edge believes that has just started: in some worlds an older epoch, in which the shards had each other's slots. */
+  readonly edgeView: TopologyView;
+  /** What the Directory holds. */
+  directory: Topology;
+  /** All that were ever placed. */
+  readonly hosts: ReplicaHost[] = [];
+  readonly #clockRandom: SeededRandom;
   /** All keys that the workload uses. */
   readonly keys: readonly string[];
   readonly checks: Checks;
   /** Faults are drawn only while this holds. */
   isStormy = true;
+  /** No client begins an operation before. */
+  clientsSilentUntilMs = 0;
   /** The instance whose event is running. */
   #entered: Instance | undefined;
 
@@ -47,18 +65,27 @@ export class World {
     this.networkRandom = this.random.fork("network");
     this.faultRandom = this.random.fork("faults");
     this.#diskRandom = this.random.fork("disk");
-    this.network = new Network(this.loop, this.networkRandom, config.network);
+    this.network = new Network(this.loop, this.networkRandom, config.network, this.coverage);
     this.rpc = new Rpc(this.loop, this.network, this.networkRandom, (who, what, label) => this.note(who, what, label));
     this.topology = buildTopology(config.cluster);
     this.view = new TopologyView(this.topology);
+    const [one, other] = this.topology.shards;
+    this.edgeView =
+      config.edgesStartStale && one !== undefined && other !== undefined
+        ? new TopologyView({
+            ...this.topology,
+            // Epoch 0 founds the groups, so what came before it has to be made up.
+            epoch: -1,
+            slots: this.topology.slots.map((shard) => (shard === one.shard ? other.shard : one.shard)),
+          })
+        : this.view;
     this.keys = keysOf(this.view, config);
     this.checks = new Checks(this, (shard) =>
       this.keys.filter((key) => this.view.ownerOf(slotOf(key)).shard === shard),
     );
-    const clocks = this.random.fork("clocks");
-    this.hosts = this.view.shards.flatMap((shard) =>
-      shard.replicas.map((replica) => new ReplicaHost(this, shard, replica, this.drawClock(clocks))),
-    );
+    this.#clockRandom = this.random.fork("clocks");
+    this.directory = this.topology;
+    this.#placeReplicas();
     listenToStores((store) => {
       if (this.#entered !== undefined) this.#entered.store = store;
     });
@@ -74,20 +101,54 @@ export class World {
     return new SimClock(random.between(-clockOffsetMs, clockOffsetMs), 1 + random.between(-clockDrift, clockDrift));
   }
 
+  /** The Directory has a new document. Who is new in it has an object from now on; nobody has been told. */
+  publish(topology: Topology): void {
+    this.directory = topology;
+    this.note("directory", "publishes", topology.epoch);
+    this.#placeReplicas();
+  }
+
+  #placeReplicas(): void {
+    for (const { shard, replicas } of new TopologyView(this.directory).shards) {
+      for (const view of replicas) {
+        if (this.hosts.some(({ options }) => options.name === view.name)) continue;
+        this.hosts.push(new ReplicaHost(this, shard, view, this.directory, this.drawClock(this.#clockRandom)));
+      }
+    }
+  }
+
   hostsOf(shard: number): readonly ReplicaHost[] {
     return this.hosts.filter(({ options }) => options.shard === shard);
   }
 
-  host(shard: number, replica: number): ReplicaHost {
-    const host = this.hosts.find(({ options }) => options.shard === shard && options.replica === replica);
-    if (host === undefined) throw new RangeError(`no replica ${replica} of shard ${shard}`);
-    return host;
+  /** Hosts of the replicas that the newest topology lists for a shard. */
+  listedHostsOf(shard: number): readonly ReplicaHost[] {
+    const placement = this.directory.shards.find((candidate) => candidate.shard === shard);
+    return (placement?.replicas ?? []).map((replica) => this.member(shard, memberId(replica)));
   }
 
   member(shard: number, member: string): ReplicaHost {
     const host = this.hosts.find((other) => other.options.shard === shard && other.member === member);
     if (host === undefined) throw new RangeError(`no member ${member} of shard ${shard}`);
     return host;
+  }
+
+  /** A replica or an edge asks the Directory, which can be cut off like any machine. */
+  readDirectory(caller: Caller): Promise<Topology> {
+    const { loop, network } = this;
+    return new Promise((resolve, reject) => {
+      const send = (from: string, to: string, arrive: () => void): void => {
+        const fate = network.fate(from, to, "other");
+        if (fate.kind === "delivered") loop.after(fate.delayMs, arrive);
+        else if (fate.kind === "refused") loop.after(fate.delayMs, () => reject(new Error("no way to the Directory")));
+      };
+      caller.whenGateOpens(() => {
+        send(caller.name, DIRECTORY, () => {
+          const answer = this.directory;
+          send(DIRECTORY, caller.name, () => resolve(answer));
+        });
+      });
+    });
   }
 
   /** Runs an event of an instance; what it wrote is collected when all promises have settled. */
@@ -138,6 +199,7 @@ export class World {
     if (!this.isStormy || !this.faultRandom.chance(this.config.leaderCrashProbability)) return;
     const livesMs = this.faultRandom.exponential(LEADER_LIFE_MS);
     const downMs = this.faultRandom.between(0, this.config.faultMsMax);
+    this.coverage.count("death of a new leader");
     this.loop.after(livesMs, () => instance.host.crash("new leader killed", instance, downMs));
   }
 
@@ -145,11 +207,35 @@ export class World {
   onCandidate(instance: Instance): void {
     const random = this.faultRandom;
     if (!this.isStormy || !random.chance(this.config.muteCandidateProbability)) return;
-    const { host } = instance;
-    const peers = this.hostsOf(host.options.shard).filter((peer) => peer !== host);
+    this.coverage.count("candidate gone mute");
+    this.#cutOff(instance, this.#peersOf(instance), "outgoing", "silent");
+  }
+
+  /** A leader has just sent its group to sleep; whether the others lose sight of it at once is drawn here. */
+  onAsleep(instance: Instance): void {
+    this.coverage.count("group put to sleep");
+    if (!this.isStormy || !this.faultRandom.chance(this.config.sleeperCutProbability)) return;
+    this.coverage.count("leader cut off as it goes to sleep");
+    const edges = Array.from({ length: this.config.edges }, (_, number) => edgeName(number));
+    const others = this.#peersOf(instance);
+    const mode = this.faultRandom.pick<CutMode>(["silent", "refusing", "refusing"]);
+    // Edges that still reach the leader only wake it up.
+    this.#cutOff(instance, this.faultRandom.chance(0.7) ? [...others, ...edges] : others, "both", mode);
+    const returnMs = this.loop.nowMs + this.faultRandom.between(0, RETURN_MS_MAX);
+    this.clientsSilentUntilMs = Math.min(this.clientsSilentUntilMs, returnMs);
+  }
+
+  #peersOf({ host }: Instance): readonly string[] {
+    return this.hostsOf(host.options.shard).flatMap((peer) => (peer === host ? [] : [peer.name]));
+  }
+
+  /** As soon as what leaves in this event has left. */
+  #cutOff({ host }: Instance, others: readonly string[], direction: "outgoing" | "both", mode: CutMode): void {
+    const lastsMs = this.faultRandom.between(0, this.config.faultMsMax);
     this.loop.after(0, () => {
-      const mends = peers.map(({ name }) => this.network.cut(host.name, name, "silent"));
-      this.loop.after(random.between(0, this.config.faultMsMax), () => {
+      const mends = others.map((name) => this.network.cut(host.name, name, mode));
+      if (direction === "both") mends.push(...others.map((name) => this.network.cut(name, host.name, mode)));
+      this.loop.after(lastsMs, () => {
         for (const mend of mends) mend();
       });
     });
@@ -162,12 +248,18 @@ export class World {
   /** A replica that runs newer code sends fields that older code does not know. */
   decorated<M extends Message>(message: M, by: Instance): M {
     if (!this.config.newerReplicas.includes(by.host.options.replica)) return message;
+    this.coverage.count("message of a newer protocol");
     return { ...message, v: message.v + 1, fieldOfTheFuture: { nested: true } };
   }
 
   dispose(): void {
     listenToStores(undefined);
   }
+}
+
+/** Machines are told by name. */
+export function edgeName(number: number): string {
+  return `edge${number}`;
 }
 
 /** A few keys for every shard, and for every client one that only it writes and whose entries expire. */

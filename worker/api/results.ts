@@ -21,6 +21,8 @@ export function resultOfItem(item: BatchItem | FinalRefusal): ApiResult {
       return tooLarge(item.size);
     case "unknown":
       return resultOfProblem(problem("unknown-outcome", `${item.reason}; ${UNKNOWN_DETAIL}`));
+    case "full":
+      return resultOfProblem(problem("storage-full", `${item.reason}; nothing was changed`));
     case "not_done":
       return resultOfProblem(problem("unavailable", `${item.reason}; nothing was changed`));
     case "invalid":

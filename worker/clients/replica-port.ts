@@ -6,13 +6,15 @@ import { waitUntil } from "cloudflare:workers";
 import type { CacheReplica } from "../../durable/cache-replica.ts";
 import { readUrl, readUrlBase } from "../../durable/http/read-wire.ts";
 import { type ReplicaBindings, type ReplicaNamespace, replicaNamespace } from "../../durable/namespaces.ts";
-import type { ReadRequest, Refusal } from "../../durable/protocol.ts";
+import type { Refusal } from "../../durable/protocol.ts";
 import { writeArguments, writeReply } from "../../durable/write-wire.ts";
-import { answerOf, type HttpAnswer } from "./http-answer.ts";
+import { answerOf, HttpAnswer } from "./http-answer.ts";
 import type { ReplicaAddress, ReplicaPort } from "./ports.ts";
 
 /** The runtime would retry for up to ten seconds, hiding a dead leader for as long: retries are the shard client's. */
 const NO_RETRIES = { maxRetries: 0 } as const;
+/** A hint counts for an object's first call ever, and costs every call; one that has answered needs none. */
+const EXISTING: DurableObjectNamespaceGetDurableObjectOptions = { retry: NO_RETRIES };
 
 /** More objects than any cluster has replicas; a topology of many generations must not grow the cache without end. */
 const OBJECTS_MAX = 4_096;
@@ -21,7 +23,7 @@ const OBJECTS_MAX = 4_096;
 interface ReplicaObject {
   readonly namespace: ReplicaNamespace;
   readonly id: DurableObjectId;
-  readonly options: DurableObjectNamespaceGetDurableObjectOptions;
+  options: DurableObjectNamespaceGetDurableObjectOptions;
   readonly readUrlBase: string;
 }
 
@@ -49,34 +51,37 @@ export function createReplicaPort(env: ReplicaBindings): ReplicaPort<HttpAnswer>
     }
     return object;
   };
-  const stubOf = (address: ReplicaAddress): DurableObjectStub<CacheReplica> => {
-    const { namespace, id, options } = knownObject(address);
-    return namespace.get(id, options);
-  };
+  const stubOf = ({ namespace, id, options }: ReplicaObject): DurableObjectStub<CacheReplica> =>
+    namespace.get(id, options);
 
   return {
-    read(address: ReplicaAddress, request: ReadRequest) {
-      const { namespace, id, options, readUrlBase } = knownObject(address);
-      const url = readUrl(readUrlBase, request);
-      const stub = namespace.get(id, options);
-      return (request.omitValue === true ? stub.fetch(url, HEAD) : stub.fetch(url)).then<HttpAnswer | Refusal>(
-        answerOf,
-      );
+    read(address, request) {
+      const object = knownObject(address);
+      const url = readUrl(object.readUrlBase, request);
+      const sent = request.omitValue === true ? stubOf(object).fetch(url, HEAD) : stubOf(object).fetch(url);
+      return sent.then<HttpAnswer | Refusal>((response) => {
+        const answer = answerOf(response);
+        if (answer instanceof HttpAnswer) object.options = EXISTING;
+        return answer;
+      });
     },
     async write(address, request) {
-      return writeReply(await stubOf(address).write(...writeArguments(request)));
+      const object = knownObject(address);
+      const reply = await stubOf(object).write(...writeArguments(request));
+      object.options = EXISTING;
+      return writeReply(reply);
     },
-    batch: (address, request) => stubOf(address).batch(request),
-    fill: (address, request) => stubOf(address).fill(request),
-    scan: (address, request) => stubOf(address).scan(request),
-    purge: (address, request) => stubOf(address).purge(request),
-    part: (address, request) => stubOf(address).part(request),
+    batch: (address, request) => stubOf(knownObject(address)).batch(request),
+    fill: (address, request) => stubOf(knownObject(address)).fill(request),
+    scan: (address, request) => stubOf(knownObject(address)).scan(request),
+    purge: (address, request) => stubOf(knownObject(address)).purge(request),
+    part: (address, request) => stubOf(knownObject(address)).part(request),
     async suspect(address, request) {
-      const sent = stubOf(address).suspect(request);
+      const sent = stubOf(knownObject(address)).suspect(request);
       // The report must leave even when the request that made it has been answered meanwhile.
       waitUntil(sent.catch(() => undefined));
       await sent;
     },
-    status: (address, request) => stubOf(address).status(request),
+    status: (address, request) => stubOf(knownObject(address)).status(request),
   };
 }

@@ -39,7 +39,9 @@ export interface CallContext {
   random(): number;
   /** The group that owns the slot in the topology of this moment. */
   groupOf(slot: number): ShardGroup;
-  maybeInstall(topology: Topology): boolean;
+  maybeInstall(topology: unknown): boolean;
+  /** Every replica that is known of the shard was asked, and none could serve: others may have taken their place. */
+  onStranded(): void;
 }
 
 /** What one request is. */
@@ -133,6 +135,7 @@ export class ShardCall<Result extends CallResult> {
       this.#send(next, nowMs);
       return;
     }
+    this.#context.onStranded();
     const backoffMs = Math.min(backoffMinMs * 2 ** this.#rounds, backoffMaxMs);
     // Half to the whole of it, so that requests that failed together do not come back together.
     this.#resumeAtMs = nowMs + backoffMs * (0.5 + this.#context.random() / 2);
@@ -238,6 +241,8 @@ export class ShardCall<Result extends CallResult> {
       return;
     }
     this.#hasMoved = true;
+    // Race: what was asked of the old group at the same time may have been done there, and nobody listens to it any more.
+    if (this.#plan.unknown !== undefined && this.#attempts.length > 0) this.#isFateOpen = true;
     this.#group = owner;
     this.#attempts = [];
     this.#asked = [];
@@ -303,6 +308,7 @@ export class ShardCall<Result extends CallResult> {
       this.#rounds += 1;
       this.#order = undefined;
       this.#asked = this.#attempts.map(({ member }) => member);
+      this.#group = this.#context.groupOf(this.#plan.slot);
       this.#proceed(nowMs);
     } else if (hasExpired || nowMs >= this.#hedgeAtMs) {
       this.#hedgeAtMs = NEVER;

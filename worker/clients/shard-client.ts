@@ -49,6 +49,9 @@ export const SHARD_CLIENT_DEFAULTS: ShardClientOptions = {
   overloadedRetryAfterMs: 1_000,
 };
 
+/** Replicas tell of a newer topology themselves; where none answers, the Directory is asked at most this often. */
+export const TOPOLOGY_READ_INTERVAL_MS = 1_000;
+
 export interface ShardClientDeps<Answer extends ReadAnswer = ReadOk> {
   readonly port: ReplicaPort<Answer>;
   readonly topology: TopologyHolder;
@@ -61,6 +64,8 @@ export interface ShardClientDeps<Answer extends ReadAnswer = ReadOk> {
   now(): number;
   /** Uniform in [0, 1). */
   random(): number;
+  /** Asks the Directory for the newest topology, in the background; absent: there is none to ask. */
+  readonly readTopology?: (() => Promise<unknown>) | undefined;
   readonly options?: Partial<ShardClientOptions>;
 }
 
@@ -83,6 +88,7 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
   const { port, topology, loads, balancer } = deps;
   const options = { ...SHARD_CLIENT_DEFAULTS, ...deps.options };
   const groups = new Map<number, ShardGroup>();
+  let lastTopologyReadMs = Number.NEGATIVE_INFINITY;
 
   const context: CallContext = {
     port,
@@ -105,6 +111,13 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
       const { view } = topology;
       loads.retain(new Set(view.shards.flatMap(({ replicas }) => replicas.map(({ name }) => name))));
       return true;
+    },
+    onStranded() {
+      const nowMs = deps.now();
+      if (nowMs - lastTopologyReadMs < TOPOLOGY_READ_INTERVAL_MS) return;
+      lastTopologyReadMs = nowMs;
+      // Not awaited: most often an election is under way, and the replicas that are known will answer.
+      deps.readTopology?.().then(context.maybeInstall, ignore);
     },
   };
 
@@ -173,6 +186,9 @@ function isRepeatable(mutation: KeyMutation): boolean {
   if (mutation.idempotency !== undefined || mutation.kind === "stage") return true;
   return mutation.kind === "touch" && mutation.isAccess === true;
 }
+
+/** A Directory that is out of reach is asked again later. */
+function ignore(): void {}
 
 function leaderOnly(): undefined {
   return undefined;

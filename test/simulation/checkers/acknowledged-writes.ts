@@ -1,7 +1,9 @@
 // No acknowledged write is lost. At the moment an acknowledgement leaves, the entry is durable on a majority; a follower
 // that says "durable here" has it on its disk and is not superseded; and at the end every acknowledged write is in the log.
 
+import type { Membership } from "../../../durable/replication/membership.ts";
 import type { Message } from "../../../durable/replication/message.ts";
+import { quorumSize } from "../../../durable/replication/quorum.ts";
 import type { WriteOperation } from "../history.ts";
 import type { Instance } from "../instance.ts";
 import type { ReplicaHost } from "../replica-host.ts";
@@ -24,7 +26,12 @@ export class AcknowledgedWritesChecker {
     }
     const { term } = committed.entry;
     const holders = hosts.filter(({ disk }) => disk.holds(index, term));
-    if (holders.length * 2 > hosts.length) return;
+    const isMajority = ({ voters }: Membership) =>
+      holders.filter(({ member }) => voters.includes(member)).length >= quorumSize(voters.length);
+    // Committed by a majority of the membership that was in force then, or of a later one: an entry is committed with those
+    // behind it, and changes of the members may be among them.
+    const { log } = by.core;
+    for (let at = index; at <= log.lastIndex; at++) if (isMajority(by.core.membershipAt(at))) return;
     this.#report(`${by.label} acknowledged ${index} of term ${term}, durable only on ${names(holders)}`);
   }
 

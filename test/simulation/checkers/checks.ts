@@ -18,6 +18,7 @@ import { LeaderCompletenessChecker } from "./leader-completeness.ts";
 import { LeaseExclusivityChecker } from "./lease-exclusivity.ts";
 import { LinearizabilityChecker } from "./linearizability.ts";
 import { LogMatchingChecker } from "./log-matching.ts";
+import { PurgeChecker } from "./purges.ts";
 import type { Report, Violation } from "./report.ts";
 import { SessionChecker } from "./sessions.ts";
 import { StalenessChecker } from "./staleness.ts";
@@ -38,6 +39,7 @@ export class Checks {
   readonly #sessions = new SessionChecker(this.#reportOf("session guarantees"));
   readonly #staleness = new StalenessChecker(this.#reportOf("staleness bound"));
   readonly #expiry = new ExpiryChecker(this.#reportOf("nothing expired early"));
+  readonly #purges = new PurgeChecker(this.#reportOf("purge never undone"));
   readonly #linearizability = new LinearizabilityChecker(this.#reportOf("linearizability"));
 
   constructor(world: World, keysOf: (shard: number) => readonly string[]) {
@@ -60,13 +62,20 @@ export class Checks {
   }
 
   appended(instance: Instance, entries: readonly LogEntry[]): void {
-    this.#logs.appended(instance, entries);
+    this.#onceCertain(instance, () => this.#logs.appended(instance, entries));
   }
 
   messageLeft(by: Instance, message: Message): void {
     this.#elections.messageLeft(by, message);
     this.#acknowledged.messageLeft(by, message);
     // Its clock is the shard's from here on, whatever becomes of the sender.
+    if (message.kind === "vote" && message.term > by.seenCandidacy) {
+      by.seenCandidacy = message.term;
+      this.#world.onCandidate(by);
+    }
+    if (message.kind === "vote_reply" && !message.granted && message.promiseRemainingMs > 0) {
+      this.#world.coverage.count("vote refused for a lease");
+    }
     if (message.kind === "append") this.#expiry.leads(by.host.options.shard, by.host);
   }
 
@@ -80,19 +89,39 @@ export class Checks {
     if (core.term < instance.seenTerm) {
       this.report("one leader per term", `${instance.label} went back from term ${instance.seenTerm} to ${core.term}`);
     }
+    const wasLeader = instance.seenRole === "leader";
+    if (wasLeader && core.role !== "leader" && core.term === instance.seenTerm) {
+      this.#world.coverage.count("leadership given up without a newer term");
+    }
     instance.seenRole = core.role;
     instance.seenTerm = core.term;
+    this.#noteSleep(instance);
     if (hasChanged) this.#world.note(instance.label, core.role, core.term, core.commitIndex, core.log.lastIndex);
-    if (hasChanged && core.role === "candidate") this.#world.onCandidate(instance);
     if (hasChanged && core.role === "leader") {
-      this.#elections.leads(instance);
+      this.#world.coverage.count(core.isTransferElection ? "election won by transfer" : "election won");
+      this.#onceCertain(instance, () => this.#elections.leads(instance, core.term));
       this.#completeness.leads(instance, truth);
       this.#world.onLeader(instance);
     }
     if (hasGrown || core.role === "leader") {
       const instances = this.#world.hostsOf(shard).flatMap((host) => host.instances);
+      if (hasGrown) {
+        this.#completeness.committed(
+          instances.filter((other) => other.core.role === "leader"),
+          truth,
+        );
+      }
       this.#leases.check(instances, this.#world.loop.nowMs, truth);
     }
+  }
+
+  #noteSleep(instance: Instance): void {
+    const { asleep, role } = instance.core;
+    const wasAsleep = instance.seenAsleep;
+    if (asleep === wasAsleep) return;
+    instance.seenAsleep = asleep;
+    if (asleep && role === "leader") this.#world.onAsleep(instance);
+    if (wasAsleep === true) this.#world.coverage.count("replica woken");
   }
 
   /** How far an instance that starts from this disk has nothing to tell: what its checkpoint holds and is known. */
@@ -110,7 +139,20 @@ export class Checks {
 
   /** Something that the instance wrote has become durable; what waited for it is about to leave. */
   flushed(instance: Instance): void {
+    const { unproven } = instance;
+    while (unproven[0] !== undefined && unproven[0].unit <= instance.durableUnits) unproven.shift()?.prove();
     this.#states.publish(instance, this.truthOf(instance.host.options.shard));
+  }
+
+  /**
+   * The only voter of a group elects itself and commits within one event. If it crashes before that is durable, nobody has
+   * heard of it, and its next instance may do the same again in the same term. With other voters, messages have left before.
+   */
+  #onceCertain(instance: Instance, prove: () => void): void {
+    const { voters } = instance.core.membership;
+    const isAlone = voters.length === 1 && voters[0] === instance.host.member;
+    if (isAlone) instance.unproven.push({ unit: instance.writtenUnits, prove });
+    else prove();
   }
 
   #noteApplied(instance: Instance, truth: GroundTruth): boolean {
@@ -121,6 +163,9 @@ export class Checks {
 
   /** An answer to an edge has passed the gate of the replica. */
   replyLeft(by: Instance, request: ReadRequest | WriteRequest, reply: ReadReply | WriteReply): void {
+    if (reply.status === "wrong_owner") {
+      this.#world.coverage.count("request for a key of another shard refused");
+    }
     if (reply.status !== "ok") return;
     const { shard, index } = reply.from;
     const { loop, topology } = this.#world;
@@ -136,6 +181,11 @@ export class Checks {
     if (!truth.acknowledgedMs.has(firstIndex)) truth.acknowledgedMs.set(firstIndex, loop.nowMs);
   }
 
+  /** A client has begun an operation. */
+  began(operation: Operation): void {
+    this.#sessions.began(operation);
+  }
+
   /** A client has got its answer. `floorIndex`: what its session had written or seen before. */
   readDone(operation: ReadOperation, floorIndex: number): void {
     if (operation.outcome !== "ok") return;
@@ -143,12 +193,37 @@ export class Checks {
     this.#checkLevel(operation);
     this.#bookmarks.read(operation, truth);
     this.#sessions.read(operation, floorIndex, truth);
+    this.#purges.read(operation, floorIndex, truth);
     this.#staleness.read(operation, truth);
-    this.#expiry.read(operation);
+    this.#expiry.read(operation, truth);
+    const { key, from, seen } = operation;
+    const isExpired = seen === undefined && from !== undefined && truth.stateAt(key, from.index)?.value !== undefined;
+    if (isExpired) this.#world.coverage.count("expired entry hidden from a read");
   }
 
-  writeDone(operation: WriteOperation): void {
-    if (operation.outcome === "ok") this.#bookmarks.written(operation, this.truthOf(operation.shard));
+  /** A client knows that its write is done. `floorIndex`: as for reads, when the write began. */
+  writeDone(operation: WriteOperation, floorIndex: number): void {
+    const { shard, key, result, value, idempotencyId, from, returnedMs } = operation;
+    const truth = this.truthOf(shard);
+    const { coverage } = this.#world;
+    this.#bookmarks.written(operation, truth);
+    this.#sessions.written(operation, floorIndex, truth);
+    this.#expiry.stored(
+      operation,
+      this.#world.hostsOf(shard).map(({ clock }) => clock),
+    );
+    if (result?.kind === "stored") coverage.count("write stored");
+    if (result?.kind === "precondition_failed") coverage.count("precondition failed");
+    const storedAt = value === undefined ? undefined : truth.indexOf(value);
+    if (storedAt !== undefined && from !== undefined && storedAt < from.index) {
+      coverage.count("remembered outcome told again");
+    }
+    if (result?.kind !== "deleted" || !result.existed || from === undefined) return;
+    coverage.count("key deleted");
+    const index = idempotencyId === undefined ? from.index : truth.indexOfDeletion(idempotencyId);
+    if (index === undefined) return;
+    const covers = (other: string): boolean => other === key;
+    this.#purges.acknowledged({ shard, index, acknowledgedMs: returnedMs, what: `the deletion of ${key}`, covers });
   }
 
   /** The run is over, all replicas are together again. */
@@ -156,6 +231,9 @@ export class Checks {
     for (const truth of this.#truths) {
       const ofShard = operations.filter(({ shard }) => shard === truth.shard);
       const writes = ofShard.filter((operation) => operation.kind !== "read");
+      const isEffective = ({ outcome, value }: WriteOperation) =>
+        outcome === "unknown" && value !== undefined && truth.indexOf(value) !== undefined;
+      this.#world.coverage.count("unknown write that took effect", writes.filter(isEffective).length);
       this.#acknowledged.finished(writes, truth);
       this.#linearizability.finished(ofShard, truth);
     }

@@ -16,9 +16,9 @@ export class ElectionSafetyChecker {
     this.#report = report;
   }
 
-  leads(instance: Instance): void {
+  leads(instance: Instance, inTerm: number): void {
     const { shard } = instance.host.options;
-    const term = `s${shard}/t${instance.core.term}`;
+    const term = `s${shard}/t${inTerm}`;
     const known = this.#leaders.get(term);
     if (known === undefined) this.#leaders.set(term, instance);
     else if (known !== instance) this.#report(`${known.label} and ${instance.label} both lead ${term}`);

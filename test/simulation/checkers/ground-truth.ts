@@ -46,8 +46,10 @@ export class GroundTruth {
   readonly #store = new Store(NOTHING_STORED, EMPTY_STORE_STATE);
   readonly #states = new Map<string, KeyState[]>();
   readonly #indexOfValue = new Map<string, number>();
-  /** Idempotency keys of deletions that were applied. */
-  readonly #deletions = new Set<string>();
+  /** Where deletions were applied that carried an idempotency key. */
+  readonly #deletions = new Map<string, number>();
+  /** Highest stamp of the entries up to index i + 1. */
+  readonly #stamps: number[] = [];
   readonly #report: (message: string) => void;
 
   constructor(shard: number, keys: readonly string[], report: (message: string) => void) {
@@ -67,11 +69,14 @@ export class GroundTruth {
 
   /** The next committed entry. */
   append(entry: LogEntry, committedByTerm: number): void {
+    let latestStampMs = this.#stamps.at(-1) ?? 0;
     if (entry.kind === "batch") {
       const { mutations, stampMs } = decodeBatch(entry.data);
+      latestStampMs = Math.max(latestStampMs, stampMs);
       const outcomes = applyUnseen(this.#store, { mutations, stampMs });
       for (const [position, mutation] of mutations.entries()) this.#note(entry.index, mutation, outcomes[position]);
     }
+    this.#stamps.push(latestStampMs);
     this.entries.push({ entry, committedByTerm, stateHash: stateHash(this.#store, this.#keys) });
   }
 
@@ -82,6 +87,16 @@ export class GroundTruth {
   /** Where in the log the value was stored; undefined: it is not committed. */
   indexOf(value: string): number | undefined {
     return this.#indexOfValue.get(value);
+  }
+
+  /** Where the deletion with this idempotency key took effect; undefined: it found nothing, or is not committed. */
+  indexOfDeletion(idempotencyId: string): number | undefined {
+    return this.#deletions.get(idempotencyId);
+  }
+
+  /** The shard's time once the entry at `index` is applied. */
+  stampAt(index: number): number {
+    return this.#stamps[index - 1] ?? 0;
   }
 
   statesOf(key: string): readonly KeyState[] {
@@ -106,7 +121,7 @@ export class GroundTruth {
       // A repeated deletion returns the remembered outcome and changes nothing, whatever was written in between.
       const { idempotency } = mutation;
       if (idempotency !== undefined && this.#deletions.has(idempotency.id)) return;
-      if (idempotency !== undefined) this.#deletions.add(idempotency.id);
+      if (idempotency !== undefined) this.#deletions.set(idempotency.id, index);
       last.toIndex = index;
       states.push({ fromIndex: index, toIndex });
       return;

@@ -11,6 +11,11 @@ export class LeaderCompletenessChecker {
     this.#report = report;
   }
 
+  /** An entry has been committed by a leader of an earlier term than those that lead now: they must have it already. */
+  committed(leaders: readonly Instance[], truth: GroundTruth): void {
+    for (const instance of leaders) this.leads(instance, truth);
+  }
+
   /** By log matching, holding the last one means holding those before it. */
   leads(instance: Instance, truth: GroundTruth): void {
     const { term } = instance.core;

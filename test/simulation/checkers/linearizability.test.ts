@@ -1,9 +1,9 @@
 // The linearizability checker on histories that are known to be good and known to be bad.
 
 import { describe, expect, it } from "vitest";
+import { registerModel } from "../../../checkers/register-model.ts";
+import { checkLinearizability } from "../../../checkers/wing-gong-lowe.ts";
 import type { Operation, Seen } from "../history.ts";
-import { registerModel } from "./linearizability.ts";
-import { checkLinearizability } from "./wing-gong-lowe.ts";
 
 const OPEN = Number.POSITIVE_INFINITY;
 const header = { id: 0, client: 0, key: "k", shard: 0 };

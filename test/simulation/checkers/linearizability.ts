@@ -2,47 +2,11 @@
 // call and its return. A write whose fate was told as open may have taken effect at any later time, or never; one that was
 // refused must never take effect.
 
+import { registerModel } from "../../../checkers/register-model.ts";
+import { checkLinearizability, type TimedOperation } from "../../../checkers/wing-gong-lowe.ts";
 import { describe, isExpiringKey, type Operation } from "../history.ts";
 import type { GroundTruth } from "./ground-truth.ts";
 import type { Report } from "./report.ts";
-import { checkLinearizability, type Model, type TimedOperation } from "./wing-gong-lowe.ts";
-
-/** The value of the key; undefined: there is none. Wrapped, because a model's `undefined` means "impossible". */
-interface Register {
-  readonly value: string | undefined;
-}
-
-/** `resultOf`: the value that a version stands for, as far as anybody has seen it. */
-export function registerModel(resultOf: ReadonlyMap<number, string>): Model<Register, Operation> {
-  return {
-    initial: { value: undefined },
-    keyOf: ({ value }) => value ?? "",
-    step: (state, operation) => stepRegister(state, operation, resultOf),
-  };
-}
-
-function stepRegister(
-  state: Register,
-  operation: Operation,
-  resultOf: ReadonlyMap<number, string>,
-): Register | undefined {
-  if (operation.kind === "read") return operation.seen?.value === state.value ? state : undefined;
-  const { kind, value, expected, result } = operation;
-  const isAllowed =
-    kind === "cas" ? state.value === expected?.value : kind === "create" ? state.value === undefined : true;
-  // The outcome is open: it did what it could do in this state.
-  if (result === undefined) return isAllowed ? { value } : state;
-  if (result.kind === "precondition_failed") {
-    if (isAllowed) return undefined;
-    if (result.version === undefined) return state.value === undefined ? state : undefined;
-    const seen = resultOf.get(result.version);
-    return state.value !== undefined && (seen === undefined || seen === state.value) ? state : undefined;
-  }
-  if (!isAllowed) return undefined;
-  if (result.kind === "stored" && result.created !== (state.value === undefined)) return undefined;
-  if (result.kind === "deleted" && result.existed !== (state.value !== undefined)) return undefined;
-  return { value };
-}
 
 export class LinearizabilityChecker {
   readonly #report: Report;

@@ -6,7 +6,7 @@ import { PATHS } from "../../../bench/harness/paths.ts";
 import { cpuSecondsFrom, cpuSecondsOf } from "../../../bench/harness/process-cpu.ts";
 import { barLines, jsonOf, judge, summarize, tableOf } from "../../../bench/harness/report.ts";
 import { median, ratioSpread, spread } from "../../../bench/harness/statistics.ts";
-import { type System, sumCounters } from "../../../bench/harness/system.ts";
+import { rowsOf, type System, sumCounters } from "../../../bench/harness/system.ts";
 import type { LoadResult } from "../../../bench/load/workload.ts";
 import { DataSet } from "../../../bench/workloads.ts";
 
@@ -135,6 +135,13 @@ describe("what is measured beside the load", () => {
     expect(sumCounters([{ a: 1 }, { a: 2, b: 3 }])).toEqual({ a: 3, b: 3 });
     expect(countersMoved({ a: 1 }, { a: 3, b: 2 })).toEqual({ a: 2, b: 2 });
     expect(() => countersMoved({ a: 3 }, { a: 1 })).toThrow("restarted");
+  });
+
+  it("counts rows that are owed like rows that are written, so that a checkpoint changes nothing", () => {
+    const before = { counters: { rows_written: 100 }, dirtyKeys: 40, firstIndex: 1, lastIndex: 10 };
+    const after = { counters: { rows_written: 100 + 40 + 8 }, dirtyKeys: 0, firstIndex: 9, lastIndex: 10 };
+    expect(rowsOf(after)).toBe(rowsOf(before));
+    expect(rowsOf({ ...before, dirtyKeys: undefined })).toBeNaN();
   });
 
   it("finds the file system of a directory by its deepest mount point", () => {

@@ -3,42 +3,86 @@
 import { describe, expect, test } from "vitest";
 import { CommitPace } from "../../../durable/commit-pace.ts";
 
+const NOBODY = 0;
+
 describe("a batch", () => {
-  test("never waits before the first commit, nor when the last batch had a single write", () => {
+  test("never waits before the first commit, nor when the last batches had a single write", () => {
     const pace = new CommitPace();
     expect(pace.lingerMs(1, 0)).toBe(0);
-    pace.noteCommit(1, 5, 100);
-    expect(pace.lingerMs(1, 100)).toBe(0);
+    pace.noteCommit(1, NOBODY, 5, 100);
+    pace.noteArrival(1, 101);
+    expect(pace.lingerMs(1, 101)).toBe(0);
     expect(pace.nextExpectedMs).toBeUndefined();
   });
 
-  test("waits a little for as many writers as the last one had, and no longer once they are there", () => {
+  test("waits for as many writers as the last one had, and no longer once they are there or stop coming", () => {
     const pace = new CommitPace();
-    pace.noteCommit(8, 5, 100);
-    const waitMs = pace.lingerMs(3, 100);
+    pace.noteCommit(8, NOBODY, 5, 100);
+    pace.noteArrival(1, 110);
+    const waitMs = pace.lingerMs(1, 110);
     expect(waitMs).toBeGreaterThan(0);
-    expect(pace.lingerMs(8, 100)).toBe(0);
-    expect(pace.lingerMs(3, 100 + waitMs)).toBe(0);
-    expect(pace.nextExpectedMs).toBe(100 + waitMs);
+    expect(pace.lingerMs(8, 110)).toBe(0);
+    expect(pace.lingerMs(1, 110 + waitMs)).toBe(0);
+  });
+
+  test("waits while they keep coming, up to a limit since the first of them", () => {
+    const pace = new CommitPace();
+    pace.noteCommit(100, NOBODY, 5, 100);
+    let nowMs = 105;
+    for (let waiting = 1; waiting < 100 && (waiting === 1 || pace.lingerMs(waiting, nowMs) > 0); waiting++) {
+      nowMs++;
+      pace.noteArrival(waiting, nowMs);
+    }
+    expect(nowMs).toBeGreaterThan(110);
+    expect(nowMs).toBeLessThan(125);
+  });
+
+  test("does not wait for the company of long ago", () => {
+    const pace = new CommitPace();
+    pace.noteCommit(8, NOBODY, 5, 100);
+    pace.noteArrival(1, 200);
+    expect(pace.lingerMs(1, 200)).toBe(0);
+  });
+
+  test("waits for the many even when a straggler had a batch alone in between", () => {
+    const pace = new CommitPace();
+    pace.noteCommit(31, NOBODY, 5, 100);
+    pace.noteCommit(1, NOBODY, 5, 110);
+    pace.noteArrival(1, 112);
+    expect(pace.lingerMs(1, 112)).toBeGreaterThan(0);
+    expect(pace.lingerMs(31, 112)).toBe(0);
+  });
+
+  test("brings two bands of writers that take turns together within a few commits", () => {
+    const pace = new CommitPace();
+    const bands = [20, 12] as const;
+    let hasMerged = false;
+    for (let commit = 0; commit < 10 && !hasMerged; commit++) {
+      const [writes, waiting] = commit % 2 === 0 ? bands : [bands[1], NOBODY];
+      pace.noteCommit(writes, waiting, 2, commit * 10);
+      hasMerged = writes === 20 && pace.lingerMs(31, commit * 10) > 0;
+    }
+    expect(hasMerged).toBe(true);
+    expect(pace.lingerMs(32, 0)).toBe(0);
   });
 });
 
 describe("pipelining", () => {
   test("is for replicas whose quickest commit takes a network round trip, whatever queueing makes of the others", () => {
     const near = new CommitPace();
-    near.noteCommit(1, 3, 0);
-    near.noteCommit(1, 500, 0);
+    near.noteCommit(1, NOBODY, 3, 0);
+    near.noteCommit(1, NOBODY, 500, 0);
     expect(near.intervalMs).toBe(Number.POSITIVE_INFINITY);
     const far = new CommitPace();
-    far.noteCommit(1, 80, 0);
-    far.noteCommit(1, 200, 0);
+    far.noteCommit(1, NOBODY, 80, 0);
+    far.noteCommit(1, NOBODY, 200, 0);
     expect(far.intervalMs).toBe(20);
   });
 
   test("follows replicas that have moved, once the old commits are forgotten", () => {
     const pace = new CommitPace();
-    pace.noteCommit(1, 3, 0);
-    for (let commit = 0; commit < 128; commit++) pace.noteCommit(1, 80, 0);
+    pace.noteCommit(1, NOBODY, 3, 0);
+    for (let commit = 0; commit < 128; commit++) pace.noteCommit(1, NOBODY, 80, 0);
     expect(pace.intervalMs).toBe(20);
   });
 });

@@ -38,6 +38,7 @@ export class Host {
   replica: ShardReplica;
   /** Why instances ended. */
   readonly failures: unknown[] = [];
+  readonly ownership: Ownership;
   clockOffsetMs = 0;
   /** What the core draws. Different for each replica, so that elections do not tie. */
   readonly draw: number;
@@ -51,6 +52,7 @@ export class Host {
     this.name = replicaName({ cluster: CLUSTER, shard: 0, replica: number, generation: FIRST_GENERATION });
     this.disk = new MemoryDisk({ voters: group.members, learners: [] });
     this.draw = number / group.members.length;
+    this.ownership = new Ownership(group.topology);
     this.storage = this.disk.open();
     this.replica = this.#start();
   }
@@ -122,7 +124,7 @@ export class Host {
         now: () => clock.nowMs + this.clockOffsetMs,
         after: (ms, run) => clock.after(ms, () => isCurrent() && run()),
       },
-      ownership: new Ownership(this.group.topology),
+      ownership: this.ownership,
       restart: (error) => this.failures.push(error),
     });
   }

@@ -148,9 +148,12 @@ export class CoreGroup {
     voters: readonly string[] = ["a", "b", "c"],
     learners: readonly string[] = [],
     limits: Partial<Limits> = {},
+    newcomers: readonly string[] = [],
   ) {
     this.limits = limits;
     for (const id of [...voters, ...learners]) this.nodes.set(id, new Node(this, id, voters, learners));
+    // They know no members until somebody tells them.
+    for (const id of newcomers) this.nodes.set(id, new Node(this, id, [], []));
   }
 
   node(id: string): Node {

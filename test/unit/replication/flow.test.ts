@@ -1,7 +1,7 @@
 // How the leader feeds its followers: windows, probes, broken connections, snapshots.
 
 import { describe, expect, test } from "vitest";
-import { append, CoreGroup, entry, type Node, T } from "./core-group.ts";
+import { append, CoreGroup, entry, type Node, only, T } from "./core-group.ts";
 
 function progressOf(leader: Node, id: string) {
   const progress = leader.core.leaderState?.progress.get(id);
@@ -17,6 +17,19 @@ describe("the window", () => {
     expect(group.outbox.filter(({ to }) => to === "b")).toHaveLength(3);
     group.deliver();
     expect(group.node("b").log.endsWith("1:9")).toBe(true);
+  });
+
+  test("has room for entries however many heartbeats are unanswered", () => {
+    const group = new CoreGroup(["a", "b", "c"], [], { appendsInFlightMax: 1 });
+    const leader = group.elect("a");
+    // A round trip longer than a heartbeat: there is always one under way when an answer comes.
+    for (let beat = 0; beat < 3; beat++) {
+      group.nowMs += T.heartbeatMs;
+      leader.tick();
+    }
+    leader.propose("x");
+    const carrying = group.outbox.filter((message) => message.kind === "append" && message.entries.length > 0);
+    expect(carrying.map(({ to }) => to)).toEqual(["b", "c"]);
   });
 
   test("one append carries no more than its bytes, but always one entry", () => {
@@ -109,6 +122,19 @@ describe("a broken connection", () => {
     group.pass(T.heartbeatMs);
     expect(group.node("b").log).toBe("1:noop 1:x 1:y");
   });
+
+  test("tells nothing about where the logs agree: a new leader goes on asking from the end of its own", () => {
+    const group = new CoreGroup();
+    group.elect("b");
+    group.pass(T.heartbeatMs);
+    group.cut("c");
+    const leader = group.elect("a");
+    leader.act((core, nowMs) => core.reportUnreachable("c", nowMs));
+    group.nowMs += T.heartbeatMs;
+    leader.tick();
+    const probe = only(group.take("append", "c"));
+    expect([probe.prevIndex, probe.prevTerm]).toEqual([1, 1]);
+  });
 });
 
 describe("a member whose entries are compacted away", () => {
@@ -163,6 +189,22 @@ describe("a member whose entries are compacted away", () => {
     expect(lagging.log).toBe("1:z");
     expect(lagging.core).toMatchObject({ commitIndex: 4, appliedIndex: 4 });
     expect(progressOf(leader, "c")).toMatchObject({ state: "replicate", match: 4 });
+  });
+
+  test("is not streamed a second one because a late answer from before the snapshot says that it holds nothing", () => {
+    const { group, leader, lagging } = compactedGroup();
+    const meta = leader.core.log.snapshot;
+    group.nowMs += T.heartbeatMs;
+    leader.tick();
+    group.deliver((message) => message.kind === "append_reply" && message.from === "c");
+    const late = only(group.take("append_reply"));
+    lagging.install(meta, { id: "a", term: 1 });
+    leader.act((core, nowMs) => core.snapshotFinished("c", meta.index, nowMs));
+    leader.step(late);
+    expect(leader.snapshotsNeeded).toEqual(["c"]);
+    group.deliver();
+    expect(lagging.log).toBe("1:z");
+    expect(leader.snapshotsNeeded).toEqual(["c"]);
   });
 
   test("a failed stream begins again no sooner than the next heartbeat", () => {

@@ -152,6 +152,27 @@ describe("commitment", () => {
     expect(leader.core.commitIndex).toBe(2);
   });
 
+  test("an acknowledgement of an earlier term of the same leader counts for nothing", () => {
+    const group = new CoreGroup();
+    const leader = group.elect("a");
+    leader.propose("x");
+    group.node("b").step(only(group.take("append", "b")));
+    const late = only(group.take("append_reply"));
+    // Another leader in between, whom b may have followed: what it held then says nothing about what it holds now.
+    leader.step(append({ from: "c", to: "a", term: 2, prevIndex: 1, prevTerm: 1 }));
+    group.outbox = [];
+    group.elect("a");
+    const progress = leader.core.leaderState?.progress.get("b");
+    const before = { match: progress?.match, sequence: progress?.ackedSequence, sentAtMs: progress?.ackedSentAtMs };
+    leader.step({ ...late, sequence: 1_000, index: leader.core.log.lastIndex, sentAtMs: group.nowMs + 1 });
+    expect(leader.core.term).toBeGreaterThan(late.term);
+    expect({
+      match: progress?.match,
+      sequence: progress?.ackedSequence,
+      sentAtMs: progress?.ackedSentAtMs,
+    }).toEqual(before);
+  });
+
   test("an entry of an earlier term on a majority is not committed by counting (Raft, figure 8)", () => {
     const group = new CoreGroup(["a", "b", "c", "d", "e"]);
     // (a) and (b) of the figure: a leads term 2, and its entry is on a and b only; e led term 3 alone.

@@ -5,6 +5,8 @@ import { SLOT_COUNT } from "../../../routing/slots.ts";
 
 /** Each example builds a ring or three: enough to find a mistake, few enough to be quick. */
 const RUNS = { numRuns: 40 };
+/** For those that build four. */
+const FEW_RUNS = { numRuns: 15 };
 
 /** Slots that move besides those that must, because a shard stood over its new bound; 4 in 1,500 random changes. */
 const MOVED_SLACK = 16;
@@ -17,6 +19,11 @@ const someWeightedShards = fc
   .array(fc.constantFrom(0, 0.5, 1, 1, 1, 2, 4), { minLength: 1, maxLength: 16 })
   .filter((weights) => weights.some((weight) => weight > 0))
   .map((weights) => weights.map((weight, shard) => ({ shard, weight })));
+
+/** The same shards in two orders. */
+function reorderingOf(shards: readonly WeightedShard[]) {
+  return fc.shuffledSubarray([...shards], { minLength: shards.length }).map((or) => ({ as: shards, or }));
+}
 
 function equalShards(numbers: readonly number[]): WeightedShard[] {
   return numbers.map((shard) => ({ shard, weight: 1 }));
@@ -89,8 +96,34 @@ describe("bounded loads", () => {
     expect([0, 1, 2, 3].map((shard) => countOf(slots, shard))).toEqual([256, 256, 256, 256]);
   });
 
-  test("the order in which the shards are listed makes no difference", () => {
-    expect(placed(equalShards([3, 1, 0, 2]))).toEqual(placed(equalShards([0, 1, 2, 3])));
+  test("the order in which the shards are listed makes no difference, now or in what was before", () => {
+    const reorderedChange = fc
+      .tuple(someWeightedShards, someWeightedShards)
+      .chain(([before, after]) => fc.tuple(reorderingOf(before), reorderingOf(after)));
+    fc.assert(
+      fc.property(reorderedChange, ([before, after]) => {
+        const slots = placed(before.as);
+        expect(placed(before.or)).toEqual(slots);
+        expect(placed(after.or, { shards: before.or, slots })).toEqual(placed(after.as, { shards: before.as, slots }));
+      }),
+      FEW_RUNS,
+    );
+  });
+
+  test("a load factor is met exactly if it can be, and refused as a value if it cannot, whatever the shards", () => {
+    fc.assert(
+      fc.property(someWeightedShards, fc.double({ min: 0, max: 1.5, noNaN: true }), (shards, loadFactor) => {
+        const capacities = slotCapacities(shards, loadFactor);
+        const room = [...capacities.values()].reduce((sum, capacity) => sum + capacity, 0);
+        const result = placeSlots(shards, undefined, loadFactor);
+        expect(result.ok).toBe(room >= SLOT_COUNT);
+        if (!result.ok) expect(result.problem).toContain(`room for ${room} slots`);
+        else
+          for (const [shard, capacity] of capacities)
+            expect(countOf(result.slots, shard)).toBeLessThanOrEqual(capacity);
+      }),
+      RUNS,
+    );
   });
 });
 
@@ -121,6 +154,40 @@ describe("a change of the shards", () => {
         expect(movedSlots(before, after)).toEqual([...before.keys()].filter((slot) => before[slot] === removed));
       }),
       RUNS,
+    );
+  });
+
+  test("every slot that moves has a reason: its owner is gone or full, or the shard that takes it is new or has grown", () => {
+    fc.assert(
+      fc.property(someWeightedShards, someWeightedShards, (shards, changed) => {
+        const before = placed(shards);
+        const after = placed(changed, { shards, slots: before });
+        const capacities = slotCapacities(changed);
+        const weightIn = (of: readonly WeightedShard[], shard?: number) =>
+          of.find((one) => one.shard === shard)?.weight ?? 0;
+        for (const slot of movedSlots(before, after)) {
+          const [from = -1, to = -1] = [before[slot], after[slot]];
+          const hasGrown = weightIn(changed, to) > weightIn(shards, to);
+          // A full owner keeps as many as it may; it need not be full of the slots that it had.
+          const isFull = countOf(after, from) === (capacities.get(from) ?? 0);
+          expect(hasGrown || isFull).toBe(true);
+        }
+      }),
+      FEW_RUNS,
+    );
+  });
+
+  test("a shard that shrinks in weight gives slots away, and no others move", () => {
+    fc.assert(
+      fc.property(someShards(2), fc.constantFrom(0, 0.25, 0.5), (numbers, weight) => {
+        const shards = equalShards(numbers);
+        const [shrunk = 0] = numbers;
+        const before = placed(shards);
+        const changed = shards.map((one) => (one.shard === shrunk ? { shard: shrunk, weight } : one));
+        const after = placed(changed, { shards, slots: before });
+        for (const slot of movedSlots(before, after)) expect(before[slot]).toBe(shrunk);
+      }),
+      FEW_RUNS,
     );
   });
 

@@ -3,6 +3,11 @@ import { describe, expect, test } from "vitest";
 import { hash32 } from "../../../routing/hash.ts";
 import { hashTagProblem, SLOT_COUNT, slotOf } from "../../../routing/slots.ts";
 
+/** Hardly anything but braces: nested, doubled, empty, unbalanced. */
+const keysOfBraces = fc.string({ unit: fc.constantFrom("{", "}", "a", "b", "\n"), maxLength: 10 });
+/** A proper hash tag, said once more by other means. */
+const TAG = /^[^{]*\{([^}]+)\}/;
+
 describe("slotOf", () => {
   test("is the hash modulo 1024, for ever", () => {
     expect(slotOf("user:42")).toBe(919);
@@ -45,21 +50,43 @@ describe("slotOf", () => {
     );
   });
 
-  test("spreads consecutive keys evenly over the slots", () => {
-    const counts = new Array<number>(SLOT_COUNT).fill(0);
-    const keys = SLOT_COUNT * 100;
-    for (let index = 0; index < keys; index++) {
-      const slot = slotOf(`user:${index}`);
-      counts[slot] = (counts[slot] ?? 0) + 1;
-    }
-    // Chi-squared with 1,023 degrees of freedom: mean 1,023, standard deviation 45; five of them either way.
-    const chiSquared = counts.reduce((sum, count) => sum + (count - 100) ** 2 / 100, 0);
-    expect(chiSquared).toBeGreaterThan(1_023 - 5 * 45);
-    expect(chiSquared).toBeLessThan(1_023 + 5 * 45);
+  test("counts what is between the first { and the next }, and the whole key where that is empty or never closed", () => {
+    fc.assert(
+      fc.property(keysOfBraces, (key) => {
+        const tag = TAG.exec(key)?.[1];
+        expect(slotOf(key)).toBe(hash32(tag ?? key) % SLOT_COUNT);
+      }),
+      { numRuns: 500 },
+    );
   });
+
+  test.each(["user:", "", "a/long/path/with/a/number/at/the/end/", "ключ:", "🌒"])(
+    "spreads consecutive keys after %j evenly over the slots",
+    (prefix) => {
+      const counts = new Array<number>(SLOT_COUNT).fill(0);
+      const keys = SLOT_COUNT * 40;
+      for (let index = 0; index < keys; index++) {
+        const slot = slotOf(`${prefix}${index}`);
+        counts[slot] = (counts[slot] ?? 0) + 1;
+      }
+      // Chi-squared with 1,023 degrees of freedom: mean 1,023, standard deviation 45; five of them either way.
+      const chiSquared = counts.reduce((sum, count) => sum + (count - 40) ** 2 / 40, 0);
+      expect(chiSquared).toBeGreaterThan(1_023 - 5 * 45);
+      expect(chiSquared).toBeLessThan(1_023 + 5 * 45);
+    },
+  );
 });
 
 describe("hashTagProblem", () => {
+  test("finds something wrong with exactly the keys that have a { and no proper tag", () => {
+    fc.assert(
+      fc.property(keysOfBraces, (key) => {
+        expect(hashTagProblem(key) === undefined).toBe(!key.includes("{") || TAG.test(key));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   test.each(["plain", "", "a}b", "{a}", "a{b}c", "a{b}{}", "a{b}c{", "{{}"])("finds nothing wrong with %j", (key) => {
     expect(hashTagProblem(key)).toBeUndefined();
   });

@@ -223,6 +223,31 @@ describe("snapshot chunks", () => {
     }
   });
 
+  it("throw one of the two errors and nothing else, whatever they are: garbage, cut short, or a byte or a bit changed", () => {
+    const chunks = fc
+      .tuple(fc.array(entries, { maxLength: 3 }), fc.array(records, { maxLength: 3 }))
+      .map(([some, idempotency]) => encodeSnapshotChunk({ state: STATE, entries: some, idempotency, marks: [] }));
+    const garbage = fc
+      .uint8Array({ maxLength: 64 })
+      .map((bytes) => Uint8Array.from([SNAPSHOT_CODEC_VERSION, ...bytes]));
+    const cut = fc.tuple(chunks, fc.nat()).map(([bytes, at]) => bytes.subarray(0, at % bytes.length));
+    const changed = fc.tuple(chunks, fc.nat(), fc.integer({ min: 1, max: 255 })).map(([bytes, at, mask]) => {
+      bytes[at % bytes.length] = (bytes[at % bytes.length] ?? 0) ^ mask;
+      return bytes;
+    });
+    fc.assert(
+      fc.property(fc.oneof(garbage, cut, changed), (bytes) => {
+        try {
+          const chunk = decodeSnapshotChunk(bytes);
+          expect(decodeSnapshotChunk(encodeSnapshotChunk(chunk))).toEqual(chunk);
+        } catch (error) {
+          if (!(error instanceof MalformedBytesError)) expect(error).toBeInstanceOf(UnknownCodecVersionError);
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
   it("are refused when their version is unknown", () => {
     const bytes = encodeSnapshotChunk({ state: STATE, entries: [], idempotency: [], marks: [] });
     bytes[0] = SNAPSHOT_CODEC_VERSION + 1;

@@ -3,7 +3,15 @@
 import { SELF } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import type { CacheReplica } from "../../../durable/cache-replica.ts";
-import { PROTOCOL_VERSION, type ReplicaStatus } from "../../../durable/protocol.ts";
+import { readUrl, readUrlBase, STATUS_NO_ENTRY, STATUS_REFUSED } from "../../../durable/http/read-wire.ts";
+import { parseServedBy, SERVED_BY } from "../../../durable/http/served-by.ts";
+import {
+  PROTOCOL_VERSION,
+  type Provenance,
+  type ReadRequest,
+  type Refusal,
+  type ReplicaStatus,
+} from "../../../durable/protocol.ts";
 import { parseClusterConfig } from "../../../routing/cluster-config.ts";
 import { slotOf } from "../../../routing/slots.ts";
 import { buildTopology } from "../../../routing/topology.ts";
@@ -39,6 +47,21 @@ export async function leaderOf(shard: ShardView): Promise<ReplicaStatus> {
   const leader = (await statusesOf(shard)).find(({ role }) => role === "leader");
   if (leader === undefined) throw new Error(`shard ${shard.shard} has no leader`);
   return leader;
+}
+
+/** What a replica answers to a read: a refusal, or how large the value is. */
+export async function readFrom(name: string, read: ReadRequest) {
+  const response = await stubOf(name).fetch(readUrl(readUrlBase(read.to), read));
+  if (response.status === STATUS_REFUSED) return (await response.json()) as Refusal;
+  const size = (await response.arrayBuffer()).byteLength;
+  return { status: "ok", entry: response.status === STATUS_NO_ENTRY ? undefined : { size } };
+}
+
+/** Who answered, and from where in the log. */
+export function servedFrom(response: Response): Provenance {
+  const from = parseServedBy(response.headers.get(SERVED_BY) ?? "");
+  if (from === undefined) throw new Error("a reply says who has made it");
+  return from;
 }
 
 export function request(method: string, key: string, init: { headers?: Record<string, string>; body?: BodyInit } = {}) {

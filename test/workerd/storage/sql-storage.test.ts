@@ -86,8 +86,17 @@ describe("the log", () => {
   test("writes one row for a batch", async () => {
     await onStorage((storage) => {
       const log = new SqlReplicaStorage(storage, members);
+      const before = log.rowsWritten;
       log.appendLog([entry(1, 1)], 0);
-      expect(log.rowsWritten).toBe(1);
+      expect(log.rowsWritten - before).toBe(1);
+    });
+  });
+
+  test("keeps the members that it was founded with, whatever a later start would begin with", async () => {
+    await onStorage((storage) => {
+      new SqlReplicaStorage(storage, members);
+      const restarted = new SqlReplicaStorage(storage, { voters: ["7.1"], learners: [] });
+      expect(restarted.snapshot).toEqual({ index: 0, term: 0, membership: members });
     });
   });
 

@@ -8,6 +8,7 @@ import {
   createShardClient,
   SHARD_CLIENT_DEFAULTS,
   type ShardClientOptions,
+  TOPOLOGY_READ_INTERVAL_MS,
 } from "../../../../worker/clients/shard-client.ts";
 import { SUSPICION_MS } from "../../../../worker/clients/shard-group.ts";
 import { CLUSTER, connectionLost, createWorld, from, readOk, settle, stored } from "../fake-world.ts";
@@ -452,6 +453,37 @@ describe("a topology that has moved on", () => {
     port.onRead = ({ replica }) => readOk(from(replica, "follower", 1, 1, 1));
     answerLate(readOk(from(0, "leader")));
     await clock.advance(SHARD_CLIENT_DEFAULTS.hedgeAfterMs);
+    expect(call.result).toMatchObject({ status: "ok", from: { shard: 1 } });
+  });
+
+  it("leaves the fate of a write open that the old owner had not answered", async () => {
+    const { client, port, clock } = setUp({}, older);
+    // Replica 0 may have done it, and says nothing; the hedge learns that the slot has moved, to where nobody leads.
+    port.onWrite = ({ shard, replica }) => {
+      if (shard === 1) return notLeader();
+      return replica === 0 ? "silence" : { status: "wrong_owner", topology: newer };
+    };
+    const call = track(client.write(REPEATABLE));
+    await clock.advance(SHARD_CLIENT_DEFAULTS.deadlineMs);
+    expect(call.result).toMatchObject({ status: "unknown" });
+  });
+
+  it("is asked of the Directory where no replica that is known can serve, at a limited rate, and followed at once", async () => {
+    let asked = 0;
+    const readTopology = (): Promise<unknown> => {
+      asked++;
+      return asked < 3 ? Promise.reject(new Error("out of reach")) : Promise.resolve(newer);
+    };
+    const world = createWorld(older);
+    const client = createShardClient({ ...world, readTopology });
+    const { port, clock } = world;
+    port.onWrite = ({ shard }) => (shard === 0 ? new Error("gone") : stored(from(0, "leader", 1, 1, 1)));
+    const call = track(client.write(REPEATABLE));
+    await clock.advance(2 * TOPOLOGY_READ_INTERVAL_MS - 1);
+    expect(asked).toBe(2);
+    expect(call.result).toBeUndefined();
+    await clock.advance(500);
+    expect(asked).toBe(3);
     expect(call.result).toMatchObject({ status: "ok", from: { shard: 1 } });
   });
 

@@ -99,6 +99,61 @@ describe("a bookmark that cannot be used", () => {
   });
 });
 
+describe("a bookmark that was tampered with", () => {
+  // A bookmark is not secret and not signed: whoever forges one can only make the own reads wait for what it says. What must not
+  // happen is that a damaged one is taken for the undamaged one, or that two texts mean the same.
+  const bookmarksOfSome = bookmarks.filter((bookmark) => bookmark.size > 0);
+  /** What bookmarks are made of, mostly: other characters are refused too easily. */
+  const someChar = fc.oneof(
+    { weight: 4, arbitrary: fc.constantFrom("0", "0", "1", "z", "-", ".") },
+    fc.string({ minLength: 1, maxLength: 1 }),
+  );
+  const someText = fc.array(someChar, { maxLength: 3 }).map((chars) => chars.join(""));
+
+  it("by one character is refused, or is another bookmark in its own right: never the same one", () => {
+    fc.assert(
+      fc.property(bookmarksOfSome, fc.nat(), someChar, (bookmark, pick, char) => {
+        const text = encodeBookmark(TAG, bookmark);
+        const at = pick % text.length;
+        const tampered = text.slice(0, at) + char + text.slice(at + 1);
+        const read = decodeBookmark(TAG, tampered);
+        if (tampered === text || !read.ok) return;
+        expect(sorted(read.value)).not.toEqual(sorted(bookmark));
+        expect(encodeBookmark(TAG, read.value)).toBe(tampered);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("by anything put in, taken out or cut off is refused, or is another bookmark in its own right", () => {
+    fc.assert(
+      fc.property(bookmarksOfSome, fc.nat(), fc.nat({ max: 2 }), someText, (bookmark, pick, gone, put) => {
+        const text = encodeBookmark(TAG, bookmark);
+        const at = pick % (text.length + 1);
+        const tampered = text.slice(0, at) + put + text.slice(at + gone);
+        const read = decodeBookmark(TAG, tampered);
+        if (read.ok) expect(encodeBookmark(TAG, read.value)).toBe(tampered);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("in its version or its cluster is always refused", () => {
+    fc.assert(
+      fc.property(bookmarksOfSome, fc.string({ maxLength: 8 }), (bookmark, head) => {
+        const [version, tag, ...rest] = encodeBookmark(TAG, bookmark).split(".");
+        for (const [wrongVersion, wrongTag] of [
+          [head, tag],
+          [version, head],
+        ]) {
+          if (wrongVersion === version && wrongTag === tag) continue;
+          expect(decodeBookmark(TAG, [wrongVersion, wrongTag, ...rest].join(".")).ok).toBe(false);
+        }
+      }),
+    );
+  });
+});
+
 describe("merging bookmarks", () => {
   it("goes forward only, on every shard", () => {
     fc.assert(

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { entityTag } from "../../../../durable/http/entity-tag.ts";
 import type { VersionMatch } from "../../../../durable/store/command.ts";
@@ -58,6 +59,45 @@ describe("entity tags in preconditions (RFC 9110 section 13.1)", () => {
     const tags = (count: number) => Array.from({ length: count }, (_, version) => entityTag(version)).join(", ");
     expect(parseIfMatch(tags(CONDITION_TAGS_MAX)).ok).toBe(true);
     expect(parseIfMatch(tags(CONDITION_TAGS_MAX + 1)).ok).toBe(false);
+  });
+});
+
+describe("any list of entity tags", () => {
+  const versions = fc.array(fc.nat({ max: Number.MAX_SAFE_INTEGER }), { minLength: 1, maxLength: 8 });
+  const gaps = fc.constantFrom(",", ", ", " ,", ",,", "\t,\t", " , ,");
+  const tagLists = versions.chain((list) =>
+    fc.record({
+      tags: fc.tuple(...list.map((version) => fc.record({ version: fc.constant(version), isWeak: fc.boolean() }))),
+      gap: gaps,
+    }),
+  );
+
+  it("is read as the versions that it names, weak ones where weak ones count", () => {
+    fc.assert(
+      fc.property(tagLists, ({ tags, gap }) => {
+        const header = tags.map(({ version, isWeak }) => `${isWeak ? "W/" : ""}${entityTag(version)}`).join(gap);
+        const strong = tags.filter(({ isWeak }) => !isWeak).map(({ version }) => version);
+        expect(parseIfMatch(header)).toEqual({ ok: true, value: strong });
+        expect(parseIfNoneMatch(header)).toEqual({ ok: true, value: tags.map(({ version }) => version) });
+      }),
+    );
+  });
+
+  it("of anything else is versions that have a tag of their own in the text, or a refusal; it never throws", () => {
+    const nearly = fc.string({
+      unit: fc.constantFrom('"', "W", "/", ",", " ", "*", "1", "0", "x", "ÿ"),
+      maxLength: 20,
+    });
+    fc.assert(
+      fc.property(fc.oneof(fc.string({ unit: "binary" }), nearly), (header) => {
+        for (const read of [parseIfMatch(header), parseIfNoneMatch(header)]) {
+          if (!read.ok) expect(read.problem.slug).toBe("malformed-condition");
+          else if (read.value === "any") expect(header.trim()).toBe("*");
+          else for (const version of read.value) expect(header).toContain(entityTag(version));
+        }
+      }),
+      { numRuns: 500 },
+    );
   });
 });
 

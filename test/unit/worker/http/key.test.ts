@@ -61,6 +61,44 @@ describe("the key of a request", () => {
     );
   });
 
+  it("gets back any key with proper hash tags, however much of it is percent-encoded", () => {
+    const plain = fc.string({
+      unit: fc.constantFrom("a", "Z", "0", "/", "-", "ü", "🌒", " ", "?", "%", "#"),
+      maxLength: 8,
+    });
+    const keys = fc
+      .tuple(plain, fc.string({ unit: fc.constantFrom("a", "{", "ß"), minLength: 1, maxLength: 4 }), plain)
+      .map(([before, tag, after]) => `${before}{${tag}}${after}`);
+    fc.assert(
+      fc.property(keys, fc.infiniteStream(fc.boolean()), (key, isSpared) => {
+        // What a URL may hold as it is, may also be left as it is.
+        const path = [...key]
+          .map((char) => (/[a-zA-Z0-9/{}-]/.test(char) && isSpared.next().value ? char : encodeURIComponent(char)))
+          .join("");
+        expect(keyOf(urlOf(path))).toEqual({ ok: true, value: key });
+      }),
+    );
+  });
+
+  it("is a key within the limits or a refusal, for any text in its place, and never throws", () => {
+    const paths = fc.oneof(
+      fc.string({ unit: "binary", maxLength: 30 }),
+      fc.string({ unit: fc.constantFrom("%", "C", "3", "B", "C", "7", "D", "{", "}", "a", "/", "?"), maxLength: 30 }),
+    );
+    fc.assert(
+      fc.property(paths, (path) => {
+        const read = keyOf(urlOf(path));
+        if (!read.ok) {
+          expect(["malformed-key", "key-too-long", "unexpected-query"]).toContain(read.problem.slug);
+          return;
+        }
+        expect(read.value.isWellFormed() && read.value !== "").toBe(true);
+        expect(keyOf(urlOf(encodeURIComponent(read.value)))).toEqual(read);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it("counts bytes as UTF-8 does", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme" }), (text) => {

@@ -1,4 +1,4 @@
-// Linearizability of one history: is there an order of the operations, each at some moment between its call and its return,
+// Pure. Linearizability of one history: is there an order of the operations, each at some moment between its call and its return,
 // that the sequential model allows? The search is Wing and Gong's with Lowe's memory of configurations already seen
 // (Lowe, "Testing for linearizability", 2017), as in Horn and Kroening's and Anishathalye's checkers; the code is ours.
 
@@ -136,6 +136,8 @@ function candidates<Op>(head: Node<Op>): readonly Op[] {
   return found;
 }
 
+const FULL_WORD = 0xffff_ffff;
+
 class Bits {
   readonly #words: Uint32Array;
 
@@ -149,10 +151,17 @@ class Bits {
     this.#words[word] = value ? (this.#words[word] ?? 0) | mask : (this.#words[word] ?? 0) & ~mask;
   }
 
-  /** The set as text, as it would be with one more. */
+  /**
+   * The set as text, as it would be with one more. Histories are done nearly in order: words in front that are full and
+   * words behind that are empty are left out, or the memory of a long history would hold mostly the same.
+   */
   textWith(at: number): string {
     this.set(at, true);
-    const text = this.#words.join(",");
+    let from = 0;
+    while (this.#words[from] === FULL_WORD) from++;
+    let to = this.#words.length;
+    while (to > from && this.#words[to - 1] === 0) to--;
+    const text = `${from}:${this.#words.subarray(from, to).join(",")}`;
     this.set(at, false);
     return text;
   }

@@ -1,0 +1,80 @@
+// How an operator's change of the replicas gets into the cluster: the Directory publishes the next document, if nobody was
+// faster, and then the replicas that it concerns are told, which also creates the new objects, each with its location hint.
+// A replica that is not told hears of it from its peers and from routers; telling only saves the time until then.
+
+import { changedTopology, type TopologyChange } from "../routing/topology-change.ts";
+import { type ReplicaView, TopologyView } from "../routing/topology-view.ts";
+import type { Directory, PublishReply } from "./directory.ts";
+import { createDirectoryClient } from "./directory-client.ts";
+import { type ReplicaBindings, replicaNamespace } from "./namespaces.ts";
+import { quorumSize } from "./replication/quorum.ts";
+
+export type TopologyBindings = ReplicaBindings & { readonly DIRECTORY: DurableObjectNamespace<Directory> };
+
+export type ChangeReply =
+  | Exclude<PublishReply, { status: "ok" }>
+  /** Nothing has changed: too few replicas of a shard that is to change can be reached. */
+  | { readonly status: "unavailable"; readonly problem: string }
+  /** `untold`: names of replicas that did not answer. */
+  | (Extract<PublishReply, { status: "ok" }> & { readonly untold: readonly string[] });
+
+/** A replica that takes longer is told by its peers. */
+const TELL_DEADLINE_MS = 2_000;
+
+/** `expectedEpoch`: of the topology that the operator saw when deciding. */
+export async function changeTopology(
+  env: TopologyBindings,
+  cluster: string,
+  change: TopologyChange,
+  expectedEpoch: number,
+): Promise<ChangeReply> {
+  const directory = createDirectoryClient(env.DIRECTORY, cluster);
+  const current = await directory.read();
+  if (current.epoch !== expectedEpoch) return { status: "epoch_conflict", current };
+  const changed = changedTopology(current, change);
+  if (!changed.ok) return { status: "invalid", problem: changed.problem };
+  const changing = changed.topology.shards.filter(({ since }) => since === changed.topology.epoch);
+  const before = new TopologyView(current);
+  const after = new TopologyView(changed.topology);
+  // Nobody founds a group once its replicas have changed (`foundingMembership`). One that was never used is founded by these
+  // calls; one that is, is alive enough to follow.
+  for (const { shard } of changing) {
+    const replicas = before.shard(shard)?.replicas ?? [];
+    const answered = (await tellAll(env, replicas, current.epoch)).filter((isTold) => isTold).length;
+    if (answered >= quorumSize(replicas.length)) continue;
+    const problem = `shard ${shard}: only ${answered} of ${replicas.length} replicas answer, a majority must`;
+    return { status: "unavailable", problem };
+  }
+  const reply = await directory.publish(changed.topology, expectedEpoch);
+  if (reply.status !== "ok") return reply;
+  // Those that leave as well: one of them may lead.
+  const concerned = new Map<string, ReplicaView>();
+  for (const { shard } of changing) {
+    for (const view of [before, after]) {
+      for (const replica of view.shard(shard)?.replicas ?? []) concerned.set(replica.name, replica);
+    }
+  }
+  const told = await tellAll(env, [...concerned.values()], reply.topology.epoch);
+  return { ...reply, untold: [...concerned.keys()].filter((_, index) => !told[index]) };
+}
+
+function tellAll(env: ReplicaBindings, replicas: readonly ReplicaView[], epoch: number): Promise<readonly boolean[]> {
+  return Promise.all(replicas.map((replica) => tell(env, replica, epoch)));
+}
+
+/** Whether the replica has answered in time. */
+function tell(env: ReplicaBindings, { name, region }: ReplicaView, epoch: number): Promise<boolean> {
+  const namespace = replicaNamespace(env, region);
+  const stub = namespace.get(namespace.idFromName(name), { locationHint: region, retry: { maxRetries: 0 } });
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), TELL_DEADLINE_MS);
+    const settle = (isTold: boolean): void => {
+      clearTimeout(timer);
+      resolve(isTold);
+    };
+    stub.topologyChanged(name, epoch).then(
+      () => settle(true),
+      () => settle(false),
+    );
+  });
+}
