@@ -290,8 +290,8 @@ const CLIENTS: readonly Mutant[] = [
     name: "session-ignores-bookmark",
     mistake: "a session read does not wait for its bookmark",
     file: READ_PATH,
-    find: 'if (core.appliedIndex >= after) return this.#answer(request, "session", nowMs);',
-    replace: 'if (after >= 0) return this.#answer(request, "session", nowMs);',
+    find: 'if (core.appliedIndex >= after) return answer("session", nowMs);',
+    replace: 'if (after >= 0) return answer("session", nowMs);',
   },
   {
     name: "freshness-from-arrival",
@@ -324,9 +324,9 @@ const CLIENTS: readonly Mutant[] = [
   {
     name: "ttl-cut-short",
     mistake: "an entry lives for half a second less than its TTL",
-    file: STORE,
-    find: "expiresMs: ttlMs === undefined ? undefined : nowMs + ttlMs,",
-    replace: "expiresMs: ttlMs === undefined ? undefined : nowMs + Math.max(1, ttlMs - 500),",
+    file: "durable/store/lifetime.ts",
+    find: "ttlMs === undefined ? expiresAtMs : nowMs + ttlMs;",
+    replace: "ttlMs === undefined ? expiresAtMs : nowMs + Math.max(1, ttlMs - 500);",
   },
   {
     name: "deletion-forgotten-by-cache",
@@ -339,14 +339,14 @@ const CLIENTS: readonly Mutant[] = [
     name: "deletion-not-in-checkpoint",
     mistake: "a checkpoint forgets the deletions",
     file: STORE,
-    find: "removals: Array.from(this.#removals, ([key, slot]) => ({ slot, key })),",
+    find: "removals: [...this.#removalPositions()],",
     replace: "removals: [],",
   },
   {
     name: "swap-ignores-version",
     mistake: "a conditional write is applied whatever is there",
     file: "durable/store/conditions.ts",
-    find: "if (ifMatch !== undefined && !matches(ifMatch, current)) return false;",
+    find: "if (ifMatch !== undefined && !matches(ifMatch, current?.version)) return false;",
     replace: "",
   },
   {
@@ -359,16 +359,16 @@ const CLIENTS: readonly Mutant[] = [
   {
     name: "idempotency-forgotten-on-failover",
     mistake: "idempotency keys do not travel to the followers",
-    file: "durable/store/codec.ts",
-    find: "idempotency: idempotencyFromWire(row[WIRE_PUT_HEADER + 2], row[WIRE_PUT_HEADER + 3]),",
-    replace: "idempotency: undefined,",
+    file: "durable/store/mutation-codec.ts",
+    find: "    idempotency?.id,",
+    replace: "    undefined,",
   },
   {
     name: "idempotency-forgotten-at-checkpoint",
     mistake: "outcomes of idempotent writes are forgotten at a checkpoint",
     file: STORE,
-    find: "this.#idempotencyUpserts.get(recordKey) ?? this.#reader.idempotency(mutation.slot, mutation.key, idempotency.id);",
-    replace: "this.#idempotencyUpserts.get(recordKey);",
+    find: "return this.#idempotencyUpserts.get(idempotencyRecordKey(key, id)) ?? this.#reader.idempotency(slot, key, id);",
+    replace: "return this.#idempotencyUpserts.get(idempotencyRecordKey(key, id));",
   },
   {
     name: "unknown-told-as-failed",
