@@ -435,4 +435,28 @@ const CLIENTS: readonly Mutant[] = [
   },
 ];
 
-export const MUTANTS: readonly Mutant[] = [...ELECTIONS, ...LOG, ...LEASES, ...CLIENTS];
+const MEMBERS: readonly Mutant[] = [
+  {
+    name: "learner-counts",
+    mistake: "a learner's copy counts towards the majority",
+    file: LEADER,
+    find: "const index = quorumValue(replica.membership.voters, (id) =>",
+    replace: "const index = quorumValue([...replica.membership.voters, ...replica.membership.learners], (id) =>",
+  },
+  {
+    name: "two-changes-at-once",
+    mistake: "a member is changed before the change before is committed",
+    file: REPLICA,
+    find: 'if (!this.isMembershipCommitted) return { ok: false, reason: "the change before is not committed yet" };',
+    replace: "",
+  },
+  {
+    name: "newcomer-founds",
+    mistake: "a replica that joins a running group starts with votes of its own",
+    file: "durable/ownership.ts",
+    find: "const isFounding = since === 0 && (this.#view.shard(shard)?.replicas.every(isFounder) ?? false);",
+    replace: "const isFounding = since >= 0;",
+  },
+];
+
+export const MUTANTS: readonly Mutant[] = [...ELECTIONS, ...LOG, ...LEASES, ...CLIENTS, ...MEMBERS];
