@@ -71,15 +71,18 @@ function execute(program: string, args: readonly string[]): Promise<number> {
 const workDir = await mkdtemp(path.join(tmpdir(), "halo-test-"));
 let passed = 0;
 let failed = 0;
+const failedSteps: string[] = [];
 for (const step of steps) {
   const startMs = performance.now();
   console.log(`\n── ${step.name}`);
   const counts = await step.run(workDir);
   passed += counts.passed;
   failed += counts.failed;
+  if (counts.failed > 0) failedSteps.push(step.name);
   const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
   console.log(`── ${step.name}: ${counts.passed} passed, ${counts.failed} failed (${seconds} s)`);
 }
 await rm(workDir, { recursive: true, force: true });
+if (failedSteps.length > 0) console.log(`\nfailed: ${failedSteps.join("; ")}`);
 console.log(`\n${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
