@@ -13,6 +13,11 @@ export interface Candidate {
   readonly weight?: number | undefined;
 }
 
+/** Shares of the requests by region; a region that is not in it has weight 1. */
+export type RegionWeights = ReadonlyMap<Region, number>;
+
+const EQUAL_WEIGHTS: RegionWeights = new Map();
+
 export interface Moment {
   readonly nowMs: number;
   /** Uniform in [0, 1), fresh for every call. */
@@ -22,6 +27,8 @@ export interface Moment {
 export interface LoadBalancer {
   /** All candidates, each once, the one to ask first at the head. One call is one request's turn. */
   order<C extends Candidate>(candidates: readonly C[], moment: Moment): readonly C[];
+  /** Forgets all candidates but these: to be called with the names of each new topology, which bounds what is kept. */
+  retain(names: ReadonlySet<string>): void;
 }
 
 /**
@@ -37,6 +44,10 @@ export class RoundRobin implements LoadBalancer {
     if (ordered[0] !== undefined) this.#lastTurns.set(ordered[0].name, ++this.#turn);
     return ordered;
   }
+
+  retain(names: ReadonlySet<string>): void {
+    forgetOthers(this.#lastTurns, names);
+  }
 }
 
 /**
@@ -45,10 +56,16 @@ export class RoundRobin implements LoadBalancer {
  */
 export class SmoothWeightedRoundRobin implements LoadBalancer {
   readonly #credits = new Map<string, number>();
+  readonly #weights: RegionWeights;
+
+  /** `weights`: of the candidates that have none of their own. */
+  constructor(weights: RegionWeights = EQUAL_WEIGHTS) {
+    this.#weights = weights;
+  }
 
   order<C extends Candidate>(candidates: readonly C[]): readonly C[] {
     let totalWeight = 0;
-    for (const { name, weight = 1 } of candidates) {
+    for (const { name, region, weight = this.#weights.get(region) ?? 1 } of candidates) {
       totalWeight += weight;
       this.#credits.set(name, this.#creditOf(name) + weight);
     }
@@ -58,17 +75,23 @@ export class SmoothWeightedRoundRobin implements LoadBalancer {
     return ordered;
   }
 
+  retain(names: ReadonlySet<string>): void {
+    forgetOthers(this.#credits, names);
+  }
+
   #creditOf(name: string): number {
     return this.#credits.get(name) ?? 0;
   }
 }
 
-/** An unmeasured replica counts as fast, so that it gets measured; its requests in flight count against it all the same. */
+/** An unmeasured replica counts as fast, so that it gets measured. */
 const UNMEASURED_LATENCY_MS = 1;
+/** … by one request at a time: until that has come back, whoever is measured goes first. */
+const UNMEASURED_BUSY_MS = 60_000;
 
 /**
  * Two at random, the less loaded first: nearly as good as asking the least loaded of all, without the herd that follows
- * a stale "least loaded" (Mitzenmacher 2001). Load is latency times queue. Keeps nothing, reads the loads.
+ * a stale "least loaded" (Mitzenmacher 2001). Load is peak latency times queue. Keeps nothing, reads the loads.
  */
 export class PowerOfTwoChoices implements LoadBalancer {
   readonly #loads: ReplicaLoads;
@@ -84,8 +107,7 @@ export class PowerOfTwoChoices implements LoadBalancer {
     const draw = Math.floor(random * count * (count - 1));
     const first = draw % count;
     const second = (first + 1 + Math.floor(draw / count)) % count;
-    const loadOf = ({ name }: C) =>
-      (this.#loads.latencyMs(name, nowMs) ?? UNMEASURED_LATENCY_MS) * (this.#loads.inFlight(name) + 1);
+    const loadOf = ({ name }: C) => this.loadOf(name, nowMs);
     const isChosen = (index: number) => index === first || index === second;
     const chosen = sortBy(
       candidates.filter((_, index) => isChosen(index)),
@@ -93,6 +115,17 @@ export class PowerOfTwoChoices implements LoadBalancer {
     );
     return [...chosen, ...candidates.filter((_, index) => !isChosen(index))];
   }
+
+  /** What the two are compared by. */
+  loadOf(name: string, nowMs: number): number {
+    const inFlight = this.#loads.inFlight(name, nowMs);
+    const peakMs = this.#loads.peakMs(name, nowMs);
+    const latencyMs = peakMs ?? (inFlight === 0 ? UNMEASURED_LATENCY_MS : UNMEASURED_BUSY_MS);
+    // Answers within the same millisecond would make every queue weigh nothing.
+    return Math.max(latencyMs, UNMEASURED_LATENCY_MS) * (inFlight + 1);
+  }
+
+  retain(): void {}
 }
 
 /** Nearest first: by measured latency where there is one, by the map where not. Keeps nothing, reads the loads. */
@@ -111,6 +144,12 @@ export class Nearest implements LoadBalancer {
       ({ name, region }) => this.#loads.latencyMs(name, nowMs) ?? regionRoundTripMs(this.#from, region),
     );
   }
+
+  retain(): void {}
+}
+
+function forgetOthers(table: Map<string, number>, names: ReadonlySet<string>): void {
+  for (const name of table.keys()) if (!names.has(name)) table.delete(name);
 }
 
 /** Sorted copy, lowest rank first; equals keep their order. */

@@ -2,7 +2,16 @@
 // Done once per isolate. Only strings and numbers are read here; bindings are the business of index.ts.
 
 import { z } from "zod";
+import { parseNamespaces } from "../durable/store/namespace-settings.ts";
+import {
+  BALANCE_POLICIES,
+  type BalancePolicy,
+  DEFAULT_BALANCE_POLICY,
+  EXPECTED_BALANCE_POLICY,
+  parseRegionWeights,
+} from "../routing/balance-policy.ts";
 import { type ClusterConfig, type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
+import type { RegionWeights } from "../routing/load-balancer.ts";
 import { SHARD_CLIENT_DEFAULTS } from "./clients/shard-client.ts";
 import { type Consistency, parseConsistency } from "./http/consistency.ts";
 
@@ -12,6 +21,10 @@ export interface EdgeConfig {
   readonly defaultConsistency: Consistency;
   /** Total time that one request may take at the shard. */
   readonly deadlineMs: number;
+  /** Of requests that name none, in namespaces that have none. */
+  readonly balance: BalancePolicy;
+  readonly regionWeights: RegionWeights;
+  readonly balanceOfNamespace: ReadonlyMap<string, BalancePolicy>;
   /** Accepted bearer tokens; empty: the deployment is closed. */
   readonly tokens: readonly string[];
 }
@@ -19,6 +32,9 @@ export interface EdgeConfig {
 export interface EdgeVariables extends ClusterVariables {
   readonly HALO_DEFAULT_CONSISTENCY?: unknown;
   readonly HALO_DEADLINE_MS?: unknown;
+  readonly HALO_BALANCE?: unknown;
+  readonly HALO_REGION_WEIGHTS?: unknown;
+  readonly HALO_NAMESPACES?: unknown;
   /** Secret: `npx wrangler secret put HALO_TOKEN`. */
   readonly HALO_TOKEN?: unknown;
   /** Secret, while a token is being replaced: the one that clients still use. */
@@ -51,6 +67,10 @@ const variablesSchema = z.object({
     .union([z.literal("").transform(() => SHARD_CLIENT_DEFAULTS.deadlineMs), z.coerce.number().int()], expectedDeadline)
     .pipe(z.number().min(DEADLINE_MS_MIN, expectedDeadline).max(DEADLINE_MS_MAX, expectedDeadline))
     .default(SHARD_CLIENT_DEFAULTS.deadlineMs),
+  HALO_BALANCE: z
+    .union([z.literal("").transform(() => DEFAULT_BALANCE_POLICY), z.enum(BALANCE_POLICIES)], EXPECTED_BALANCE_POLICY)
+    .default(DEFAULT_BALANCE_POLICY),
+  HALO_REGION_WEIGHTS: z.string("expected <region>=<weight> between commas").default(""),
   HALO_TOKEN: tokenSchema,
   HALO_TOKEN_PREVIOUS: tokenSchema,
 });
@@ -64,12 +84,26 @@ export function parseEdgeConfig(variables: EdgeVariables): EdgeConfigResult {
     return { ok: false, problem: `${issue?.path.join(".") ?? "variables"}: ${issue?.message ?? "not acceptable"}` };
   }
   const { HALO_DEFAULT_CONSISTENCY, HALO_DEADLINE_MS, HALO_TOKEN, HALO_TOKEN_PREVIOUS } = read.data;
+  const weights = parseRegionWeights(read.data.HALO_REGION_WEIGHTS);
+  if (!weights.ok) return { ok: false, problem: `HALO_REGION_WEIGHTS: ${weights.problem}` };
+  const namespaces = parseNamespaces(variables.HALO_NAMESPACES);
+  if (!namespaces.ok) return namespaces;
   const consistency = parseConsistency(HALO_DEFAULT_CONSISTENCY);
   if (!consistency.ok) return { ok: false, problem: `HALO_DEFAULT_CONSISTENCY: ${consistency.problem.detail}` };
   // A previous token alone opens nothing: a deployment whose token was deleted is closed.
   const tokens = HALO_TOKEN === "" ? [] : [HALO_TOKEN, HALO_TOKEN_PREVIOUS].filter((token) => token !== "");
   return {
     ok: true,
-    config: { cluster: cluster.config, defaultConsistency: consistency.value, deadlineMs: HALO_DEADLINE_MS, tokens },
+    config: {
+      cluster: cluster.config,
+      defaultConsistency: consistency.value,
+      deadlineMs: HALO_DEADLINE_MS,
+      balance: read.data.HALO_BALANCE,
+      regionWeights: weights.weights,
+      balanceOfNamespace: new Map(
+        [...namespaces.namespaces].flatMap(([name, { balance }]) => (balance === undefined ? [] : [[name, balance]])),
+      ),
+      tokens,
+    },
   };
 }

@@ -6,7 +6,7 @@ import type { Hono } from "hono";
 import type { Directory } from "../durable/directory.ts";
 import { createDirectoryClient } from "../durable/directory-client.ts";
 import type { ReplicaBindings } from "../durable/namespaces.ts";
-import { Nearest } from "../routing/load-balancer.ts";
+import { Balancers } from "../routing/balance-policy.ts";
 import type { Region } from "../routing/region.ts";
 import { regionNear } from "../routing/region-distance.ts";
 import { ReplicaLoads } from "../routing/replica-loads.ts";
@@ -59,6 +59,7 @@ function createEdge(env: Env, request: Request): Edge {
   }
   const { config } = read;
   const loads = new ReplicaLoads();
+  const balancers = new Balancers({ from: regionOf(request, config), loads, weights: config.regionWeights });
   const directory = createDirectoryClient(env.DIRECTORY, config.cluster.cluster);
   const app = createApp({
     config,
@@ -66,7 +67,8 @@ function createEdge(env: Env, request: Request): Edge {
     topology: new TopologyHolder(new TopologyView(buildTopology(config.cluster))),
     timers,
     loads,
-    balancer: new Nearest(regionOf(request, config), loads),
+    balancer: balancers.of(config.balance),
+    policies: { balancers, ofNamespace: config.balanceOfNamespace },
     now: () => Date.now(),
     random: () => Math.random(),
     readTopology: () => {

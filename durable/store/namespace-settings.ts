@@ -6,6 +6,7 @@
 // lives for ever and may be evicted.
 
 import { z } from "zod";
+import { BALANCE_POLICIES, EXPECTED_BALANCE_POLICY } from "../../routing/balance-policy.ts";
 import type { Comparison, KeyMutation, Lifetime, TransactionOperation } from "./command.ts";
 import type { Entry } from "./entry.ts";
 import { DEFAULT_NAMESPACE, isSystemKey, NAMESPACE_PATTERN, namespaceOf } from "./keyspace.ts";
@@ -28,6 +29,8 @@ const SETTINGS = z.strictObject({
   quotaBytes: z.int().min(1).optional(),
   /** False: nothing is evicted, and a write that finds no room is refused. */
   evict: z.boolean().optional(),
+  /** How the edge chooses among the replicas that may all answer. */
+  balance: z.enum(BALANCE_POLICIES, EXPECTED_BALANCE_POLICY).optional(),
 });
 
 export type NamespaceSettings = z.infer<typeof SETTINGS>;

@@ -20,7 +20,9 @@ import {
 } from "../../durable/protocol.ts";
 import type { GetOperation, PurgeScope } from "../../durable/store/command.ts";
 import type { RowPosition } from "../../durable/store/entry.ts";
+import { namespaceOf } from "../../durable/store/keyspace.ts";
 import { compareRows } from "../../durable/store/rows.ts";
+import type { BalancePolicy } from "../../routing/balance-policy.ts";
 import type { OperationPort, ReplicaAddress } from "./ports.ts";
 import { type CallContext, type CallPlan, type FinalRefusal, ShardCall } from "./shard-call.ts";
 import type { GroupMember, ShardGroup } from "./shard-group.ts";
@@ -31,6 +33,8 @@ export type BatchOperation = GetOperation | BatchMutation;
 /** A reading operation as the edge wants it; `after` by shard. */
 export interface Wanted extends Omit<Freshness, "after"> {
   readonly after?: ReadonlyMap<number, LogPosition> | undefined;
+  /** The request's own policy. */
+  readonly balance?: BalancePolicy | undefined;
 }
 
 export interface BatchAnswer {
@@ -84,11 +88,15 @@ export interface Operations {
   part(slot: number, key: string, upload: string, part: number): Promise<Uint8Array | undefined | FinalRefusal>;
 }
 
+/** The request's own policy, or else its namespace's; undefined: the client's. */
+export type PolicyFor = (own: BalancePolicy | undefined, namespace: string) => BalancePolicy | undefined;
+
 export interface OperationDeps {
   readonly context: CallContext;
   readonly port: OperationPort;
   readonly topology: TopologyHolder;
-  readonly anyReplica: (group: ShardGroup, nowMs: number) => readonly GroupMember[];
+  readonly anyReplica: (group: ShardGroup, nowMs: number, policy?: BalancePolicy) => readonly GroupMember[];
+  readonly policyFor: PolicyFor;
   readonly hedgeAfterMs: number;
 }
 
@@ -100,7 +108,7 @@ export const REPLY_VALUE_BYTES_MAX = 16 * 1024 * 1024;
 const SCAN_PATIENCE_MS = 1_000;
 
 export function createOperations(deps: OperationDeps): Operations {
-  const { context, port, topology, anyReplica, hedgeAfterMs } = deps;
+  const { context, port, topology, anyReplica, policyFor, hedgeAfterMs } = deps;
   const { silenceMs, replyMarginMs } = context.times;
 
   const header = (address: ReplicaAddress, epoch: number) => ({ v: PROTOCOL_VERSION, to: address.name, epoch });
@@ -111,15 +119,25 @@ export function createOperations(deps: OperationDeps): Operations {
     after: level === "session" ? after?.get(shard) : undefined,
   });
 
-  const readPlan = (wanted: Wanted): Pick<CallPlan<never>, "order" | "isRepeatable" | "hedgeAfterMs"> => ({
-    order: wanted.level === "strong" ? () => undefined : anyReplica,
-    isRepeatable: true,
-    hedgeAfterMs: wanted.level === "strong" ? silenceMs : hedgeAfterMs,
-  });
+  const readPlan = (
+    wanted: Wanted,
+    namespace: string,
+  ): Pick<CallPlan<never>, "order" | "balance" | "isRepeatable" | "hedgeAfterMs"> => {
+    const balance = policyFor(wanted.balance, namespace);
+    return {
+      order: wanted.level === "strong" ? () => undefined : (group, nowMs) => anyReplica(group, nowMs, balance),
+      balance,
+      isRepeatable: true,
+      hedgeAfterMs: wanted.level === "strong" ? silenceMs : hedgeAfterMs,
+    };
+  };
 
   const batchOf = (operations: readonly BatchOperation[], wanted: Wanted, replyBytesMax: number) => {
     const mutations = operations.filter((operation) => operation.kind !== "get");
-    const plan = mutations.length === 0 ? readPlan(wanted) : writePlan(mutations.every(hasIdempotency));
+    const plan =
+      mutations.length === 0
+        ? readPlan(wanted, namespaceOf(operations[0]?.key ?? ""))
+        : writePlan(mutations.every(hasIdempotency));
     return ShardCall.run<Exclude<BatchReply, { status: "not_leader" | "wrong_owner" }> | UnknownFate>(context, {
       ...plan,
       slot: operations[0]?.slot ?? 0,
@@ -148,7 +166,7 @@ export function createOperations(deps: OperationDeps): Operations {
   ) => {
     const { namespace, prefix, start, limit, what, valueBytesMax } = query;
     return ShardCall.run<ScanOk | FinalRefusal>(context, {
-      ...readPlan(query),
+      ...readPlan(query, query.namespace),
       slot: slots.indexOf(shard),
       waitsMs: SCAN_PATIENCE_MS,
       send: (address, epoch) =>

@@ -5,7 +5,9 @@
 // when the store will recognise it (`isRepeatable`); otherwise its fate is `unknown`, which is said and never guessed.
 
 import type { ReadOk, Refusal, WriteReply } from "../../durable/protocol.ts";
+import type { BalancePolicy } from "../../routing/balance-policy.ts";
 import type { FailureKind } from "../../routing/circuit-breaker.ts";
+import type { ReplicaLoads } from "../../routing/replica-loads.ts";
 import type { Topology } from "../../routing/topology.ts";
 import type { ReadAnswer, ReplicaAddress, ReplicaPort, Timers } from "./ports.ts";
 import type { GroupMember, ShardGroup } from "./shard-group.ts";
@@ -40,14 +42,16 @@ export interface CallContext {
   /** The group that owns the slot in the topology of this moment. */
   groupOf(slot: number): ShardGroup;
   maybeInstall(topology: unknown): boolean;
+  /** In which order to ask who leads. */
+  inTurn(members: readonly GroupMember[], nowMs: number, balance: BalancePolicy | undefined): readonly GroupMember[];
   /** Every replica that is known of the shard was asked, and none could serve: others may have taken their place. */
   onStranded(): void;
 }
 
-/** What one request is. */
 /** What a call can end with: an answer of some kind, or that there is none. */
 export type CallResult = ReadAnswer | FinalRefusal | Extract<WriteResult, { status: "unknown" }>;
 
+/** What one request is. */
 export interface CallPlan<Result extends CallResult> {
   readonly slot: number;
   /** `remainingMs`: how long the answer will be waited for. */
@@ -62,9 +66,14 @@ export interface CallPlan<Result extends CallResult> {
   readonly waitsMs?: number | undefined;
   /** Writes only: the answer for a write whose fate is open. */
   unknown?(reason: string, term: number): Result;
-  /** A reply came after so long; for whoever measures. */
-  onLatency?(address: ReplicaAddress, latencyMs: number, nowMs: number): void;
+  /** Where the attempts are counted and timed; absent: they are not. */
+  readonly meter?: CallMeter | undefined;
+  /** The policy for whom to ask first while nobody is known to lead; absent: the client's. */
+  readonly balance?: BalancePolicy | undefined;
 }
+
+/** Every attempt that has begun ends or is abandoned, once. */
+export type CallMeter = Pick<ReplicaLoads, "begin" | "end" | "abandon">;
 
 interface Attempt {
   readonly member: GroupMember;
@@ -151,7 +160,8 @@ export class ShardCall<Result extends CallResult> {
     // Nobody is known to lead: the trusted ones will know. A doubtful replica is worth a call only if all are doubtful,
     // because a write that gets lost there ends with its fate unknown.
     const trusted = members.filter((member) => group.isTrusted(member, nowMs));
-    return (trusted.length > 0 ? trusted : members).find((member) => !this.#asked.includes(member));
+    const open = (trusted.length > 0 ? trusted : members).filter((member) => !this.#asked.includes(member));
+    return this.#context.inTurn(open, nowMs, this.#plan.balance)[0];
   }
 
   #send(member: GroupMember, nowMs: number): void {
@@ -160,6 +170,7 @@ export class ShardCall<Result extends CallResult> {
     this.#asked.push(member);
     this.#hedgeAtMs = this.#plan.isRepeatable ? nowMs + this.#plan.hedgeAfterMs : NEVER;
     member.breaker.onAttempt(nowMs);
+    this.#plan.meter?.begin(member.address.name, nowMs);
     this.#arm(nowMs);
     const remainingMs = Math.min(this.#attemptMs, this.#deadlineAtMs - nowMs);
     let reply: Promise<Result | Redirect>;
@@ -192,9 +203,9 @@ export class ShardCall<Result extends CallResult> {
       this.#group.confirmLeader(member, reply.from.term);
     }
     if (!this.#isWanted(attempt)) return;
-    if (this.#plan.onLatency !== undefined) {
+    if (this.#plan.meter !== undefined) {
       const nowMs = this.#context.now();
-      this.#plan.onLatency(member.address, nowMs - attempt.startedMs, nowMs);
+      this.#plan.meter.end(member.address.name, attempt.startedMs, nowMs, nowMs - attempt.startedMs);
     }
     switch (reply.status) {
       case "not_leader":
@@ -244,6 +255,7 @@ export class ShardCall<Result extends CallResult> {
     // Race: what was asked of the old group at the same time may have been done there, and nobody listens to it any more.
     if (this.#plan.unknown !== undefined && this.#attempts.length > 0) this.#isFateOpen = true;
     this.#group = owner;
+    this.#abandon(this.#attempts);
     this.#attempts = [];
     this.#asked = [];
     this.#order = undefined;
@@ -264,6 +276,7 @@ export class ShardCall<Result extends CallResult> {
     const nowMs = this.#context.now();
     if (failure.kind !== "overloaded") this.#onNoAnswer(attempt.member, "refused", nowMs);
     if (!this.#isWanted(attempt)) return;
+    this.#plan.meter?.end(attempt.member.address.name, attempt.startedMs, nowMs);
     if (failure.kind === "overloaded") this.#onOverloaded(this.#context.times.overloadedRetryAfterMs);
     else if (failure.maybeDelivered) this.#onFateOpen("the connection to the replica broke");
     else this.#proceed(nowMs);
@@ -328,7 +341,9 @@ export class ShardCall<Result extends CallResult> {
       attempt.isSilent = true;
       this.#onNoAnswer(attempt.member, "silent", nowMs);
     }
-    this.#attempts = this.#attempts.filter((attempt) => nowMs < attempt.startedMs + attemptMs);
+    const isOver = ({ startedMs }: Attempt) => nowMs >= startedMs + attemptMs;
+    this.#abandon(this.#attempts.filter(isOver));
+    this.#attempts = this.#attempts.filter((attempt) => !isOver(attempt));
     const hasExpired = this.#attempts.length < before;
     if (hasExpired && this.#plan.unknown !== undefined) this.#isFateOpen = true;
     return hasExpired;
@@ -355,8 +370,17 @@ export class ShardCall<Result extends CallResult> {
     return true;
   }
 
+  /** Nobody listens to these any more. */
+  #abandon(attempts: readonly Attempt[]): void {
+    const { meter } = this.#plan;
+    if (meter === undefined || attempts.length === 0) return;
+    const nowMs = this.#context.now();
+    for (const { member, startedMs } of attempts) meter.abandon(member.address.name, startedMs, nowMs);
+  }
+
   #abort(error: unknown): void {
     this.#isDone = true;
+    this.#abandon(this.#attempts);
     this.#cancelTimer?.();
     this.#reject(error);
   }
@@ -377,7 +401,10 @@ export class ShardCall<Result extends CallResult> {
   #finish(result: Result | FinalRefusal): void {
     this.#isDone = true;
     this.#cancelTimer?.();
-    if (this.#attempts.length > 0) this.#blameOvertaken();
+    if (this.#attempts.length > 0) {
+      this.#blameOvertaken();
+      this.#abandon(this.#attempts);
+    }
     this.#resolve(result);
   }
 

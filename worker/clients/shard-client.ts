@@ -10,10 +10,12 @@ import {
   type WriteReply,
 } from "../../durable/protocol.ts";
 import type { KeyMutation } from "../../durable/store/command.ts";
+import { namespaceOf } from "../../durable/store/keyspace.ts";
+import type { BalancePolicy, Balancers } from "../../routing/balance-policy.ts";
 import type { LoadBalancer } from "../../routing/load-balancer.ts";
 import { preferenceList } from "../../routing/preference-list.ts";
 import type { ReplicaLoads } from "../../routing/replica-loads.ts";
-import { createOperations, type Operations } from "./operations.ts";
+import { createOperations, type Operations, type PolicyFor } from "./operations.ts";
 import type { ReadAnswer, ReplicaAddress, ReplicaPort, Timers } from "./ports.ts";
 import {
   type CallContext,
@@ -56,8 +58,10 @@ export interface ShardClientDeps<Answer extends ReadAnswer = ReadOk> {
   readonly port: ReplicaPort<Answer>;
   readonly topology: TopologyHolder;
   readonly timers: Timers;
-  /** Order of the replicas for reads that any replica may serve. */
+  /** Order of the replicas for reads that any replica may serve, and in which they are asked who leads. */
   readonly balancer: LoadBalancer;
+  /** Where a request or its namespace has a policy of its own; absent: nobody has. */
+  readonly policies?: BalancePolicies | undefined;
   /** Where the latencies that the balancer may look at are written. */
   readonly loads: ReplicaLoads;
   /** Milliseconds of any clock; a jump costs a few needless or late retries, never a wrong answer. */
@@ -69,23 +73,30 @@ export interface ShardClientDeps<Answer extends ReadAnswer = ReadOk> {
   readonly options?: Partial<ShardClientOptions>;
 }
 
+export interface BalancePolicies {
+  readonly balancers: Balancers;
+  readonly ofNamespace: ReadonlyMap<string, BalancePolicy>;
+}
+
 /** A read as the edge wants it; which replica, which epoch and which shard's position is the client's business. */
 export interface ClientRead
   extends Pick<ReadRequest, "key" | "slot" | "level" | "boundMs" | "maxStaleMs" | "omitValue" | "omitValueOfVersions"> {
   /** `session`: what the reply must have seen, by shard. */
   readonly after?: ReadonlyMap<number, LogPosition> | undefined;
+  /** The request's own policy. */
+  readonly balance?: BalancePolicy | undefined;
 }
 
 export interface ShardClient<Answer extends ReadAnswer = ReadOk> extends Operations {
   read(read: ClientRead): Promise<ReadResult<Answer>>;
   /** `unknown` where the fate is open; with an idempotency key only after retries up to the deadline. */
-  write(mutation: KeyMutation): Promise<WriteResult>;
+  write(mutation: KeyMutation, balance?: BalancePolicy): Promise<WriteResult>;
 }
 
 export function createShardClient<Answer extends ReadAnswer = ReadOk>(
   deps: ShardClientDeps<Answer>,
 ): ShardClient<Answer> {
-  const { port, topology, loads, balancer } = deps;
+  const { port, topology, loads, balancer, policies } = deps;
   const options = { ...SHARD_CLIENT_DEFAULTS, ...deps.options };
   const groups = new Map<number, ShardGroup>();
   let lastTopologyReadMs = Number.NEGATIVE_INFINITY;
@@ -109,8 +120,16 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
     maybeInstall(document) {
       if (!topology.maybeInstall(document)) return false;
       const { view } = topology;
-      loads.retain(new Set(view.shards.flatMap(({ replicas }) => replicas.map(({ name }) => name))));
+      const names = new Set(view.shards.flatMap(({ replicas }) => replicas.map(({ name }) => name)));
+      for (const kept of [loads, balancer, policies?.balancers]) kept?.retain(names);
       return true;
+    },
+    inTurn(members, nowMs, balance) {
+      const moment = { nowMs, random: deps.random() };
+      const named = members.map((member) => ({ name: member.address.name, region: member.address.region, member }));
+      return balancerOf(balance)
+        .order(named, moment)
+        .map(({ member }) => member);
     },
     onStranded() {
       const nowMs = deps.now();
@@ -121,16 +140,25 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
     },
   };
 
+  const balancerOf = (policy: BalancePolicy | undefined): LoadBalancer =>
+    (policy === undefined ? undefined : policies?.balancers.of(policy)) ?? balancer;
+
+  /** `own`: the request's. */
+  const policyFor: PolicyFor = (own, namespace) => own ?? policies?.ofNamespace.get(namespace);
+  const hasNamespacePolicies = policies !== undefined && policies.ofNamespace.size > 0;
+  const policyForKey = (own: BalancePolicy | undefined, key: string) =>
+    own === undefined && hasNamespacePolicies ? policyFor(own, namespaceOf(key)) : own;
+
   /**
    * The policy's order, but the leader, unless it is first anyway, after the other replicas that may be asked now: it has
    * the writes and the strong reads to serve. It still goes before those whose breaker is open.
    */
-  const anyReplica = (group: ShardGroup, nowMs: number): readonly GroupMember[] => {
+  const anyReplica = (group: ShardGroup, nowMs: number, policy?: BalancePolicy): readonly GroupMember[] => {
     const isAllowed = (name: string) => group.memberNamed(name)?.breaker.isAllowed(nowMs) ?? false;
     const views = preferenceList({
       shard: group.view,
       target: "any",
-      balancer,
+      balancer: balancerOf(policy),
       isAllowed,
       nowMs,
       random: deps.random(),
@@ -142,11 +170,8 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
     const blockedAt = others.findIndex(({ address }) => !isAllowed(address.name));
     return others.toSpliced(blockedAt === -1 ? others.length : blockedAt, 0, leader);
   };
-  const onLatency = (address: ReplicaAddress, latencyMs: number, nowMs: number) =>
-    loads.end(address.name, nowMs, latencyMs);
-
   return {
-    ...createOperations({ context, port, topology, anyReplica, hedgeAfterMs: options.hedgeAfterMs }),
+    ...createOperations({ context, port, topology, anyReplica, policyFor, hedgeAfterMs: options.hedgeAfterMs }),
 
     read(read) {
       const isStrong = read.level === "strong";
@@ -156,11 +181,16 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
         order: isStrong ? leaderOnly : anyReplica,
         isRepeatable: true,
         hedgeAfterMs: isStrong ? options.silenceMs : options.hedgeAfterMs,
+        balance: read.balance,
       };
-      return ShardCall.run(context, isStrong ? plan : { ...plan, onLatency });
+      if (isStrong) return ShardCall.run(context, plan);
+      const policy = policyForKey(read.balance, read.key);
+      const order =
+        policy === undefined ? anyReplica : (group: ShardGroup, nowMs: number) => anyReplica(group, nowMs, policy);
+      return ShardCall.run(context, { ...plan, order, meter: loads });
     },
 
-    write(mutation) {
+    write(mutation, balance) {
       return ShardCall.run<WriteResult>(context, {
         slot: mutation.slot,
         send: (address, epoch, remainingMs): Promise<WriteReply> =>
@@ -173,6 +203,7 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
             deadlineMs: Math.max(1, remainingMs - options.replyMarginMs),
           }),
         order: leaderOnly,
+        balance: policyForKey(balance, mutation.key),
         isRepeatable: isRepeatable(mutation),
         hedgeAfterMs: options.silenceMs,
         unknown: (reason, term) => ({ status: "unknown", reason, term }),

@@ -5,6 +5,7 @@
 /** Exhaustive: a slug that is not here cannot be answered. */
 export const PROBLEMS = {
   "malformed-key": { status: 400, title: "The key is not acceptable" },
+  "malformed-balance": { status: 400, title: "There is no such policy of balancing" },
   "key-too-long": { status: 414, title: "The key is too long" },
   "unexpected-query": { status: 400, title: "The key ends at the question mark" },
   "malformed-namespace": { status: 400, title: "The namespace is not acceptable" },

@@ -6,6 +6,7 @@ import { entityTag } from "../../durable/http/entity-tag.ts";
 import type { KeyMutation, PutMutation, ReturnedValue } from "../../durable/store/command.ts";
 import { METADATA_BYTES_MAX, TAG_CHARS_MAX, TAGS_MAX } from "../../durable/store/limits.ts";
 import { TAG } from "../../durable/store/validate.ts";
+import { parseBalance } from "../http/balance.ts";
 import { parseConsistency } from "../http/consistency.ts";
 import { type Parsed, parsed, refused } from "../http/problem.ts";
 import { type KeyTarget, readConditions, readLifetime, readTarget, withIdempotency } from "./key-request.ts";
@@ -28,11 +29,13 @@ export async function handleWrite(deps: KvDeps, request: Request, keepAlive: Kee
   const level = request.headers.get("Halo-Consistency");
   const consistency = level === null ? undefined : parseConsistency(level);
   if (consistency?.ok === false) return problemReply(consistency.problem);
+  const balance = parseBalance(request.headers.get("Halo-Balance"));
+  if (!balance.ok) return problemReply(balance.problem);
   const bookmark = readBookmark(deps, request.headers);
   if (!bookmark.ok) return problemReply(bookmark.problem);
   const mutation = await mutationOf(deps, target.value, request);
   if (!mutation.ok) return problemReply(mutation.problem);
-  const write = deps.client.write(mutation.value);
+  const write = deps.client.write(mutation.value, balance.value);
   // A client that hangs up must not cancel a write half way.
   keepAlive(write);
   return writeReply(deps, bookmark.value, await write, outcomeReply);

@@ -7,9 +7,11 @@
 
 import { parseRemark, REMARK, STATUS_NO_ENTRY, STATUS_REMARKED } from "../../durable/http/read-wire.ts";
 import type { Conditions, Parts } from "../../durable/store/command.ts";
+import type { BalancePolicy } from "../../routing/balance-policy.ts";
 import type { HttpAnswer } from "../clients/http-answer.ts";
 import type { ReadResult } from "../clients/shard-call.ts";
 import type { ClientRead } from "../clients/shard-client.ts";
+import { parseBalance } from "../http/balance.ts";
 import type { Bookmark } from "../http/bookmark.ts";
 import { parseMaxStaleMs } from "../http/cache-control.ts";
 import { evaluateRead } from "../http/conditional.ts";
@@ -35,6 +37,7 @@ interface KvRead extends KeyTarget {
   readonly bookmark: Bookmark | undefined;
   readonly maxStaleMs: number | undefined;
   readonly range: string | null;
+  readonly balance: BalancePolicy | undefined;
 }
 
 /** GET and HEAD. */
@@ -65,6 +68,8 @@ function readRequest(deps: KvDeps, request: Request): Parsed<KvRead> {
   const cacheControl = headers.get("Cache-Control");
   const maxStaleMs = cacheControl === null ? parsed(undefined) : parseMaxStaleMs(cacheControl);
   if (!maxStaleMs.ok) return maxStaleMs;
+  const balance = parseBalance(headers.get("Halo-Balance"));
+  if (!balance.ok) return balance;
   return parsed({
     ...target.value,
     consistency: consistency.value,
@@ -72,10 +77,12 @@ function readRequest(deps: KvDeps, request: Request): Parsed<KvRead> {
     bookmark: bookmark.value,
     maxStaleMs: maxStaleMs.value,
     range: headers.get("Range"),
+    balance: balance.value,
   });
 }
 
-function clientRead({ key, slot, consistency, conditions, bookmark, maxStaleMs }: KvRead, isHead: boolean): ClientRead {
+function clientRead(read: KvRead, isHead: boolean): ClientRead {
+  const { key, slot, consistency, conditions, bookmark, maxStaleMs, balance } = read;
   const { level, boundMs } = consistency;
   const { ifNoneMatch } = conditions;
   return {
@@ -84,6 +91,7 @@ function clientRead({ key, slot, consistency, conditions, bookmark, maxStaleMs }
     level,
     boundMs,
     maxStaleMs,
+    balance,
     after: level === "session" ? bookmark : undefined,
     // `If-None-Match: *` is answered 304 by whatever exists, so its value is never needed either.
     omitValue: isHead || ifNoneMatch === "any" ? true : undefined,

@@ -3,6 +3,7 @@
 
 import type { ConsistencyLevel, Provenance } from "../../durable/protocol.ts";
 import type { Wanted } from "../clients/operations.ts";
+import { parseBalance } from "../http/balance.ts";
 import { advance, type Bookmark, encodeBookmark } from "../http/bookmark.ts";
 import { parseConsistency } from "../http/consistency.ts";
 import { parseNamespace } from "../http/namespace.ts";
@@ -22,9 +23,11 @@ export function readMany(deps: KvDeps, headers: Headers): Parsed<ManyRequest> {
   const level = headers.get("Halo-Consistency");
   const consistency = level === null ? parsed(deps.defaultConsistency) : parseConsistency(level);
   if (!consistency.ok) return consistency;
+  const balance = parseBalance(headers.get("Halo-Balance"));
+  if (!balance.ok) return balance;
   const bookmark = readBookmark(deps, headers);
   if (!bookmark.ok) return bookmark;
-  const wanted = { ...consistency.value, after: bookmark.value };
+  const wanted = { ...consistency.value, after: bookmark.value, balance: balance.value };
   return parsed({ namespace: namespace.value, wanted, bookmark: bookmark.value });
 }
 

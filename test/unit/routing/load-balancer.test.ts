@@ -137,7 +137,75 @@ describe("SmoothWeightedRoundRobin", () => {
   });
 });
 
+describe("the weights", () => {
+  const weights = fc.array(fc.integer({ min: 0, max: 7 }), { minLength: 1, maxLength: 6 });
+
+  test("are respected exactly over a cycle, from wherever it is counted", () => {
+    fc.assert(
+      fc.property(weights, fc.integer({ min: 0, max: 40 }), (list, before) => {
+        const total = list.reduce((sum, weight) => sum + weight, 0);
+        fc.pre(total > 0);
+        const candidates = list.map((weight, index): Candidate => ({ name: `${index}`, region: "weur", weight }));
+        const policy = new SmoothWeightedRoundRobin();
+        headNames(policy, candidates, before);
+        const heads = headNames(policy, candidates, total);
+        for (const [index, weight] of list.entries()) {
+          expect([...heads].filter((name) => name === `${index}`)).toHaveLength(weight);
+        }
+      }),
+    );
+  });
+
+  test("come from the region where a candidate has none", () => {
+    const policy = new SmoothWeightedRoundRobin(new Map([["weur", 3]]));
+    expect(headNames(policy, [A, B], 8)).toBe("aabaaaba");
+  });
+});
+
+describe.each([new RoundRobin(), new SmoothWeightedRoundRobin()])("what turns are kept by", (policy) => {
+  test("forgets replicas that a new topology does not have", () => {
+    headNames(policy, [A, B], 1);
+    policy.retain(new Set(["b"]));
+    // As new: it goes first, as it did at the start.
+    expect(headNames(policy, [A, B], 1)).toBe(policy instanceof RoundRobin ? "a" : "b");
+  });
+});
+
 describe("PowerOfTwoChoices", () => {
+  test("never puts the worse of its two first, and its two come before all others", () => {
+    const measured = fc.record({
+      inFlight: fc.integer({ min: 0, max: 5 }),
+      latencyMs: fc.option(fc.integer({ min: 1, max: 500 }), { nil: undefined }),
+    });
+    const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+    fc.assert(
+      fc.property(fc.array(measured, { minLength: 2, maxLength: 6 }), random, (replicas, drawn) => {
+        const loads = new ReplicaLoads();
+        const candidates = replicas.map(({ inFlight, latencyMs }, index): Candidate => {
+          const name = `${index}`;
+          if (latencyMs !== undefined) loads.end(name, 0, 0, latencyMs);
+          for (let begun = 0; begun < inFlight; begun++) loads.begin(name, 0);
+          return { name, region: "weur" };
+        });
+        const policy = new PowerOfTwoChoices(loads);
+        const [first, second, ...rest] = policy.order(candidates, { nowMs: 0, random: drawn });
+        if (first === undefined || second === undefined) throw new Error("two candidates at least");
+        expect(policy.loadOf(first.name, 0)).toBeLessThanOrEqual(policy.loadOf(second.name, 0));
+        expect(rest).toEqual(candidates.filter((candidate) => candidate !== first && candidate !== second));
+      }),
+    );
+  });
+
+  test("measures an unmeasured replica by one request at a time", () => {
+    const loads = new ReplicaLoads();
+    loads.end("a", 0, 0, 40);
+    const policy = new PowerOfTwoChoices(loads);
+    const head = () => policy.order([A, B], { nowMs: 0, random: 0 })[0]?.name;
+    expect(head()).toBe("b");
+    loads.begin("b", 0);
+    expect(head()).toBe("a");
+  });
+
   test("draws every pair equally often", () => {
     const policy = new PowerOfTwoChoices(new ReplicaLoads());
     const pairs = new Map<string, number>();
@@ -151,7 +219,7 @@ describe("PowerOfTwoChoices", () => {
 
   test("puts the less loaded of the two first, so the most loaded of all is never first", () => {
     const loads = new ReplicaLoads();
-    loads.begin("b");
+    loads.begin("b", 0);
     const policy = new PowerOfTwoChoices(loads);
     for (const random of evenly(60)) {
       expect(policy.order([A, B, C], { nowMs: 0, random })[0]?.name).not.toBe("b");
@@ -164,15 +232,15 @@ describe("PowerOfTwoChoices", () => {
       ["a", 10],
       ["b", 25],
     ] as const) {
-      loads.begin(name);
-      loads.end(name, 0, latencyMs);
+      loads.begin(name, 0);
+      loads.end(name, 0, 0, latencyMs);
     }
     const policy = new PowerOfTwoChoices(loads);
     const head = () => policy.order([A, B], { nowMs: 0, random: 0 })[0]?.name;
     expect(head()).toBe("a");
-    loads.begin("a");
+    loads.begin("a", 0);
     expect(head()).toBe("a");
-    loads.begin("a");
+    loads.begin("a", 0);
     expect(head()).toBe("b");
   });
 });
@@ -185,8 +253,8 @@ describe("Nearest", () => {
 
   test("believes a measurement over the map, until it is old", () => {
     const loads = new ReplicaLoads();
-    loads.begin("a");
-    loads.end("a", 0, 500);
+    loads.begin("a", 0);
+    loads.end("a", 0, 0, 500);
     const policy = new Nearest("weur", loads);
     expect(policy.order([A, B, C], { nowMs: LATENCY_VALID_MS, random: 0 })).toEqual([B, C, A]);
     expect(policy.order([A, B, C], { nowMs: LATENCY_VALID_MS + 1, random: 0 })).toEqual([A, B, C]);

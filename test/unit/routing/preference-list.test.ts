@@ -1,6 +1,9 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { BALANCE_POLICIES, Balancers } from "../../../routing/balance-policy.ts";
 import { RoundRobin } from "../../../routing/load-balancer.ts";
 import { type PreferenceRequest, preferenceList } from "../../../routing/preference-list.ts";
+import { ReplicaLoads } from "../../../routing/replica-loads.ts";
 import type { ShardView } from "../../../routing/topology-view.ts";
 
 const SHARD: ShardView = {
@@ -40,6 +43,29 @@ describe("for a read that any replica may answer", () => {
     const isAllowed = (name: string) => name !== "r1";
     const lists = Array.from({ length: 4 }, () => namesOf({ balancer, isAllowed }));
     expect(lists).toEqual(["r0 r2 r1", "r2 r0 r1", "r0 r2 r1", "r2 r0 r1"]);
+  });
+
+  test("one that is down is never first while another lives, whatever the policy and what it has measured", () => {
+    const name = fc.constantFrom("r0", "r1", "r2");
+    const step = fc.record({
+      down: fc.uniqueArray(name, { maxLength: 2 }),
+      random: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+      measured: name,
+      latencyMs: fc.integer({ min: 0, max: 300 }),
+    });
+    fc.assert(
+      fc.property(fc.constantFrom(...BALANCE_POLICIES), fc.array(step, { maxLength: 30 }), (policy, steps) => {
+        const loads = new ReplicaLoads();
+        const balancer = new Balancers({ from: "weur", loads, weights: new Map([["apac", 0]]) }).of(policy);
+        for (const [nowMs, { down, random, measured, latencyMs }] of steps.entries()) {
+          loads.begin(measured, nowMs);
+          loads.end(measured, nowMs, nowMs, latencyMs);
+          const isAllowed = (replica: string) => !down.some((name) => name === replica);
+          const [first] = namesOf({ balancer, isAllowed, nowMs, random }).split(" ");
+          expect(down).not.toContain(first);
+        }
+      }),
+    );
   });
 
   test("when all are blocked they are asked all the same", () => {

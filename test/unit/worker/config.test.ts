@@ -30,6 +30,29 @@ describe("the edge's configuration", () => {
     expect(parseEdgeConfig({ ...VARIABLES, HALO_TOKEN_PREVIOUS: "old" })).toMatchObject({ config: { tokens: [] } });
   });
 
+  it("reads the policies of balancing: the deployment's, the namespaces' and the weights of the regions", () => {
+    const variables = {
+      ...VARIABLES,
+      HALO_BALANCE: "p2c",
+      HALO_REGION_WEIGHTS: "weur=5, enam=0",
+      HALO_NAMESPACES: '{"sessions": {"balance": "weighted-round-robin"}, "other": {"ttlSeconds": 5}}',
+    };
+    expect(parseEdgeConfig(variables)).toMatchObject({
+      ok: true,
+      config: {
+        balance: "p2c",
+        regionWeights: new Map([
+          ["weur", 5],
+          ["enam", 0],
+        ]),
+        balanceOfNamespace: new Map([["sessions", "weighted-round-robin"]]),
+      },
+    });
+    for (const HALO_BALANCE of ["", undefined]) {
+      expect(parseEdgeConfig({ ...VARIABLES, HALO_BALANCE })).toMatchObject({ config: { balance: "nearest" } });
+    }
+  });
+
   const bad: [string, Record<string, unknown>][] = [
     ["HALO_SHARDS", { HALO_SHARDS: "0" }],
     ["HALO_REGIONS", { HALO_REGIONS: "weur,atlantis,apac" }],
@@ -38,6 +61,13 @@ describe("the edge's configuration", () => {
     ["HALO_DEADLINE_MS", { HALO_DEADLINE_MS: "soon" }],
     ["HALO_DEADLINE_MS", { HALO_DEADLINE_MS: "10" }],
     ["HALO_DEADLINE_MS", { HALO_DEADLINE_MS: "1e9" }],
+    ["HALO_BALANCE", { HALO_BALANCE: "random" }],
+    ["HALO_REGION_WEIGHTS", { HALO_REGION_WEIGHTS: "weur=fast" }],
+    ["HALO_REGION_WEIGHTS", { HALO_REGION_WEIGHTS: "atlantis=1" }],
+    ["HALO_REGION_WEIGHTS", { HALO_REGION_WEIGHTS: "weur=1,weur=2" }],
+    ["HALO_REGION_WEIGHTS", { HALO_REGION_WEIGHTS: "weur=1001" }],
+    ["HALO_REGION_WEIGHTS", { HALO_REGION_WEIGHTS: "weur=1," }],
+    ["HALO_NAMESPACES", { HALO_NAMESPACES: '{"sessions": {"balance": "random"}}' }],
     ["HALO_TOKEN", { HALO_TOKEN: "two words" }],
     ["HALO_TOKEN", { HALO_TOKEN: "t".repeat(TOKEN_CHARS_MAX + 1) }],
     ["HALO_TOKEN", { HALO_TOKEN: 42 }],

@@ -21,6 +21,7 @@ import type {
   WriteReply,
   WriteRequest,
 } from "../../../durable/protocol.ts";
+import { type BalancePolicy, Balancers } from "../../../routing/balance-policy.ts";
 import { RoundRobin } from "../../../routing/load-balancer.ts";
 import { ReplicaLoads } from "../../../routing/replica-loads.ts";
 import { buildTopology, type Topology } from "../../../routing/topology.ts";
@@ -180,13 +181,18 @@ export function stored(by: Provenance, version = 1, created = true): WriteReply 
 /** What the app and the client need besides their configuration. */
 export function createWorld(topology: Topology = buildTopology(CLUSTER)) {
   const clock = new FakeClock();
+  const loads = new ReplicaLoads();
   return {
     clock,
     port: new ScriptedPort(clock),
     topology: new TopologyHolder(new TopologyView(topology)),
     timers: clock,
     balancer: new RoundRobin(),
-    loads: new ReplicaLoads(),
+    loads,
+    policies: {
+      balancers: new Balancers({ from: "weur", loads, weights: new Map() }),
+      ofNamespace: new Map<string, BalancePolicy>(),
+    },
     now: () => clock.nowMs,
     random: () => 0.5,
   };

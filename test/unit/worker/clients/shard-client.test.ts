@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ReadReply, WriteReply } from "../../../../durable/protocol.ts";
 import type { KeyMutation } from "../../../../durable/store/command.ts";
+import { storedKey } from "../../../../durable/store/keyspace.ts";
 import { slotOf } from "../../../../routing/slots.ts";
 import { buildTopology, type Topology } from "../../../../routing/topology.ts";
 import {
@@ -325,6 +326,61 @@ describe("an attempt that was given up", () => {
     expect(call.result).toBeUndefined();
     await clock.advance(SHARD_CLIENT_DEFAULTS.deadlineMs);
     expect(call.result).toMatchObject({ status: "unknown" });
+  });
+});
+
+describe("the policy of balancing", () => {
+  const eventually = async ({ client, port }: ReturnType<typeof setUp>, reads: readonly Partial<ClientRead>[]) => {
+    port.onRead = ({ replica }) => readOk(from(replica, replica === 2 ? "leader" : "follower", 7));
+    await client.read(STRONG);
+    port.onWrite = ({ replica }) => (replica === 2 ? deleted(2, 7) : notLeader(2, 7));
+    await client.write(DELETE);
+    port.calls.length = 0;
+    for (const read of reads) await client.read({ ...EVENTUAL, ...read });
+    return port.asked("read");
+  };
+
+  it("is the deployment's, the namespace's or the request's, the latter first", async () => {
+    const world = setUp();
+    // The map knows no distance between a region and itself.
+    expect(await eventually(world, [{}, {}, { balance: "nearest" }, { balance: "nearest" }])).toEqual([0, 1, 0, 0]);
+    const namespaced = createWorld();
+    namespaced.policies.ofNamespace.set("near", "nearest");
+    const other = { ...namespaced, client: createShardClient(namespaced) };
+    const inNamespace = { key: storedKey("near", KEY), slot: slotOf(storedKey("near", KEY)) };
+    const reads = [inNamespace, inNamespace, { ...inNamespace, balance: "round-robin" as const }];
+    expect(await eventually(other, [...reads, reads[2] ?? {}])).toEqual([0, 0, 0, 1]);
+  });
+
+  it("decides whom to ask who leads, for what only the leader can do", async () => {
+    const { client, port } = setUp();
+    port.onWrite = ({ replica }) => (replica === 2 ? deleted(2) : notLeader());
+    // Replica 0 is the guess; by the map of the isolate in weur replica 1 is the nearest of the others.
+    await client.write(DELETE, "nearest");
+    expect(port.asked("write")).toEqual([0, 1, 2]);
+    const other = setUp();
+    other.loads.end("halo:test:s0:r2:g1", 0, other.clock.nowMs, 1);
+    other.port.onWrite = port.onWrite;
+    await other.client.write(DELETE, "nearest");
+    expect(other.port.asked("write")).toEqual([0, 2]);
+  });
+
+  it("sees a read in flight until it is answered, given up or overtaken, and what it took", async () => {
+    const { client, port, clock, loads } = setUp();
+    const [slow, fast] = ["halo:test:s0:r0:g1", "halo:test:s0:r1:g1"];
+    port.onRead = ({ replica }) => (replica === 0 ? "silence" : readOk(from(replica, "follower")));
+    const call = track(client.read(EVENTUAL));
+    await settle();
+    expect(loads.inFlight(slow, clock.nowMs)).toBe(1);
+    await clock.advance(SHARD_CLIENT_DEFAULTS.hedgeAfterMs);
+    expect(call.result?.status).toBe("ok");
+    expect([loads.inFlight(slow, clock.nowMs), loads.inFlight(fast, clock.nowMs)]).toEqual([0, 0]);
+    expect(loads.peakMs(slow, clock.nowMs)).toBe(SHARD_CLIENT_DEFAULTS.hedgeAfterMs);
+    expect(loads.peakMs(fast, clock.nowMs)).toBe(0);
+    port.onRead = () => connectionLost();
+    void client.read(EVENTUAL);
+    await settle();
+    expect([slow, fast].map((name) => loads.inFlight(name, clock.nowMs))).toEqual([0, 0]);
   });
 });
 

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ageSeconds, replyCacheControl } from "../../../../durable/http/age.ts";
+import { BALANCE_POLICIES } from "../../../../routing/balance-policy.ts";
+import { parseBalance } from "../../../../worker/http/balance.ts";
 import { parseStorageDirectives, TTL_SECONDS_MAX } from "../../../../worker/http/cache-control.ts";
 import { BOUND_MS_MAX, parseConsistency } from "../../../../worker/http/consistency.ts";
 import { PROBLEMS, type ProblemSlug, problem, problemBody } from "../../../../worker/http/problem.ts";
@@ -98,4 +100,21 @@ describe("the table of problems", () => {
       expect(PROBLEMS[slug].status).toBeGreaterThanOrEqual(400);
     });
   }
+});
+
+describe("Halo-Balance", () => {
+  it("names one of the policies, or is absent", () => {
+    expect(BALANCE_POLICIES.map((name) => parseBalance(name))).toEqual(
+      BALANCE_POLICIES.map((value) => ({ ok: true, value })),
+    );
+    expect(parseBalance(null)).toEqual({ ok: true, value: undefined });
+  });
+
+  it("is refused with the names that there are, and without repeating more than a bit of it", () => {
+    const read = parseBalance("x".repeat(500));
+    if (read.ok) throw new Error("it should have been refused");
+    expect(read.problem.slug).toBe("malformed-balance");
+    for (const name of BALANCE_POLICIES) expect(read.problem.detail).toContain(name);
+    expect(read.problem.detail.length).toBeLessThan(200);
+  });
 });
