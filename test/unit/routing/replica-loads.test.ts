@@ -22,9 +22,10 @@ describe("in flight", () => {
     expect(loads.inFlight("a", 2 * IN_FLIGHT_PERIOD_MS - 1)).toBe(1);
     expect(loads.inFlight("a", 2 * IN_FLIGHT_PERIOD_MS)).toBe(0);
     // Its end, should it come after all, is not taken for that of another.
-    loads.begin("a", 2 * IN_FLIGHT_PERIOD_MS);
-    loads.end("a", IN_FLIGHT_PERIOD_MS - 1, 2 * IN_FLIGHT_PERIOD_MS);
-    expect(loads.inFlight("a", 2 * IN_FLIGHT_PERIOD_MS)).toBe(1);
+    loads.begin("b", IN_FLIGHT_PERIOD_MS);
+    loads.begin("b", 2 * IN_FLIGHT_PERIOD_MS);
+    loads.end("b", IN_FLIGHT_PERIOD_MS - 1, 2 * IN_FLIGHT_PERIOD_MS);
+    expect(loads.inFlight("b", 2 * IN_FLIGHT_PERIOD_MS)).toBe(2);
   });
 
   test("is exact for whatever ends within a period", () => {
