@@ -1,12 +1,17 @@
 // Pure. Stops asking a replica that does not answer, and finds out by a trickle of probes when it is back. One breaker
 // per replica and isolate. It only says whom to ask later: a request that has nobody else may still ask a blocked one.
 //
-//   closed ──(failures in a row, or one refusal)──▶ open ──(after openMs)──▶ half-open ──(probes succeed)──▶ closed
-//                                                     ▲                        │
-//                                                     └──(a probe fails: openMs doubles)
+//   closed ──(φ of the silence, or one refusal)──▶ open ──(after openMs)──▶ half-open ──(probes succeed)──▶ closed
+//                                                    ▲                        │
+//                                                    └──(the same: openMs doubles)
+//
+// A silence is judged by silence-detector.ts against what answers of this replica take: one that is far away may be silent
+// for longer.
 
-/** One lost reply is noise; three in a row with nothing between are not. */
-export const FAILURES_TO_OPEN = 3;
+import { SilenceDetector } from "./silence-detector.ts";
+
+/** A live replica would be so silent once in 10^8 times; Cassandra's default. */
+export const PHI_TO_OPEN = 8;
 /** As short as a process restart, so that a replica that is back is asked again within one. */
 export const OPEN_MS_MIN = 200;
 /** How late at most a replica that was long away is noticed to be back. */
@@ -23,8 +28,7 @@ export type BreakerState = "closed" | "open" | "half-open";
 
 export class CircuitBreaker {
   #state: "closed" | "tripped" = "closed";
-  /** Closed: failures since the last success. */
-  #failures = 0;
+  readonly #silence = new SilenceDetector();
   /** Tripped: successes since the last failure. */
   #probesSucceeded = 0;
   /** Tripped: a probe whose result is awaited is out. Tells its failure from that of a request sent before the trip. */
@@ -52,32 +56,45 @@ export class CircuitBreaker {
     this.#probeAtMs = nowMs + PROBE_INTERVAL_MS;
   }
 
-  onSuccess(): void {
-    this.#failures = 0;
+  /** `latencyMs`: where somebody has measured it. */
+  onSuccess(latencyMs?: number): void {
+    this.#silence.onAnswer(latencyMs);
     if (this.#state === "closed") return;
     this.#isProbing = false;
     this.#probesSucceeded += 1;
-    if (this.#probesSucceeded < PROBES_TO_CLOSE) return;
-    this.#state = "closed";
-    this.#openMs = OPEN_MS_MIN;
+    if (this.#probesSucceeded >= PROBES_TO_CLOSE) this.#close();
   }
 
-  onFailure(nowMs: number, kind: FailureKind): void {
-    if (this.#state === "tripped") {
-      // Many requests can be in flight when the replica dies. Their failures are the one that tripped it, not new ones.
-      if (this.#isProbing) this.#trip(nowMs);
+  /** The call that began at `startedMs` was refused, or has no answer yet. */
+  onFailure(nowMs: number, kind: FailureKind, startedMs: number): void {
+    if (kind === "silent") {
+      this.#silence.onSilence(startedMs, nowMs);
+      if (this.#silence.phi >= PHI_TO_OPEN) this.#trip(nowMs);
       return;
     }
-    this.#failures += 1;
-    if (kind === "refused" || this.#failures >= FAILURES_TO_OPEN) this.#trip(nowMs);
+    // Many requests can be in flight when the replica dies. Their failures are the one that tripped it, not new ones.
+    if (this.#state === "closed" || this.#isProbing) this.#trip(nowMs);
+  }
+
+  /** A sign of life from elsewhere: whatever was seen here was before. */
+  close(): void {
+    this.#silence.onAnswer();
+    this.#close();
   }
 
   #trip(nowMs: number): void {
+    this.#silence.restart(nowMs);
     this.#state = "tripped";
-    this.#failures = 0;
     this.#probesSucceeded = 0;
     this.#isProbing = false;
     this.#probeAtMs = nowMs + this.#openMs;
     this.#openMs = Math.min(this.#openMs * 2, OPEN_MS_MAX);
+  }
+
+  #close(): void {
+    this.#state = "closed";
+    this.#isProbing = false;
+    this.#probesSucceeded = 0;
+    this.#openMs = OPEN_MS_MIN;
   }
 }

@@ -8,6 +8,7 @@ import type { ReadOk, Refusal, WriteReply } from "../../durable/protocol.ts";
 import type { BalancePolicy } from "../../routing/balance-policy.ts";
 import type { FailureKind } from "../../routing/circuit-breaker.ts";
 import type { ReplicaLoads } from "../../routing/replica-loads.ts";
+import type { RequestBudget } from "../../routing/request-budget.ts";
 import type { Topology } from "../../routing/topology.ts";
 import type { ReadAnswer, ReplicaAddress, ReplicaPort, Timers } from "./ports.ts";
 import type { GroupMember, ShardGroup } from "./shard-group.ts";
@@ -44,6 +45,10 @@ export interface CallContext {
   maybeInstall(topology: unknown): boolean;
   /** In which order to ask who leads. */
   inTurn(members: readonly GroupMember[], nowMs: number, balance: BalancePolicy | undefined): readonly GroupMember[];
+  /** For whatever is sent again because there was no answer, or nobody could serve. */
+  readonly retries: RequestBudget;
+  /** For reads below `strong` that are sent to one more replica. */
+  readonly hedges: RequestBudget;
   /** Every replica that is known of the shard was asked, and none could serve: others may have taken their place. */
   onStranded(): void;
 }
@@ -60,7 +65,10 @@ export interface CallPlan<Result extends CallResult> {
   order(group: ShardGroup, nowMs: number): readonly GroupMember[] | undefined;
   /** The same request may be in two places at once, and sent again when an earlier one's fate is open. */
   readonly isRepeatable: boolean;
-  /** A repeatable request is sent to one more replica after so long without an answer. */
+  /**
+   * A repeatable request is sent to one more replica after so long without an answer; a metered one as soon as it is slower
+   * than most, and this is for as long as that is not known.
+   */
   readonly hedgeAfterMs: number;
   /** The request itself waits at the replica for up to so long: that is no silence. */
   readonly waitsMs?: number | undefined;
@@ -104,6 +112,10 @@ export class ShardCall<Result extends CallResult> {
   #isFateOpen = false;
   #hasMoved = false;
   #isDone = false;
+  /** While paused: what was known of the group at its start. */
+  #leaderBefore: GroupMember | undefined;
+  #termBefore = 0;
+  #trustedBefore = 0;
   #lastReason = "no replica of the shard answered in time";
   #timerAtMs = NEVER;
   #cancelTimer: (() => void) | undefined;
@@ -127,13 +139,15 @@ export class ShardCall<Result extends CallResult> {
   static run<Result extends CallResult>(context: CallContext, plan: CallPlan<Result>): Promise<Result | FinalRefusal> {
     return new Promise((resolve, reject) => {
       const nowMs = context.now();
+      context.retries.noteRequest();
+      if (plan.hedgeAfterMs < context.times.silenceMs) context.hedges.noteRequest();
       new ShardCall(context, plan, nowMs, resolve, reject).#proceed(nowMs);
     });
   }
 
   /** Asks the next replica, or pauses when this round has asked everybody worth asking. */
   #proceed(nowMs: number): void {
-    const { backoffMinMs, backoffMaxMs, replyMarginMs } = this.#context.times;
+    const { replyMarginMs } = this.#context.times;
     // A write that nobody will wait for would only end with its fate unknown.
     if (this.#plan.unknown !== undefined && nowMs > this.#deadlineAtMs - replyMarginMs) {
       this.#giveUp(this.#lastReason);
@@ -144,11 +158,53 @@ export class ShardCall<Result extends CallResult> {
       this.#send(next, nowMs);
       return;
     }
+    this.#pause(nowMs);
+  }
+
+  /**
+   * Asks again because there was no answer. Without a budget for that it waits for what others find out: failing at once would
+   * only hand the retry to the client, who has no budget.
+   */
+  #retry(nowMs: number): void {
+    if (this.#context.retries.maybeSpend(nowMs)) this.#proceed(nowMs);
+    else this.#pause(nowMs);
+  }
+
+  #pause(nowMs: number): void {
+    const { backoffMinMs, backoffMaxMs } = this.#context.times;
     this.#context.onStranded();
+    this.#leaderBefore = this.#group.leader;
+    this.#termBefore = this.#group.leaderTerm;
+    this.#trustedBefore = this.#group.countTrusted(nowMs);
     const backoffMs = Math.min(backoffMinMs * 2 ** this.#rounds, backoffMaxMs);
     // Half to the whole of it, so that requests that failed together do not come back together.
     this.#resumeAtMs = nowMs + backoffMs * (0.5 + this.#context.random() / 2);
     this.#arm(nowMs);
+  }
+
+  /** A new round after a pause, if it is paid for, or if another request has found somebody meanwhile who can serve. */
+  #resume(nowMs: number): void {
+    const group = this.#context.groupOf(this.#plan.slot);
+    const isLed = group.leader !== undefined;
+    const isLedAnew = isLed && (group.leader !== this.#leaderBefore || group.leaderTerm !== this.#termBefore);
+    const isFound = group !== this.#group || isLedAnew || group.countTrusted(nowMs) > this.#trustedBefore;
+    if (!isFound && !this.#context.retries.maybeSpend(nowMs)) {
+      this.#pause(nowMs);
+      return;
+    }
+    this.#rounds += 1;
+    this.#order = undefined;
+    this.#asked = this.#attempts.map(({ member }) => member);
+    this.#group = group;
+    this.#proceed(nowMs);
+  }
+
+  /** Whether an answer that is late may be asked of one more replica. */
+  #mayHedge(nowMs: number): boolean {
+    const { hedges, retries, times } = this.#context;
+    // What waits for so long that it counts as silence is no hedge any more, but the search for a successor.
+    const isHedge = this.#plan.hedgeAfterMs < times.silenceMs && this.#attempts.some(({ isSilent }) => !isSilent);
+    return (isHedge ? hedges : retries).maybeSpend(nowMs);
   }
 
   #choose(nowMs: number): GroupMember | undefined {
@@ -168,7 +224,7 @@ export class ShardCall<Result extends CallResult> {
     const attempt: Attempt = { member, startedMs: nowMs, isSilent: false };
     this.#attempts.push(attempt);
     this.#asked.push(member);
-    this.#hedgeAtMs = this.#plan.isRepeatable ? nowMs + this.#plan.hedgeAfterMs : NEVER;
+    this.#hedgeAtMs = this.#plan.isRepeatable ? nowMs + this.#hedgeAfterMs : NEVER;
     member.breaker.onAttempt(nowMs);
     this.#plan.meter?.begin(member.address.name, nowMs);
     this.#arm(nowMs);
@@ -188,6 +244,11 @@ export class ShardCall<Result extends CallResult> {
       .catch((error) => this.#abort(error));
   }
 
+  get #hedgeAfterMs(): number {
+    const { meter, hedgeAfterMs } = this.#plan;
+    return (meter === undefined ? undefined : this.#group.hedgeAfterMs) ?? hedgeAfterMs;
+  }
+
   get #silenceMs(): number {
     return this.#context.times.silenceMs + (this.#plan.waitsMs ?? 0);
   }
@@ -198,14 +259,17 @@ export class ShardCall<Result extends CallResult> {
 
   #onReply(attempt: Attempt, reply: Result | Redirect): void {
     const { member } = attempt;
-    member.breaker.onSuccess();
+    const { meter } = this.#plan;
+    const answeredMs = meter === undefined ? 0 : this.#context.now();
+    member.breaker.onSuccess(meter === undefined ? undefined : answeredMs - attempt.startedMs);
     if (reply.status === "ok" && this.#mayTellLeader(member) && reply.from.role === "leader") {
       this.#group.confirmLeader(member, reply.from.term);
     }
     if (!this.#isWanted(attempt)) return;
-    if (this.#plan.meter !== undefined) {
-      const nowMs = this.#context.now();
-      this.#plan.meter.end(member.address.name, attempt.startedMs, nowMs, nowMs - attempt.startedMs);
+    if (meter !== undefined) {
+      const latencyMs = answeredMs - attempt.startedMs;
+      meter.end(member.address.name, attempt.startedMs, answeredMs, latencyMs);
+      this.#group.noteReadTime(latencyMs);
     }
     switch (reply.status) {
       case "not_leader":
@@ -274,24 +338,24 @@ export class ShardCall<Result extends CallResult> {
   #onError(attempt: Attempt, error: unknown): void {
     const failure = classifyTransportError(error);
     const nowMs = this.#context.now();
-    if (failure.kind !== "overloaded") this.#onNoAnswer(attempt.member, "refused", nowMs);
+    if (failure.kind !== "overloaded") this.#onNoAnswer(attempt, "refused", nowMs);
     if (!this.#isWanted(attempt)) return;
     this.#plan.meter?.end(attempt.member.address.name, attempt.startedMs, nowMs);
     if (failure.kind === "overloaded") this.#onOverloaded(this.#context.times.overloadedRetryAfterMs);
     else if (failure.maybeDelivered) this.#onFateOpen("the connection to the replica broke");
-    else this.#proceed(nowMs);
+    else this.#retry(nowMs);
   }
 
   /** An attempt ended that may have done something: for a read that is nothing, for a write it decides. */
   #onFateOpen(reason: string): void {
     this.#lastReason = reason;
     if (this.#plan.unknown !== undefined) this.#isFateOpen = true;
-    if (this.#plan.isRepeatable) this.#proceed(this.#context.now());
+    if (this.#plan.isRepeatable) this.#retry(this.#context.now());
     else this.#finish(this.#fateUnknown(reason));
   }
 
-  #onNoAnswer(member: GroupMember, kind: FailureKind, nowMs: number): void {
-    this.#group.onNoAnswer(member, kind, nowMs, this.#context.port);
+  #onNoAnswer({ member, startedMs }: Attempt, kind: FailureKind, nowMs: number): void {
+    this.#group.onNoAnswer(member, { kind, startedMs }, nowMs, this.#context.port);
   }
 
   #fireTimer(): void {
@@ -318,11 +382,9 @@ export class ShardCall<Result extends CallResult> {
     }
     if (nowMs >= this.#resumeAtMs) {
       this.#resumeAtMs = NEVER;
-      this.#rounds += 1;
-      this.#order = undefined;
-      this.#asked = this.#attempts.map(({ member }) => member);
-      this.#group = this.#context.groupOf(this.#plan.slot);
-      this.#proceed(nowMs);
+      this.#resume(nowMs);
+    } else if ((hasExpired || nowMs >= this.#hedgeAtMs) && !this.#mayHedge(nowMs)) {
+      this.#hedgeAtMs = nowMs + this.#context.times.backoffMaxMs;
     } else if (hasExpired || nowMs >= this.#hedgeAtMs) {
       this.#hedgeAtMs = NEVER;
       const next = this.#choose(nowMs);
@@ -339,7 +401,7 @@ export class ShardCall<Result extends CallResult> {
     for (const attempt of this.#attempts) {
       if (attempt.isSilent || nowMs < attempt.startedMs + silenceMs) continue;
       attempt.isSilent = true;
-      this.#onNoAnswer(attempt.member, "silent", nowMs);
+      this.#onNoAnswer(attempt, "silent", nowMs);
     }
     const isOver = ({ startedMs }: Attempt) => nowMs >= startedMs + attemptMs;
     this.#abandon(this.#attempts.filter(isOver));
@@ -408,11 +470,9 @@ export class ShardCall<Result extends CallResult> {
     this.#resolve(result);
   }
 
-  /** A replica that was overtaken by a hedge was too slow, even if it answers after this request is gone. */
+  /** A replica that was overtaken by a hedge has been silent until now, even if it answers after this request is gone. */
   #blameOvertaken(): void {
     const nowMs = this.#context.now();
-    for (const { member, startedMs, isSilent } of this.#attempts) {
-      if (!isSilent && nowMs >= startedMs + this.#plan.hedgeAfterMs) member.breaker.onFailure(nowMs, "silent");
-    }
+    for (const { member, startedMs } of this.#attempts) member.breaker.onFailure(nowMs, "silent", startedMs);
   }
 }

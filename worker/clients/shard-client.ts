@@ -15,6 +15,7 @@ import type { BalancePolicy, Balancers } from "../../routing/balance-policy.ts";
 import type { LoadBalancer } from "../../routing/load-balancer.ts";
 import { preferenceList } from "../../routing/preference-list.ts";
 import type { ReplicaLoads } from "../../routing/replica-loads.ts";
+import { HEDGE_BUDGET, RETRY_BUDGET, RequestBudget } from "../../routing/request-budget.ts";
 import { createOperations, type Operations, type PolicyFor } from "./operations.ts";
 import type { ReadAnswer, ReplicaAddress, ReplicaPort, Timers } from "./ports.ts";
 import {
@@ -29,7 +30,7 @@ import { type GroupMember, ShardGroup } from "./shard-group.ts";
 import type { TopologyHolder } from "./topology-holder.ts";
 
 export interface ShardClientOptions extends CallTimes {
-  /** Ask one more replica for a read below `strong` after so long. */
+  /** Ask one more replica for a read below `strong` after so long, as long as it is not known what most reads take. */
   readonly hedgeAfterMs: number;
 }
 
@@ -107,6 +108,8 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
     times: options,
     now: deps.now,
     random: deps.random,
+    retries: new RequestBudget(RETRY_BUDGET),
+    hedges: new RequestBudget(HEDGE_BUDGET),
     groupOf(slot) {
       const { view } = topology;
       const owner = view.ownerOf(slot);

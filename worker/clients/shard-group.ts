@@ -3,6 +3,7 @@
 
 import { PROTOCOL_VERSION } from "../../durable/protocol.ts";
 import { CircuitBreaker, type FailureKind } from "../../routing/circuit-breaker.ts";
+import { LatencyQuantile } from "../../routing/latency-quantile.ts";
 import { preferredLeader } from "../../routing/topology.ts";
 import type { ShardView } from "../../routing/topology-view.ts";
 import type { ReplicaAddress, ReplicaPort } from "./ports.ts";
@@ -15,9 +16,19 @@ export const SUSPICION_MS = 1_000;
 /** One report in this time is evidence enough; the followers confirm it among themselves. */
 export const REPORT_EVERY_MS = 100;
 
+/** One read in twenty is slower: as many as the budget for hedges allows. */
+const HEDGE_QUANTILE = 0.95;
+/** A hedge that is sent sooner mostly finds that the answer was already on its way. */
+export const HEDGE_AFTER_MS_MIN = 10;
+
 export interface GroupMember {
   readonly address: ReplicaAddress;
-  breaker: CircuitBreaker;
+  readonly breaker: CircuitBreaker;
+}
+
+export interface FailedCall {
+  readonly kind: FailureKind;
+  readonly startedMs: number;
 }
 
 interface Suspicion {
@@ -31,6 +42,8 @@ export class ShardGroup {
   readonly view: ShardView;
   readonly epoch: number;
   readonly members: readonly GroupMember[];
+  /** How long reads below `strong` take here. */
+  readonly #readTimes: LatencyQuantile;
   /** Undefined: nobody is believed to lead. The first one is a guess. */
   #leader: GroupMember | undefined;
   /** Term of the latest leader heard of, 0 while the leader is a guess; a hint from an older term is old news. */
@@ -47,6 +60,7 @@ export class ShardGroup {
       address: { shard, replica, generation, region, name },
       breaker: previous?.memberNamed(name)?.breaker ?? new CircuitBreaker(),
     }));
+    this.#readTimes = previous === undefined ? new LatencyQuantile() : previous.#readTimes;
     const known = previous?.leader === undefined ? undefined : this.memberNamed(previous.leader.address.name);
     this.#leader = known ?? this.member(preferredLeader(view));
     if (known !== undefined && previous !== undefined) this.#leaderTerm = previous.#leaderTerm;
@@ -60,6 +74,16 @@ export class ShardGroup {
     return this.#leaderTerm;
   }
 
+  noteReadTime(latencyMs: number): void {
+    this.#readTimes.add(latencyMs);
+  }
+
+  /** After so long a read is slower than most; undefined while it is not known what most take. */
+  get hedgeAfterMs(): number | undefined {
+    const measuredMs = this.#readTimes.at(HEDGE_QUANTILE);
+    return measuredMs === undefined ? undefined : Math.max(HEDGE_AFTER_MS_MIN, measuredMs);
+  }
+
   member(replica: number): GroupMember | undefined {
     return this.members.find(({ address }) => address.replica === replica);
   }
@@ -71,6 +95,11 @@ export class ShardGroup {
   /** Whether nothing speaks against the replica: it answers, as far as is known here. */
   isTrusted({ address, breaker }: GroupMember, nowMs: number): boolean {
     return breaker.state(nowMs) === "closed" && !this.#isSuspected(address.replica, nowMs);
+  }
+
+  /** Grows when a replica is heard from again, or a leader: whoever could not be served may be now. */
+  countTrusted(nowMs: number): number {
+    return this.members.filter((member) => this.isTrusted(member, nowMs)).length;
   }
 
   /** It has answered as the leader, and nothing has spoken against it since. */
@@ -93,14 +122,15 @@ export class ShardGroup {
     if (hinted === undefined || term < this.#leaderTerm) return;
     if (this.#isSuspected(hinted.address.replica, nowMs) && term <= (this.#suspicion?.term ?? 0)) return;
     // Winning an election is a sign of life: whatever its breaker has seen was before.
-    if (term > this.#leaderTerm && this.#leaderTerm > 0) hinted.breaker = new CircuitBreaker();
+    if (term > this.#leaderTerm && this.#leaderTerm > 0) hinted.breaker.close();
     this.#leader = hinted;
     this.#leaderTerm = term;
   }
 
   /** Notes that a replica did not answer; when it was believed to lead, tells the others (at a limited rate). */
-  onNoAnswer(member: GroupMember, kind: FailureKind, nowMs: number, port: Pick<ReplicaPort, "suspect">): void {
-    member.breaker.onFailure(nowMs, kind);
+  onNoAnswer(member: GroupMember, call: FailedCall, nowMs: number, port: Pick<ReplicaPort, "suspect">): void {
+    const { kind, startedMs } = call;
+    member.breaker.onFailure(nowMs, kind, startedMs);
     const { replica } = member.address;
     if (this.#leader !== member && this.#suspicion?.replica !== replica) return;
     // A guess can be at any term, so no hint to it is believed for a while.

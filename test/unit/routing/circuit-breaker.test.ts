@@ -2,51 +2,73 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   CircuitBreaker,
-  FAILURES_TO_OPEN,
   OPEN_MS_MAX,
   OPEN_MS_MIN,
+  PHI_TO_OPEN,
   PROBE_INTERVAL_MS,
   PROBES_TO_CLOSE,
 } from "../../../routing/circuit-breaker.ts";
+import { MEAN_MS_MIN, PAUSE_MS } from "../../../routing/silence-detector.ts";
+
+/** Nobody takes such a silence for a pause. */
+const SILENT_MS = 1_000;
 
 function refusedAt(nowMs: number): CircuitBreaker {
   const breaker = new CircuitBreaker();
-  breaker.onFailure(nowMs, "refused");
+  breaker.onFailure(nowMs, "refused", nowMs);
   return breaker;
 }
 
-/** Fails the probe that is due and returns when the next one is. */
+/** Fails the probe that is due, after `SILENT_MS`, and returns when the next one is. */
 function failProbe(breaker: CircuitBreaker, nowMs: number): number {
   expect(breaker.isAllowed(nowMs)).toBe(true);
   breaker.onAttempt(nowMs);
-  breaker.onFailure(nowMs, "silent");
-  let nextMs = nowMs;
+  breaker.onFailure(nowMs + SILENT_MS, "silent", nowMs);
+  let nextMs = nowMs + SILENT_MS;
   while (!breaker.isAllowed(nextMs)) nextMs += 1;
   return nextMs;
 }
 
 describe("closed", () => {
-  test("stays closed while silence is broken by successes", () => {
+  test("stays closed while silence is broken by answers", () => {
     const breaker = new CircuitBreaker();
     for (let round = 0; round < 10; round++) {
-      for (let failure = 1; failure < FAILURES_TO_OPEN; failure++) breaker.onFailure(round, "silent");
-      expect(breaker.state(round)).toBe("closed");
+      breaker.onFailure(round * 1_000 + 250, "silent", round * 1_000);
+      expect(breaker.state(round * 1_000 + 250)).toBe("closed");
       breaker.onSuccess();
     }
-    expect(breaker.isAllowed(10)).toBe(true);
+    expect(breaker.isAllowed(10_000)).toBe(true);
   });
 
-  test("opens at the third silence in a row", () => {
+  test("opens once the silence is one that a live replica falls into once in a hundred million times", () => {
     const breaker = new CircuitBreaker();
-    breaker.onFailure(0, "silent");
-    breaker.onFailure(0, "silent");
-    expect(breaker.isAllowed(0)).toBe(true);
-    breaker.onFailure(0, "silent");
-    expect(breaker.isAllowed(0)).toBe(false);
+    const untilMs = PAUSE_MS + PHI_TO_OPEN * MEAN_MS_MIN * Math.LN10;
+    breaker.onFailure(untilMs - 1, "silent", 0);
+    expect(breaker.isAllowed(untilMs - 1)).toBe(true);
+    breaker.onFailure(untilMs, "silent", 0);
+    expect(breaker.isAllowed(untilMs)).toBe(false);
+  });
+
+  test("opens later for a replica whose answers take long", () => {
+    const breaker = new CircuitBreaker();
+    breaker.onSuccess(150);
+    breaker.onFailure(1_000, "silent", 0);
+    expect(breaker.state(1_000)).toBe("closed");
+    breaker.onFailure(3_000, "silent", 0);
+    expect(breaker.state(3_000)).toBe("open");
   });
 
   test("opens at the first refusal", () => {
     expect(refusedAt(0).state(0)).toBe("open");
+  });
+
+  test("a sign of life from elsewhere closes it at once, and its next opening is a short one", () => {
+    const breaker = refusedAt(0);
+    failProbe(breaker, OPEN_MS_MIN);
+    breaker.close();
+    expect(breaker.state(OPEN_MS_MIN + SILENT_MS)).toBe("closed");
+    breaker.onFailure(10_000, "refused", 9_999);
+    expect(breaker.isAllowed(10_000 + OPEN_MS_MIN)).toBe(true);
   });
 });
 
@@ -61,7 +83,7 @@ describe("open", () => {
 
   test("is not held open by the failures of requests that were in flight when it opened", () => {
     const breaker = refusedAt(0);
-    for (let late = 1; late < 100; late++) breaker.onFailure(late, "refused");
+    for (let late = 1; late < 100; late++) breaker.onFailure(late, "refused", 0);
     expect(breaker.isAllowed(OPEN_MS_MIN)).toBe(true);
   });
 
@@ -100,7 +122,7 @@ describe("half-open", () => {
       nowMs += PROBE_INTERVAL_MS;
     }
     expect(breaker.state(nowMs)).toBe("closed");
-    breaker.onFailure(nowMs, "refused");
+    breaker.onFailure(nowMs, "refused", nowMs);
     expect(breaker.isAllowed(nowMs + OPEN_MS_MIN)).toBe(true);
   });
 
@@ -110,7 +132,7 @@ describe("half-open", () => {
     const waits: number[] = [];
     for (let probe = 0; probe < 7; probe++) {
       const nextMs = failProbe(breaker, nowMs);
-      waits.push(nextMs - nowMs);
+      waits.push(nextMs - nowMs - SILENT_MS);
       nowMs = nextMs;
     }
     expect(waits).toEqual([400, 800, 1_600, 3_200, OPEN_MS_MAX, OPEN_MS_MAX, OPEN_MS_MAX]);
@@ -121,8 +143,9 @@ describe("half-open", () => {
     breaker.onAttempt(OPEN_MS_MIN);
     breaker.onSuccess();
     breaker.onAttempt(OPEN_MS_MIN + PROBE_INTERVAL_MS);
-    breaker.onFailure(OPEN_MS_MIN + PROBE_INTERVAL_MS, "silent");
-    expect(breaker.state(OPEN_MS_MIN + PROBE_INTERVAL_MS)).toBe("open");
+    const sinceMs = OPEN_MS_MIN + PROBE_INTERVAL_MS;
+    breaker.onFailure(sinceMs + SILENT_MS, "silent", sinceMs);
+    expect(breaker.state(sinceMs + SILENT_MS)).toBe("open");
   });
 });
 
@@ -139,7 +162,7 @@ test("whatever has happened, a replica is asked again within the longest opening
         nowMs += afterMs;
         if (kind === "attempt") breaker.onAttempt(nowMs);
         else if (kind === "success") breaker.onSuccess();
-        else breaker.onFailure(nowMs, kind === "refused" ? "refused" : "silent");
+        else breaker.onFailure(nowMs, kind === "refused" ? "refused" : "silent", nowMs - afterMs);
         expect(breaker.isAllowed(nowMs + OPEN_MS_MAX)).toBe(true);
       }
     }),

@@ -2,6 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { ReadReply, WriteReply } from "../../../../durable/protocol.ts";
 import type { KeyMutation } from "../../../../durable/store/command.ts";
 import { storedKey } from "../../../../durable/store/keyspace.ts";
+import { SAMPLES_MIN } from "../../../../routing/latency-quantile.ts";
+import { HEDGE_BUDGET, RETRY_BUDGET } from "../../../../routing/request-budget.ts";
 import { slotOf } from "../../../../routing/slots.ts";
 import { buildTopology, type Topology } from "../../../../routing/topology.ts";
 import {
@@ -11,7 +13,7 @@ import {
   type ShardClientOptions,
   TOPOLOGY_READ_INTERVAL_MS,
 } from "../../../../worker/clients/shard-client.ts";
-import { SUSPICION_MS } from "../../../../worker/clients/shard-group.ts";
+import { HEDGE_AFTER_MS_MIN, SUSPICION_MS } from "../../../../worker/clients/shard-group.ts";
 import { CLUSTER, connectionLost, createWorld, from, readOk, settle, stored } from "../fake-world.ts";
 
 const KEY = "greeting";
@@ -307,6 +309,40 @@ describe("a leader that freezes", () => {
   });
 });
 
+describe("an outage", () => {
+  const REQUESTS = 100;
+  const OUTAGE_MS = 3_000;
+  const { reserve, share, perSecond } = RETRY_BUDGET;
+  const ROUNDS_MAX = REQUESTS + reserve + REQUESTS * share + (perSecond * OUTAGE_MS) / 1_000;
+
+  it("is not made worse by retries: they are a tenth of the requests and a few a second beyond the reserve", async () => {
+    const { client, port, clock } = setUp();
+    port.onWrite = () => notLeader();
+    const calls = Array.from({ length: REQUESTS }, () => track(client.write(DELETE)));
+    await clock.advance(OUTAGE_MS);
+    // A round asks each of the three at most.
+    expect(port.asked("write").length).toBeLessThanOrEqual(3 * ROUNDS_MAX);
+    expect(calls.filter(({ result }) => result !== undefined)).toEqual([]);
+    port.calls.length = 0;
+    port.onWrite = ({ replica }) => (replica === 1 ? deleted(1, 2) : notLeader(1, 2));
+    // One that has a budget finds the new leader; those that wait without one follow it at once.
+    await clock.advance(200);
+    expect(calls.filter(({ result }) => result?.status === "ok")).toHaveLength(REQUESTS);
+    expect(port.asked("write").length).toBeLessThanOrEqual(REQUESTS + 3 * 10);
+  });
+
+  it("that is over before the deadline fails no read", async () => {
+    const { client, port, clock } = setUp();
+    port.onRead = () => connectionLost();
+    const calls = Array.from({ length: REQUESTS }, () => track(client.read(EVENTUAL)));
+    await clock.advance(OUTAGE_MS);
+    expect(port.asked("read").length).toBeLessThanOrEqual(ROUNDS_MAX);
+    port.onRead = ({ replica }) => readOk(from(replica, "follower"));
+    await clock.advance(1_500);
+    expect(calls.filter(({ result }) => result?.status === "ok")).toHaveLength(REQUESTS);
+  });
+});
+
 describe("an attempt that was given up", () => {
   it("does not answer the request any more, whatever it says in the end", async () => {
     const { client, port, clock } = setUp();
@@ -437,11 +473,64 @@ describe("reads that any replica may serve", () => {
   it("stop paying for a frozen replica after a few hedges", async () => {
     const { client, port, clock } = setUp();
     port.onRead = ({ replica }) => (replica === 1 ? "silence" : readOk(from(replica, "follower")));
-    for (let read = 0; read < 12; read++) {
+    const asked = async (reads: number) => {
+      for (let read = 0; read < reads; read++) {
+        void client.read(EVENTUAL);
+        await clock.advance(SHARD_CLIENT_DEFAULTS.hedgeAfterMs);
+      }
+      return port.asked("read").filter((replica) => replica === 1).length;
+    };
+    // Each read in its turn is 50 ms of silence; after 300 ms there can be no doubt.
+    expect(await asked(18)).toBe(6);
+    expect(await asked(3)).toBe(6);
+  });
+
+  it("are hedged when they are slower than most, once it is known what most take", async () => {
+    const { client, port, clock } = setUp();
+    const answerAfter = (ms: number) => (replica: number) =>
+      new Promise<ReadReply>((resolve) => {
+        clock.after(ms, () => resolve(readOk(from(replica, "follower"))));
+      });
+    port.onRead = ({ replica }) => answerAfter(20)(replica);
+    for (let read = 0; read < SAMPLES_MIN; read++) {
       void client.read(EVENTUAL);
-      await clock.advance(SHARD_CLIENT_DEFAULTS.hedgeAfterMs);
+      await clock.advance(20);
     }
-    expect(port.asked("read").filter((replica) => replica === 1).length).toBe(3);
+    port.calls.length = 0;
+    port.onRead = ({ replica }) => (replica === 0 ? "silence" : readOk(from(replica, "follower")));
+    for (let read = 0; read < 3; read++) void client.read(EVENTUAL);
+    await clock.advance(19);
+    expect(port.asked("read").toSorted()).toEqual([0, 1, 2]);
+    await clock.advance(6);
+    expect(port.asked("read")).toHaveLength(4);
+    expect(clock.pending).toBe(0);
+  });
+
+  it("are not hedged while they are as fast as nobody can tell from a hedge", async () => {
+    const { client, port, clock } = setUp();
+    port.onRead = ({ replica }) => readOk(from(replica, "follower"));
+    for (let read = 0; read < SAMPLES_MIN; read++) await client.read(EVENTUAL);
+    port.calls.length = 0;
+    port.onRead = () => "silence";
+    void client.read(EVENTUAL);
+    await clock.advance(HEDGE_AFTER_MS_MIN - 1);
+    expect(port.asked("read")).toHaveLength(1);
+    await clock.advance(1);
+    expect(port.asked("read")).toHaveLength(2);
+  });
+
+  it("are hedged within a budget, and beyond it ask another replica only after a silence", async () => {
+    const { client, port, clock } = setUp();
+    const reads = 200;
+    // All turns go to the same silent replica: nothing is measured of it, and the policy is the map's.
+    port.onRead = ({ replica }) => (replica === 0 ? "silence" : readOk(from(replica, "follower")));
+    const calls = Array.from({ length: reads }, () => track(client.read({ ...EVENTUAL, balance: "nearest" })));
+    await clock.advance(SHARD_CLIENT_DEFAULTS.hedgeAfterMs);
+    const answered = () => calls.filter(({ result }) => result?.status === "ok").length;
+    expect(answered()).toBe(HEDGE_BUDGET.reserve);
+    expect(port.asked("read")).toHaveLength(reads + HEDGE_BUDGET.reserve);
+    await clock.advance(SHARD_CLIENT_DEFAULTS.attemptMs);
+    expect(answered()).toBe(reads);
   });
 
   it("skip a replica whose breaker is open, and try it again later by a trickle", async () => {
