@@ -87,6 +87,13 @@ describe("open", () => {
     expect(breaker.isAllowed(OPEN_MS_MIN)).toBe(true);
   });
 
+  test("is not held open by the silence of requests that were waiting when it opened", () => {
+    const breaker = new CircuitBreaker();
+    breaker.onFailure(SILENT_MS, "silent", 0);
+    for (let late = 1; late < 100; late++) breaker.onFailure(SILENT_MS + late, "silent", late);
+    expect(breaker.isAllowed(SILENT_MS + OPEN_MS_MIN)).toBe(true);
+  });
+
   test("counts the answer to a request that had nobody else to ask", () => {
     const breaker = refusedAt(0);
     for (let answer = 0; answer < PROBES_TO_CLOSE; answer++) breaker.onSuccess();
