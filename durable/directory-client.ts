@@ -3,12 +3,15 @@
 
 import type { Topology } from "../routing/topology.ts";
 import type { Directory, PublishReply } from "./directory.ts";
+import type { HealthReport, HealthView } from "./health-protocol.ts";
 
 export interface DirectoryClient {
   /** The current document. Throws when the Directory cannot be reached: the caller goes on with the one it has. */
   read(): Promise<Topology>;
   /** Replaces the document if its epoch is still `expectedEpoch`; the new one must carry the epoch after it. */
   publish(topology: Topology, expectedEpoch: number): Promise<PublishReply>;
+  reportHealth(report: HealthReport): Promise<void>;
+  health(): Promise<HealthView>;
 }
 
 /** The stub is made per call because it belongs to the request that makes it. */
@@ -17,6 +20,9 @@ export function createDirectoryClient(namespace: DurableObjectNamespace<Director
   return {
     read: async () => stub().read(),
     publish: async (topology, expectedEpoch) => stub().publish(topology, expectedEpoch),
+    reportHealth: async (report) => stub().reportHealth(report),
+    // Plain data: the platform's own type wraps every part of it in promises.
+    health: async () => (await stub().health()) as HealthView,
   };
 }
 

@@ -4,7 +4,7 @@
 //
 // The document lives in an itty-durable object, which loads, routes and persists it. That library's object answers
 // any method call and any property write that reaches its `fetch`, `destroy` included, so it is not exported: it runs
-// inside `Directory`, whose `fetch` refuses everything and whose two methods can be called through the binding only. No
+// inside `Directory`, whose `fetch` refuses everything and whose methods can be called through the binding only. No
 // HTTP request, however forwarded, can become one of those calls.
 
 import { DurableObject } from "cloudflare:workers";
@@ -13,6 +13,8 @@ import { type ClusterVariables, parseClusterConfig } from "../routing/cluster-co
 import { buildTopology, type Topology } from "../routing/topology.ts";
 import { successorProblem } from "../routing/topology-change.ts";
 import { parseTopology } from "../routing/topology-parser.ts";
+import { HealthBoard } from "./health-board.ts";
+import { type HealthView, healthReportSchema } from "./health-protocol.ts";
 
 export type PublishReply =
   | { readonly status: "ok"; readonly topology: Topology }
@@ -56,6 +58,7 @@ class DirectoryDocument extends createDurable() {
 
 export class Directory extends DurableObject<ClusterVariables> {
   readonly #document: DirectoryDocument;
+  readonly #health = new HealthBoard();
 
   constructor(ctx: DurableObjectState, env: ClusterVariables) {
     super(ctx, env);
@@ -71,6 +74,17 @@ export class Directory extends DurableObject<ClusterVariables> {
 
   async publish(document: unknown, expectedEpoch: number): Promise<PublishReply> {
     return (await this.#call("publish", [document, expectedEpoch])) as PublishReply;
+  }
+
+  /** What an edge has seen of the replicas. Kept in memory, for a while. */
+  async reportHealth(report: unknown): Promise<void> {
+    const read = healthReportSchema.safeParse(report);
+    if (!read.success) throw new TypeError("not a report of the replicas' health");
+    this.#health.note(read.data, Date.now());
+  }
+
+  async health(): Promise<HealthView> {
+    return this.#health.view(Date.now());
   }
 
   override async fetch(): Promise<Response> {

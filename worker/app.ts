@@ -16,6 +16,8 @@ import { type EdgeDeps, type Method, ROUTES } from "./routes/route-table.ts";
 
 export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly config: EdgeConfig;
+  /** Asks the Directory for what is known of the replicas' health. */
+  readonly readHealth?: EdgeDeps["readHealth"];
   /** Times other than the configured deadline, for tests and experiments. */
   readonly options?: Partial<Omit<ShardClientOptions, "deadlineMs">>;
   /** Hears of errors that should not happen, by name only: messages can hold what must not be logged. */

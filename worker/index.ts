@@ -59,11 +59,13 @@ function createEdge(env: Env, request: Request): Edge {
   }
   const { config } = read;
   const loads = new ReplicaLoads();
-  const balancers = new Balancers({ from: regionOf(request, config), loads, weights: config.regionWeights });
+  const region = regionOf(request, config);
+  const balancers = new Balancers({ from: region, loads, weights: config.regionWeights });
+  const port = createReplicaPort(env);
   const directory = createDirectoryClient(env.DIRECTORY, config.cluster.cluster);
   const app = createApp({
     config,
-    port: createReplicaPort(env),
+    port,
     topology: new TopologyHolder(new TopologyView(buildTopology(config.cluster))),
     timers,
     loads,
@@ -77,6 +79,13 @@ function createEdge(env: Env, request: Request): Edge {
       waitUntil(read.catch(() => undefined));
       return read;
     },
+    health: {
+      ping: (address) => port.ping(address),
+      report: (report) => directory.reportHealth(report),
+      background: (work) => waitUntil(work),
+      region,
+    },
+    readHealth: () => directory.health(),
     onInternalError: (name) => console.error(`halo: unexpected ${name} at the edge`),
   });
   return { app };

@@ -313,5 +313,10 @@ export const limitReplySchema = named(
 );
 export const statusReplySchema = named(
   "StatusReply",
-  z.looseObject({ cluster: z.string(), epoch: z.int(), shards: z.array(z.looseObject({ shard: shardNumber })) }),
+  z.looseObject({
+    cluster: z.string(),
+    epoch: z.int(),
+    health: z.looseObject({ doubted: z.array(z.looseObject({ name: z.string(), state: z.string() })) }).nullable(),
+    shards: z.array(z.looseObject({ shard: shardNumber })),
+  }),
 );

@@ -8,6 +8,7 @@ import { readUrl, readUrlBase } from "../../durable/http/read-wire.ts";
 import { type ReplicaBindings, type ReplicaNamespace, replicaNamespace } from "../../durable/namespaces.ts";
 import type { Refusal } from "../../durable/protocol.ts";
 import { writeArguments, writeReply } from "../../durable/write-wire.ts";
+import type { HealthPorts } from "./health-watch.ts";
 import { answerOf, HttpAnswer } from "./http-answer.ts";
 import type { ReplicaAddress, ReplicaPort } from "./ports.ts";
 
@@ -29,7 +30,7 @@ interface ReplicaObject {
 
 const HEAD: RequestInit = { method: "HEAD" };
 
-export function createReplicaPort(env: ReplicaBindings): ReplicaPort<HttpAnswer> {
+export function createReplicaPort(env: ReplicaBindings): ReplicaPort<HttpAnswer> & Pick<HealthPorts, "ping"> {
   const objects = new Map<string, ReplicaObject>();
 
   const objectOf = ({ name, region }: ReplicaAddress): ReplicaObject => {
@@ -83,5 +84,8 @@ export function createReplicaPort(env: ReplicaBindings): ReplicaPort<HttpAnswer>
       await sent;
     },
     status: (address, request) => stubOf(knownObject(address)).status(request),
+    ping: async (address) => {
+      await stubOf(knownObject(address)).ping(address.name);
+    },
   };
 }

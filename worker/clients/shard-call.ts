@@ -43,6 +43,8 @@ export interface CallContext {
   /** The group that owns the slot in the topology of this moment. */
   groupOf(slot: number): ShardGroup;
   maybeInstall(topology: unknown): boolean;
+  /** The pings of the group are due; absent: nobody pings. */
+  readonly pingDue?: ((group: ShardGroup, nowMs: number) => void) | undefined;
   /** In which order to ask who leads. */
   inTurn(members: readonly GroupMember[], nowMs: number, balance: BalancePolicy | undefined): readonly GroupMember[];
   /** For whatever is sent again because there was no answer, or nobody could serve. */
@@ -133,6 +135,7 @@ export class ShardCall<Result extends CallResult> {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#group = context.groupOf(plan.slot);
+    if (nowMs >= this.#group.pingDueMs) context.pingDue?.(this.#group, nowMs);
   }
 
   /** Rejects only for a mistake in here or for a reply that breaks the protocol; everything else is a result. */

@@ -16,6 +16,7 @@ import type { LoadBalancer } from "../../routing/load-balancer.ts";
 import { preferenceList } from "../../routing/preference-list.ts";
 import type { ReplicaLoads } from "../../routing/replica-loads.ts";
 import { HEDGE_BUDGET, RETRY_BUDGET, RequestBudget } from "../../routing/request-budget.ts";
+import { type HealthPorts, HealthWatch } from "./health-watch.ts";
 import { createOperations, type Operations, type PolicyFor } from "./operations.ts";
 import type { ReadAnswer, ReplicaAddress, ReplicaPort, Timers } from "./ports.ts";
 import {
@@ -71,6 +72,8 @@ export interface ShardClientDeps<Answer extends ReadAnswer = ReadOk> {
   random(): number;
   /** Asks the Directory for the newest topology, in the background; absent: there is none to ask. */
   readonly readTopology?: (() => Promise<unknown>) | undefined;
+  /** Pings and reports of the replicas' health; absent: there are none. */
+  readonly health?: HealthPorts | undefined;
   readonly options?: Partial<ShardClientOptions>;
 }
 
@@ -102,6 +105,11 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
   const groups = new Map<number, ShardGroup>();
   let lastTopologyReadMs = Number.NEGATIVE_INFINITY;
 
+  const { timers, now, random, health } = deps;
+  const watch =
+    health === undefined
+      ? undefined
+      : new HealthWatch({ ports: health, port, timers, groups: () => groups.values(), now, random });
   const context: CallContext = {
     port,
     timers: deps.timers,
@@ -127,6 +135,7 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
       for (const kept of [loads, balancer, policies?.balancers]) kept?.retain(names);
       return true;
     },
+    pingDue: watch === undefined ? undefined : (group, nowMs) => watch.pingDue(group, nowMs),
     inTurn(members, nowMs, balance) {
       const moment = { nowMs, random: deps.random() };
       const named = members.map((member) => ({ name: member.address.name, region: member.address.region, member }));

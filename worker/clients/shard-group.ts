@@ -4,6 +4,7 @@
 import { PROTOCOL_VERSION } from "../../durable/protocol.ts";
 import { CircuitBreaker, type FailureKind } from "../../routing/circuit-breaker.ts";
 import { LatencyQuantile } from "../../routing/latency-quantile.ts";
+import { ReplicaHealth } from "../../routing/replica-health.ts";
 import { preferredLeader } from "../../routing/topology.ts";
 import type { ShardView } from "../../routing/topology-view.ts";
 import type { ReplicaAddress, ReplicaPort } from "./ports.ts";
@@ -21,9 +22,16 @@ const HEDGE_QUANTILE = 0.95;
 /** A hedge that is sent sooner mostly finds that the answer was already on its way. */
 export const HEDGE_AFTER_MS_MIN = 10;
 
+/** Pings to replicas that nothing speaks against, while there are requests: what they cost is in docs/cost.md. */
+export const PING_EVERY_MS = 10_000;
+/** Pings to those that something speaks against. */
+export const PING_DOUBTED_MS = 1_000;
+
 export interface GroupMember {
   readonly address: ReplicaAddress;
   readonly breaker: CircuitBreaker;
+  /** What others are told; decides nothing here. */
+  readonly health: ReplicaHealth;
 }
 
 export interface FailedCall {
@@ -42,6 +50,9 @@ export class ShardGroup {
   readonly view: ShardView;
   readonly epoch: number;
   readonly members: readonly GroupMember[];
+  /** When the next request makes the isolate ping somebody of the group; when everybody. */
+  pingDueMs = Number.NEGATIVE_INFINITY;
+  pingAllDueMs = Number.NEGATIVE_INFINITY;
   /** How long reads below `strong` take here. */
   readonly #readTimes: LatencyQuantile;
   /** Undefined: nobody is believed to lead. The first one is a guess. */
@@ -59,6 +70,7 @@ export class ShardGroup {
     this.members = view.replicas.map(({ replica, generation, region, name }) => ({
       address: { shard, replica, generation, region, name },
       breaker: previous?.memberNamed(name)?.breaker ?? new CircuitBreaker(),
+      health: previous?.memberNamed(name)?.health ?? new ReplicaHealth(),
     }));
     this.#readTimes = previous === undefined ? new LatencyQuantile() : previous.#readTimes;
     const known = previous?.leader === undefined ? undefined : this.memberNamed(previous.leader.address.name);
@@ -90,6 +102,11 @@ export class ShardGroup {
 
   memberNamed(name: string): GroupMember | undefined {
     return this.members.find(({ address }) => address.name === name);
+  }
+
+  /** Pings find out what is the matter with it. */
+  isDoubted({ breaker, health }: GroupMember, nowMs: number): boolean {
+    return breaker.state(nowMs) !== "closed" || health.state !== "alive";
   }
 
   /** Whether nothing speaks against the replica: it answers, as far as is known here. */
@@ -131,6 +148,7 @@ export class ShardGroup {
   onNoAnswer(member: GroupMember, call: FailedCall, nowMs: number, port: Pick<ReplicaPort, "suspect">): void {
     const { kind, startedMs } = call;
     member.breaker.onFailure(nowMs, kind, startedMs);
+    if (this.isDoubted(member, nowMs)) this.pingDueMs = Math.min(this.pingDueMs, nowMs + PING_DOUBTED_MS);
     const { replica } = member.address;
     if (this.#leader !== member && this.#suspicion?.replica !== replica) return;
     // A guess can be at any term, so no hint to it is believed for a while.

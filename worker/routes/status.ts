@@ -1,6 +1,7 @@
 // GET /v1/status: what every replica says of itself, asked directly and in parallel, so that it shows the cluster as this
 // edge reaches it. A replica that does not answer in time is in the list with the reason, never left out.
 
+import type { HealthView } from "../../durable/health-protocol.ts";
 import { PROTOCOL_VERSION, type ReplicaStatus } from "../../durable/protocol.ts";
 import { readQuery } from "../api/request-body.ts";
 import { noQuerySchema } from "../api/schemas.ts";
@@ -13,6 +14,8 @@ export interface StatusDeps {
   readonly port: Pick<ReplicaPort, "status">;
   readonly topology: TopologyHolder;
   readonly timers: Timers;
+  /** Asks the Directory; absent: there is none. */
+  readonly readHealth?: (() => Promise<HealthView>) | undefined;
 }
 
 /** A replica that takes longer is as good as gone for whoever looks. */
@@ -25,6 +28,8 @@ export type ReplicaReport =
 export interface ClusterReport {
   readonly cluster: string;
   readonly epoch: number;
+  /** What edges and the sweep have found; null: the Directory did not say. */
+  readonly health: HealthView | null;
   readonly shards: readonly {
     readonly shard: number;
     readonly weight: number;
@@ -55,7 +60,20 @@ async function clusterReport(deps: StatusDeps): Promise<ClusterReport> {
       ),
     ),
   }));
-  return { cluster: topology.cluster, epoch, shards: await Promise.all(reports) };
+  const [health, ...shardReports] = await Promise.all([healthReport(deps), ...reports]);
+  return { cluster: topology.cluster, epoch, health, shards: shardReports };
+}
+
+function healthReport({ readHealth, timers }: StatusDeps): Promise<HealthView | null> {
+  if (readHealth === undefined) return Promise.resolve(null);
+  return new Promise((resolve) => {
+    const cancel = timers.after(STATUS_DEADLINE_MS, () => resolve(null));
+    const settle = (view: HealthView | null): void => {
+      cancel();
+      resolve(view);
+    };
+    readHealth().then(settle, () => settle(null));
+  });
 }
 
 function replicaReport({ port, timers }: StatusDeps, address: ReplicaAddress): Promise<ReplicaReport> {

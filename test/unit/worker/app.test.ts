@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
+import type { HealthView } from "../../../durable/health-protocol.ts";
 import type { ReadEntry, ReadReply, ReplicaRole, ReplicaStatus, WriteReply } from "../../../durable/protocol.ts";
 import { LARGE_VALUE_BYTES_MAX, VALUE_BYTES_MAX } from "../../../durable/store/limits.ts";
 import { clusterTag, encodeSingle } from "../../../worker/http/bookmark.ts";
+import { STATUS_DEADLINE_MS } from "../../../worker/routes/status.ts";
 import { type Body, problemOf, setUp, TAG, TOKEN } from "./fake-edge.ts";
 import { from, readOk, settle, stored } from "./fake-world.ts";
 
@@ -407,6 +409,7 @@ describe("GET /v1/status", () => {
     expect(await response.json()).toEqual({
       cluster: "test",
       epoch: 0,
+      health: null,
       shards: [
         {
           shard: 0,
@@ -420,5 +423,21 @@ describe("GET /v1/status", () => {
       ],
     });
     expect(clock.pending).toBe(0);
+  });
+
+  it("shows what the Directory knows of the replicas' health, and does not wait for a Directory that is frozen", async () => {
+    const health: HealthView = {
+      reporters: 1,
+      doubted: [{ name: "halo:test:s0:r2:g1", state: "dead", suspect: 0, dead: 1, regions: ["weur"], sinceMs: 5 }],
+    };
+    const known = setUp({}, { readHealth: () => Promise.resolve(health) });
+    known.port.onStatus = () => new Error("gone");
+    expect(await (await known.call("GET", "/v1/status")).json()).toMatchObject({ health });
+    const frozen = setUp({}, { readHealth: () => new Promise(() => {}) });
+    frozen.port.onStatus = () => new Error("gone");
+    const pending = frozen.call("GET", "/v1/status");
+    await settle();
+    await frozen.clock.advance(STATUS_DEADLINE_MS);
+    expect(await (await pending).json()).toMatchObject({ health: null });
   });
 });

@@ -2,7 +2,7 @@
 
 import { expect } from "vitest";
 import { readResponse } from "../../../durable/read-response.ts";
-import { createApp } from "../../../worker/app.ts";
+import { type AppDeps, createApp } from "../../../worker/app.ts";
 import { answerOf, type HttpAnswer } from "../../../worker/clients/http-answer.ts";
 import type { ReplicaPort } from "../../../worker/clients/ports.ts";
 import { parseEdgeConfig } from "../../../worker/config.ts";
@@ -21,13 +21,14 @@ export const TAG = clusterTag("test");
 
 export type Body = string | Uint8Array | ReadableStream<Uint8Array>;
 
-export function setUp(variables: Record<string, string> = {}) {
+export function setUp(variables: Record<string, string> = {}, deps: Pick<Partial<AppDeps>, "readHealth"> = {}) {
   const world = createWorld();
   const read = parseEdgeConfig({ ...VARIABLES, ...variables });
   if (!read.ok) throw new Error(read.problem);
   const internalErrors: string[] = [];
   const app = createApp({
     ...world,
+    ...deps,
     port: asHttp(world.port),
     config: read.config,
     onInternalError: (name) => internalErrors.push(name),

@@ -139,16 +139,39 @@ describe("the guard", () => {
     expect(await client.read()).toEqual(published);
   });
 
-  test("leaves two methods to call through the binding, and no others", async () => {
+  test("leaves these methods to call through the binding, and no others", async () => {
     // Remote calls reach the methods of the class, never what an instance holds.
     const methods = await runInDurableObject(directoryStub(), (directory) =>
       Object.getOwnPropertyNames(Object.getPrototypeOf(directory)),
     );
-    expect(methods.sort()).toEqual(["constructor", "fetch", "publish", "read"]);
+    expect(methods.sort()).toEqual(["constructor", "fetch", "health", "publish", "read", "reportHealth"]);
   });
 
   test("sets no alarm", async () => {
     await client.publish(successorOf(seedTopology()), 0);
     expect(await runInDurableObject(directoryStub(), (_, state) => state.storage.getAlarm())).toBeNull();
+  });
+});
+
+describe("health", () => {
+  const dead = { name: "halo:halo:s0:r1:g1", state: "dead", forMs: 5_000 } as const;
+
+  test("is what edges have reported, and nothing of it is stored", async () => {
+    await client.reportHealth({ reporter: "one", region: "weur", replicas: [dead] });
+    await client.reportHealth({ reporter: "two", region: "enam", replicas: [] });
+    const { doubted, reporters } = await client.health();
+    expect(reporters).toBe(2);
+    expect(doubted).toMatchObject([{ name: dead.name, state: "dead", dead: 1, suspect: 0, regions: ["weur"] }]);
+    const stored = await runInDurableObject(directoryStub(), (_, state) => state.storage.list());
+    expect([...stored.keys()]).toEqual([]);
+  });
+
+  test("refuses what is no report", async () => {
+    const reported = client.reportHealth({ reporter: "", region: "weur", replicas: [] }).then(
+      () => "taken",
+      (error) => String(error),
+    );
+    expect(await reported).toContain("not a report");
+    expect(await client.health()).toMatchObject({ reporters: 0 });
   });
 });
