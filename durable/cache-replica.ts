@@ -136,6 +136,18 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     return (await this.#replica(name)).receiveSnapshotPart(part);
   }
 
+  /** Whether this replica reaches a member of its group: a second witness for whoever does not. Wakes nobody. */
+  async reaches(name: string, member: string): Promise<boolean> {
+    await this.#replica(name);
+    const ping = this.#open?.transport.ping(member);
+    return (
+      ping?.then(
+        () => true,
+        () => false,
+      ) ?? false
+    );
+  }
+
   async ping(name: string): Promise<Pong> {
     return (await this.#replica(name)).ping();
   }

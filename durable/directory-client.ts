@@ -3,15 +3,17 @@
 
 import type { Topology } from "../routing/topology.ts";
 import type { Directory, PublishReply } from "./directory.ts";
-import type { HealthReport, HealthView } from "./health-protocol.ts";
+import type { HealthReport, HealthView, SweepRecord } from "./health-protocol.ts";
 
 export interface DirectoryClient {
   /** The current document. Throws when the Directory cannot be reached: the caller goes on with the one it has. */
   read(): Promise<Topology>;
   /** Replaces the document if its epoch is still `expectedEpoch`; the new one must carry the epoch after it. */
   publish(topology: Topology, expectedEpoch: number): Promise<PublishReply>;
-  reportHealth(report: HealthReport): Promise<void>;
+  /** Whether it was taken. */
+  reportHealth(report: HealthReport): Promise<boolean>;
   health(): Promise<HealthView>;
+  noteSweep(record: SweepRecord): Promise<void>;
 }
 
 /** The stub is made per call because it belongs to the request that makes it. */
@@ -20,6 +22,7 @@ export function createDirectoryClient(namespace: DurableObjectNamespace<Director
   return {
     read: async () => stub().read(),
     publish: async (topology, expectedEpoch) => stub().publish(topology, expectedEpoch),
+    noteSweep: async (record) => stub().noteSweep(record),
     reportHealth: async (report) => stub().reportHealth(report),
     // Plain data: the platform's own type wraps every part of it in promises.
     health: async () => (await stub().health()) as HealthView,

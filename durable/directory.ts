@@ -14,7 +14,10 @@ import { buildTopology, type Topology } from "../routing/topology.ts";
 import { successorProblem } from "../routing/topology-change.ts";
 import { parseTopology } from "../routing/topology-parser.ts";
 import { HealthBoard } from "./health-board.ts";
-import { type HealthView, healthReportSchema } from "./health-protocol.ts";
+import { type HealthView, healthReportSchema, type SweepRecord } from "./health-protocol.ts";
+
+/** In the object's key-value storage, beside the one key that itty-durable keeps the document under. */
+const SWEEP_KEY = "sweep";
 
 export type PublishReply =
   | { readonly status: "ok"; readonly topology: Topology }
@@ -76,15 +79,21 @@ export class Directory extends DurableObject<ClusterVariables> {
     return (await this.#call("publish", [document, expectedEpoch])) as PublishReply;
   }
 
-  /** What an edge has seen of the replicas. Kept in memory, for a while. */
-  async reportHealth(report: unknown): Promise<void> {
+  /** What an edge has seen of the replicas, kept in memory for a while. False: it is no report, and was not taken. */
+  async reportHealth(report: unknown): Promise<boolean> {
     const read = healthReportSchema.safeParse(report);
-    if (!read.success) throw new TypeError("not a report of the replicas' health");
-    this.#health.note(read.data, Date.now());
+    if (read.success) this.#health.note(read.data, Date.now());
+    return read.success;
   }
 
   async health(): Promise<HealthView> {
-    return this.#health.view(Date.now());
+    const sweep = this.ctx.storage.kv.get<SweepRecord>(SWEEP_KEY);
+    return { ...this.#health.view(Date.now()), ...(sweep === undefined ? {} : { sweep }) };
+  }
+
+  /** What a sweep has found. Stored, unlike the edges' reports: the next sweep goes on from it, an hour later perhaps. */
+  async noteSweep(record: SweepRecord): Promise<void> {
+    this.ctx.storage.kv.put(SWEEP_KEY, record);
   }
 
   override async fetch(): Promise<Response> {

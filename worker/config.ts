@@ -25,6 +25,8 @@ export interface EdgeConfig {
   readonly balance: BalancePolicy;
   readonly regionWeights: RegionWeights;
   readonly balanceOfNamespace: ReadonlyMap<string, BalancePolicy>;
+  /** A replica that no sweep has reached for so long is replaced; 0: none ever is. */
+  readonly replaceAfterMs: number;
   /** Accepted bearer tokens; empty: the deployment is closed. */
   readonly tokens: readonly string[];
 }
@@ -35,6 +37,7 @@ export interface EdgeVariables extends ClusterVariables {
   readonly HALO_BALANCE?: unknown;
   readonly HALO_REGION_WEIGHTS?: unknown;
   readonly HALO_NAMESPACES?: unknown;
+  readonly HALO_REPLACE_AFTER_SECONDS?: unknown;
   /** Secret: `npx wrangler secret put HALO_TOKEN`. */
   readonly HALO_TOKEN?: unknown;
   /** Secret, while a token is being replaced: the one that clients still use. */
@@ -60,6 +63,11 @@ const tokenSchema = z
   .max(TOKEN_CHARS_MAX, expectedToken)
   .default("");
 
+/** What a deploy, a restart or a move of an object by the platform takes is no reason to replace it. */
+export const REPLACE_AFTER_S_MIN = 60;
+const REPLACE_AFTER_S_MAX = 7 * 86_400;
+
+const expectedReplaceAfter = `expected 0 for never, or seconds from ${REPLACE_AFTER_S_MIN} to ${REPLACE_AFTER_S_MAX}`;
 const expectedDeadline = `expected milliseconds from ${DEADLINE_MS_MIN} to ${DEADLINE_MS_MAX}`;
 const variablesSchema = z.object({
   HALO_DEFAULT_CONSISTENCY: z.string("expected a consistency level").default("strong"),
@@ -70,6 +78,12 @@ const variablesSchema = z.object({
   HALO_BALANCE: z
     .union([z.literal("").transform(() => DEFAULT_BALANCE_POLICY), z.enum(BALANCE_POLICIES)], EXPECTED_BALANCE_POLICY)
     .default(DEFAULT_BALANCE_POLICY),
+  HALO_REPLACE_AFTER_SECONDS: z
+    .union([z.literal("").transform(() => 0), z.coerce.number().int()], expectedReplaceAfter)
+    .refine((seconds) => seconds === 0 || (seconds >= REPLACE_AFTER_S_MIN && seconds <= REPLACE_AFTER_S_MAX), {
+      error: expectedReplaceAfter,
+    })
+    .default(0),
   HALO_REGION_WEIGHTS: z.string("expected <region>=<weight> between commas").default(""),
   HALO_TOKEN: tokenSchema,
   HALO_TOKEN_PREVIOUS: tokenSchema,
@@ -99,6 +113,7 @@ export function parseEdgeConfig(variables: EdgeVariables): EdgeConfigResult {
       defaultConsistency: consistency.value,
       deadlineMs: HALO_DEADLINE_MS,
       balance: read.data.HALO_BALANCE,
+      replaceAfterMs: read.data.HALO_REPLACE_AFTER_SECONDS * 1_000,
       regionWeights: weights.weights,
       balanceOfNamespace: new Map(
         [...namespaces.namespaces].flatMap(([name, { balance }]) => (balance === undefined ? [] : [[name, balance]])),

@@ -6,6 +6,7 @@ import type { Hono } from "hono";
 import type { Directory } from "../durable/directory.ts";
 import { createDirectoryClient } from "../durable/directory-client.ts";
 import type { ReplicaBindings } from "../durable/namespaces.ts";
+import { runSweep } from "../durable/sweep-runner.ts";
 import { Balancers } from "../routing/balance-policy.ts";
 import type { Region } from "../routing/region.ts";
 import { regionNear } from "../routing/region-distance.ts";
@@ -43,6 +44,16 @@ const handler = {
     edge ??= createEdge(env, request);
     if ("problem" in edge) return problemReply(problem("misconfigured", edge.problem));
     return edge.app.fetch(request, env, context);
+  },
+
+  /** The cron trigger of wrangler.toml. */
+  async scheduled(_controller: ScheduledController, env: Env) {
+    const read = parseEdgeConfig(env);
+    if (!read.ok) throw new Error(read.problem);
+    const { cluster, replaceAfterMs } = read.config;
+    const { unreachable, underReplicated, replaced } = await runSweep(env, cluster.cluster, { replaceAfterMs });
+    const found = { unreachable: unreachable.length, underReplicated: underReplicated.length, replaced };
+    console.log(JSON.stringify({ event: "sweep", ...found }));
   },
 } satisfies ExportedHandler<Env>;
 

@@ -53,6 +53,19 @@ describe("the edge's configuration", () => {
     }
   });
 
+  it("replaces no replica unless it is told after how long", () => {
+    for (const [HALO_REPLACE_AFTER_SECONDS, replaceAfterMs] of [
+      [undefined, 0],
+      ["", 0],
+      ["0", 0],
+      ["600", 600_000],
+    ] as const) {
+      expect(parseEdgeConfig({ ...VARIABLES, HALO_REPLACE_AFTER_SECONDS })).toMatchObject({
+        config: { replaceAfterMs },
+      });
+    }
+  });
+
   const bad: [string, Record<string, unknown>][] = [
     ["HALO_SHARDS", { HALO_SHARDS: "0" }],
     ["HALO_REGIONS", { HALO_REGIONS: "weur,atlantis,apac" }],
@@ -61,6 +74,10 @@ describe("the edge's configuration", () => {
     ["HALO_DEADLINE_MS", { HALO_DEADLINE_MS: "soon" }],
     ["HALO_DEADLINE_MS", { HALO_DEADLINE_MS: "10" }],
     ["HALO_DEADLINE_MS", { HALO_DEADLINE_MS: "1e9" }],
+    ["HALO_REPLACE_AFTER_SECONDS", { HALO_REPLACE_AFTER_SECONDS: "59" }],
+    ["HALO_REPLACE_AFTER_SECONDS", { HALO_REPLACE_AFTER_SECONDS: "never" }],
+    ["HALO_REPLACE_AFTER_SECONDS", { HALO_REPLACE_AFTER_SECONDS: "1e9" }],
+    ["HALO_REPLACE_AFTER_SECONDS", { HALO_REPLACE_AFTER_SECONDS: "-60" }],
     ["HALO_BALANCE", { HALO_BALANCE: "random" }],
     ["HALO_REGION_WEIGHTS", { HALO_REGION_WEIGHTS: "weur=fast" }],
     ["HALO_REGION_WEIGHTS", { HALO_REGION_WEIGHTS: "atlantis=1" }],
