@@ -5,6 +5,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { stateDir } from "../cluster/project.ts";
+import { balance } from "./balance/main.ts";
 import { eviction } from "./eviction/main.ts";
 import { commit, isRealDisk, machineOf, versions } from "./harness/environment.ts";
 import { Complaints, loadDataSet, type Measured, readBack, runOpenLoops, runRounds } from "./harness/measure.ts";
@@ -119,6 +120,7 @@ function progress(line: string): void {
 async function main(): Promise<number> {
   const [subject, ...rest] = process.argv.slice(2);
   if (subject === "eviction") return eviction(rest);
+  if (subject === "balance") return balance(rest);
   const options = parseBenchOptions(process.argv.slice(2));
   if (options === undefined) {
     console.log(USAGE);

@@ -249,7 +249,9 @@ export class ShardCall<Result extends CallResult> {
 
   get #hedgeAfterMs(): number {
     const { meter, hedgeAfterMs } = this.#plan;
-    return (meter === undefined ? undefined : this.#group.hedgeAfterMs) ?? hedgeAfterMs;
+    // As late as a silence: that is no hedging at all.
+    if (meter === undefined || hedgeAfterMs >= this.#context.times.silenceMs) return hedgeAfterMs;
+    return this.#group.hedgeAfterMs ?? hedgeAfterMs;
   }
 
   get #silenceMs(): number {
