@@ -55,6 +55,9 @@ export class KeyWatch {
       case "append":
         this.#wakeKey(mutation.key);
         break;
+      case "touch":
+        if (mutation.softens === true) this.#wakeKey(mutation.key);
+        break;
     }
   }
 

@@ -79,6 +79,8 @@ export interface TouchMutation extends MutationHeader, Lifetime {
   readonly kind: "touch";
   /** Read access to an entry with a sliding lifetime, which it gets again: does nothing to any other. No time beside it. */
   readonly isAccess?: boolean | undefined;
+  /** A soft purge of this key: stale from now on, its lifetime as it was, and a fill under way is refused. No time beside it. */
+  readonly softens?: boolean | undefined;
 }
 
 /** Adds to the decimal number that the value is; the lifetime counts only where the entry is created. */

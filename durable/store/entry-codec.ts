@@ -29,7 +29,8 @@ export function decodeExtras(bytes: Uint8Array): EntryExtras {
 }
 
 export function extrasToWire(extras: EntryExtras): Wire {
-  const { staleMs, staleWhileRevalidateMs, staleIfErrorMs, slidingMs, metadata, tags, sourceVersion, parts } = extras;
+  const { staleMs, staleWhileRevalidateMs, staleIfErrorMs, slidingMs } = extras;
+  const { metadata, tags, sourceVersion, parts, purgedMs } = extras;
   return trimmed([
     staleMs,
     staleWhileRevalidateMs,
@@ -39,11 +40,12 @@ export function extrasToWire(extras: EntryExtras): Wire {
     tags,
     sourceVersion,
     partsToWire(parts),
+    purgedMs,
   ]);
 }
 
 export function extrasFromWire(row: Wire): EntryExtras {
-  refuseNewerFields("extras", row, 8);
+  refuseNewerFields("extras", row, 9);
   return {
     staleMs: asOptionalCount("staleMs", row[0]),
     staleWhileRevalidateMs: asOptionalCount("staleWhileRevalidateMs", row[1]),
@@ -53,6 +55,7 @@ export function extrasFromWire(row: Wire): EntryExtras {
     tags: tagsFromWire(row[5]),
     sourceVersion: asOptionalCount("sourceVersion", row[6]),
     parts: partsFromWire(row[7]),
+    purgedMs: asOptionalCount("purgedMs", row[8]),
   };
 }
 

@@ -8,6 +8,7 @@
 import type { PurgeScope } from "./command.ts";
 import type { Entry, Mark, PurgeKind } from "./entry.ts";
 import { isSystemKey, namespaceOf, storedKey } from "./keyspace.ts";
+import { softened } from "./lifetime.ts";
 
 /** Purges remembered at once, and the characters of their names: a few MB of memory. A sweep that has seen every row lets the older ones go. */
 export const PURGE_MARKS_MAX = 16_384;
@@ -67,14 +68,16 @@ export class Marks {
     return true;
   }
 
-  /** The row as the purges leave it: itself, with an earlier `staleMs`, or undefined. Own rows are in no scope. */
+  /**
+   * The row as the purges leave it: itself, softened, or undefined. Own rows are in no scope. A row that says itself that it
+   * was purged softly needs no mark for it, and is as stale as it can be.
+   */
   survivor<T extends Omit<Entry, "value">>(entry: T): T | undefined {
     if (this.purges === 0 || isSystemKey(entry.key)) return entry;
     const { hardRevision, softRevision, softMs } = this.#purgesOf(entry.key, entry.extras?.tags);
     if (hardRevision > entry.version) return undefined;
-    if (softRevision <= entry.version) return entry;
-    const staleMs = Math.min(softMs, entry.extras?.staleMs ?? softMs);
-    return { ...entry, extras: { ...entry.extras, staleMs } };
+    if (softRevision <= entry.version || entry.extras?.purgedMs !== undefined) return entry;
+    return { ...entry, extras: softened(entry.extras, softMs) };
   }
 
   /** Whether something with this key and these tags was purged, softly or not, after `revision`. */

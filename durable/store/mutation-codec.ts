@@ -98,7 +98,7 @@ function fieldsToWire(mutation: KeyMutation): Wire {
     case "delete":
       return [flag(mutation.returnPrevious)];
     case "touch":
-      return [lifetimeToWire(mutation), flag(mutation.isAccess)];
+      return [lifetimeToWire(mutation), flag(mutation.isAccess), flag(mutation.softens)];
     case "increment": {
       const { by, isFloat, initial, min, max, clamps } = mutation;
       return [by, flag(isFloat), initial, min, max, flag(clamps), lifetimeToWire(mutation)];
@@ -165,12 +165,13 @@ function keyMutationFromWire(row: Wire): KeyMutation {
         returnPrevious: optionalFlag("returnPrevious", row[HEADER]),
       };
     case KIND.touch:
-      refuseNewerFields("touch", row, HEADER + 2);
+      refuseNewerFields("touch", row, HEADER + 3);
       return {
         kind: "touch",
         ...headerFromWire(row),
         ...lifetimeFromWire(row[HEADER]),
         isAccess: optionalFlag("isAccess", row[HEADER + 1]),
+        softens: optionalFlag("softens", row[HEADER + 2]),
       };
     case KIND.increment:
       refuseNewerFields("increment", row, HEADER + 7);

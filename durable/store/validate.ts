@@ -182,10 +182,11 @@ function validatePut(mutation: Extract<KeyMutation, { kind: "put" }>): string | 
 }
 
 function validateTouch(mutation: Extract<KeyMutation, { kind: "touch" }>): string | undefined {
-  const { isAccess, ttlMs, expiresAtMs, slidingMs } = mutation;
+  const { isAccess, softens, ttlMs, expiresAtMs, slidingMs } = mutation;
   const isTimed = [ttlMs, expiresAtMs, slidingMs].some((one) => one !== undefined);
-  if (isAccess === true && isTimed) return "isAccess: expected no time beside it";
-  return validateLifetime(mutation) ?? optionalFlag("isAccess", isAccess);
+  if (isAccess === true && (isTimed || softens === true)) return "isAccess: expected no time beside it";
+  if (softens === true && isTimed) return "softens: expected no time beside it";
+  return validateLifetime(mutation) ?? optionalFlag("isAccess", isAccess) ?? optionalFlag("softens", softens);
 }
 
 function validateValue(value: Uint8Array): string | undefined {

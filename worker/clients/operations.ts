@@ -31,6 +31,8 @@ export type BatchOperation = GetOperation | BatchMutation;
 /** A reading operation as the edge wants it; `after` by shard. */
 export interface Wanted extends Omit<Freshness, "after"> {
   readonly after?: ReadonlyMap<number, LogPosition> | undefined;
+  /** All mutations may be done twice, with or without idempotency keys. */
+  readonly isRepeatable?: boolean | undefined;
 }
 
 export interface BatchAnswer {
@@ -119,7 +121,10 @@ export function createOperations(deps: OperationDeps): Operations {
 
   const batchOf = (operations: readonly BatchOperation[], wanted: Wanted, replyBytesMax: number) => {
     const mutations = operations.filter((operation) => operation.kind !== "get");
-    const plan = mutations.length === 0 ? readPlan(wanted) : writePlan(mutations.every(hasIdempotency));
+    const plan =
+      mutations.length === 0
+        ? readPlan(wanted)
+        : writePlan(wanted.isRepeatable === true || mutations.every(hasIdempotency));
     return ShardCall.run<Exclude<BatchReply, { status: "not_leader" | "wrong_owner" }> | UnknownFate>(context, {
       ...plan,
       slot: operations[0]?.slot ?? 0,

@@ -255,6 +255,13 @@ describe("those who wait for a key", () => {
     watch.applied([{ kind: "purge", isSoft: false, scope: { kind: "tag", namespace: "", tag: "t" } }]);
     await settle();
     expect(woken).toBe(2);
+    void wait();
+    watch.applied([{ kind: "touch", ...header, ttlMs: 1 }]);
+    await settle();
+    expect(woken).toBe(2);
+    watch.applied([{ kind: "touch", ...header, softens: true }]);
+    await settle();
+    expect(woken).toBe(3);
   });
 });
 

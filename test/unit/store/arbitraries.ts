@@ -161,6 +161,7 @@ function incrementOf(keys: Keys): fc.Arbitrary<KeyMutation & { kind: "increment"
 /** Mutations of keys out of `keys`, of every kind that a client's request becomes. */
 export function keyMutationsOf(keys: Keys): fc.Arbitrary<KeyMutation> {
   const isAccess = fc.constant({ isAccess: true });
+  const softens = fc.constant({ softens: true });
   const comparison: fc.Arbitrary<Comparison> = fc
     .tuple(keys, conditions)
     .map(([key, some]) => ({ slot: slotOfTestKey(key), key, ...some }));
@@ -193,7 +194,7 @@ export function keyMutationsOf(keys: Keys): fc.Arbitrary<KeyMutation> {
       weight: 4,
     },
     { arbitrary: mutationOf("delete", keys, { returnPrevious: flag(2) }, conditions), weight: 2 },
-    { arbitrary: mutationOf("touch", keys, {}, conditions, fc.oneof(lifetime, isAccess)), weight: 2 },
+    { arbitrary: mutationOf("touch", keys, {}, conditions, fc.oneof(lifetime, isAccess, softens)), weight: 3 },
     { arbitrary: incrementOf(keys), weight: 2 },
     { arbitrary: mutationOf("append", keys, { value, contentType }, conditions, lifetime), weight: 1 },
     {

@@ -18,8 +18,9 @@ const FULL: EntryExtras = {
   tags: ["t"],
   sourceVersion: 5,
   parts: { upload: "u", count: 6, bytes: 7 },
+  purgedMs: 8,
 };
-const FULL_WIRE = [1, 2, 3, 4, "m", ["t"], 5, ["u", 6, 7]];
+const FULL_WIRE = [1, 2, 3, 4, "m", ["t"], 5, ["u", 6, 7], 8];
 
 const optional = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: undefined });
 const count = fc.maxSafeNat();
@@ -43,6 +44,7 @@ describe("extras", () => {
       tags: optional(fc.array(fc.string())),
       sourceVersion: optional(count),
       parts: optional(fc.record({ upload: fc.string(), count, bytes: count })),
+      purgedMs: optional(count),
     });
     fc.assert(
       fc.property(extras, (some) => {

@@ -65,9 +65,9 @@ export class StoreModel {
     const later = this.purges.filter(({ revision, scope }) => revision > row.version && concerns(scope, row));
     if (later.some(({ isSoft }) => !isSoft)) return undefined;
     const newest = later.at(-1);
-    if (newest === undefined) return row;
+    if (newest === undefined || row.extras?.purgedMs !== undefined) return row;
     const staleMs = Math.min(newest.atMs, row.extras?.staleMs ?? newest.atMs);
-    return { ...row, extras: { ...row.extras, staleMs } };
+    return { ...row, extras: { ...row.extras, staleMs, purgedMs: newest.atMs } };
   }
 
   get state(): StoreState {
@@ -195,8 +195,15 @@ export class StoreModel {
         return { kind: "deleted", existed: current !== undefined, previous };
       }
       case "touch": {
+        if (mutation.softens === true) this.leases.delete(key);
         if (current === undefined) return { kind: "not_found" };
         const { version } = current;
+        if (mutation.softens === true) {
+          const [staleMs, purgedMs] = [current.extras?.staleMs ?? this.clockMs, current.extras?.purgedMs];
+          const extras = { ...current.extras, staleMs: Math.min(staleMs, this.clockMs), purgedMs: this.clockMs };
+          if (purgedMs === undefined) this.rows.set(key, { ...current, extras });
+          return { kind: "touched", version, expiresMs: current.expiresMs };
+        }
         const slidingMs = current.extras?.slidingMs;
         if (mutation.isAccess === true) {
           // It has to live `slidingMs` from now; a tenth more is written, so that one write serves many accesses.
@@ -206,7 +213,10 @@ export class StoreModel {
         const times = timesOf(mutation.isAccess === true ? { slidingMs } : mutation, this.clockMs);
         const row = this.rows.get(key) as Entry;
         const { metadata, tags, sourceVersion } = row.extras ?? {};
-        const extras = { ...times.extras, metadata, tags, sourceVersion, parts };
+        const purgedMs = current.extras?.purgedMs;
+        const staleMs = purgedMs === undefined ? undefined : Math.min(times.extras?.staleMs ?? purgedMs, purgedMs);
+        const stays = purgedMs === undefined ? {} : { staleMs, purgedMs };
+        const extras = { ...times.extras, ...stays, metadata, tags, sourceVersion, parts };
         this.rows.set(key, { ...row, expiresMs: times.expiresMs, extras: plain(extras) });
         return { kind: "touched", version, expiresMs: times.expiresMs };
       }

@@ -45,6 +45,7 @@ const GOLDEN: readonly (readonly [string, Mutation, readonly unknown[]])[] = [
   ],
   ["a plain touch", { kind: "touch", ...K }, [2, 5, "k"]],
   ["an access", { kind: "touch", ...K, isAccess: true }, [2, 5, "k", null, null, true]],
+  ["a soft purge of a key", { kind: "touch", ...K, softens: true }, [2, 5, "k", null, null, null, true]],
   ["a touch with a time", { kind: "touch", ...K, slidingMs: 5 }, [2, 5, "k", null, [null, null, null, null, 5]]],
   ["a plain increment", { kind: "increment", ...K, by: "1" }, [3, 5, "k", null, "1"]],
   [

@@ -255,6 +255,8 @@ describe("validateMutation", () => {
       "value: expected at most",
     ],
     ["an access with a time", touch("k", { isAccess: true, ttlMs: 5 }), {}, "isAccess: expected no time beside it"],
+    ["a soft purge with a time", touch("k", { softens: true, ttlMs: 5 }), {}, "softens: expected no time beside it"],
+    ["a soft purge that is an access", touch("k", { softens: true, isAccess: true }), {}, "isAccess: expected no"],
     ["a touch with half a time", touch("k"), { ttlMs: 0.5 }, "ttlMs: expected"],
     ["a lease without a time", beginFill("k"), { leaseMs: 0 }, "leaseMs: expected a whole number from 1 to 60000"],
     [

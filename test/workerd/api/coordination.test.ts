@@ -61,6 +61,7 @@ describe("a fill", () => {
   test("that began before a purge cannot bring the old value back, whatever was purged", async () => {
     for (const json of [
       { keys: ["k"] },
+      { keys: ["k"], soft: true },
       { prefixes: ["k"] },
       { tags: ["t"] },
       { all: true },

@@ -123,6 +123,17 @@ describe("a batch", () => {
     expect(sent).toBeGreaterThan(1);
   });
 
+  test("is repeated where its caller says that twice has the effect of once, as a purge by key does", async () => {
+    const { client, port, clock } = setUp(buildTopology(CLUSTER));
+    let sent = 0;
+    port.onBatch = ({ shard }, request) => (++sent === 1 ? "silence" : answered(shard, request));
+    const softens: BatchOperation = { kind: "touch", key: "a", slot: slotOf("a"), softens: true };
+    const pending = client.batch([softens], { ...STRONG, isRepeatable: true });
+    await clock.advance(10_000);
+    expect((await pending).items).toMatchObject([{ kind: "entry" }]);
+    expect(sent).toBeGreaterThan(1);
+  });
+
   test("of nothing asks nobody", async () => {
     const { client } = setUp();
     expect(await client.batch([], STRONG)).toEqual({ items: [], from: [], level: undefined, clockMs: 0 });
