@@ -53,6 +53,7 @@ export class KeyWatch {
       case "delete":
       case "increment":
       case "append":
+      case "release_fill":
         this.#wakeKey(mutation.key);
         break;
       case "touch":

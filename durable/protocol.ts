@@ -213,6 +213,8 @@ export interface FillRequest extends RequestHeader {
   readonly waitMs: number;
   /** Also where the value is fresh. */
   readonly isEarly: boolean;
+  /** Who asks, so that the same request sent again gets the same right. Absent from older edges. */
+  readonly holder?: string | undefined;
 }
 
 export interface FillOk extends ReadOk {

@@ -118,6 +118,14 @@ export interface BeginFillMutation extends MutationHeader {
   readonly leaseMs: number;
   /** Also where the entry is fresh: an early refresh. */
   readonly isEarly?: boolean | undefined;
+  /** Who asks: while the lease lasts, the same one gets the same token again. Whoever says nothing has no second chance. */
+  readonly holder?: string | undefined;
+}
+
+/** Gives the right of a fill back before its time is over. */
+export interface ReleaseFillMutation extends MutationHeader {
+  readonly kind: "release_fill";
+  readonly token: number;
 }
 
 export type LimitAlgorithm = "fixed_window" | "sliding_window";
@@ -199,6 +207,7 @@ export type KeyMutation =
   | AppendMutation
   | StageMutation
   | BeginFillMutation
+  | ReleaseFillMutation
   | LimitMutation
   | TransactionMutation;
 
@@ -230,6 +239,8 @@ export type Outcome =
       readonly expiresMs?: number | undefined;
     }
   | { readonly kind: "fill_granted"; readonly token: number; readonly untilMs: number }
+  /** `existed`: the right was in force until now. */
+  | { readonly kind: "fill_released"; readonly existed: boolean }
   /** `isAllowed` false changed nothing. */
   | {
       readonly kind: "limited";

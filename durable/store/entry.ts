@@ -100,6 +100,8 @@ export type Mark =
       readonly name: string;
       readonly token: number;
       readonly untilMs: number;
+      /** Who has it, if the caller said so. */
+      readonly holder?: string | undefined;
     };
 
 /** Position in the order of slots and, within a slot, of keys. */

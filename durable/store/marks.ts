@@ -13,7 +13,7 @@ import { softened } from "./lifetime.ts";
 /** Purges remembered at once, and the characters of their names: a few MB of memory. A sweep that has seen every row lets the older ones go. */
 export const PURGE_MARKS_MAX = 16_384;
 export const PURGE_NAMES_CHARS_MAX = 1_000_000;
-/** Fills under way at once in one shard, and the characters of their keys. */
+/** Fills under way at once in one shard, and the characters of their keys and holders. */
 export const FILL_LEASES_MAX = 8_192;
 export const FILL_NAMES_CHARS_MAX = 1_000_000;
 
@@ -120,14 +120,15 @@ export class Marks {
   }
 
   /** False: too many are under way. Drops those that are over only where that makes the room. */
-  hasRoomForFill(key: string, nowMs: number): boolean {
-    if (this.#fills.has(key) || !this.#isFullOfFills(key)) return true;
+  hasRoomForFill(key: string, holder: string | undefined, nowMs: number): boolean {
+    const chars = charsOf({ name: key, holder });
+    if (this.#fills.has(key) || !this.#isFullOfFills(chars)) return true;
     for (const mark of this.#fills.values()) if (mark.untilMs <= nowMs) this.#delete(mark);
-    return !this.#isFullOfFills(key);
+    return !this.#isFullOfFills(chars);
   }
 
-  grantFill(slot: number, key: string, token: number, untilMs: number): void {
-    this.#set({ kind: "fill", slot, name: key, token, untilMs });
+  grantFill(fill: Omit<FillMark, "kind">): void {
+    this.#set({ kind: "fill", ...fill });
   }
 
   /** Whoever loads for this key has come too late. */
@@ -137,8 +138,8 @@ export class Marks {
     if (mark !== undefined) this.#delete(mark);
   }
 
-  #isFullOfFills(key: string): boolean {
-    return this.#fills.size >= FILL_LEASES_MAX || this.#fillChars + key.length > FILL_NAMES_CHARS_MAX;
+  #isFullOfFills(chars: number): boolean {
+    return this.#fills.size >= FILL_LEASES_MAX || this.#fillChars + chars > FILL_NAMES_CHARS_MAX;
   }
 
   // --- checkpoints ---
@@ -165,15 +166,18 @@ export class Marks {
   #set(mark: Mark): void {
     const { kind, name } = mark;
     this.#dirty.set(`${kind} ${name}`, { kind, name });
-    if (this.#find(mark) === undefined) this.#count(kind, name.length, 1);
+    const before = this.#find(mark);
+    if (before !== undefined) this.#count(kind, charsOf(before), -1);
+    this.#count(kind, charsOf(mark), 1);
     if (kind === "fill") this.#fills.set(name, mark);
     else this.#purges[kind].set(name, mark);
   }
 
   /** `mark` is remembered. */
-  #delete({ kind, name }: Pick<Mark, "kind" | "name">): void {
+  #delete(mark: Mark): void {
+    const { kind, name } = mark;
     this.#dirty.set(`${kind} ${name}`, { kind, name });
-    this.#count(kind, name.length, -1);
+    this.#count(kind, charsOf(mark), -1);
     if (kind === "fill") this.#fills.delete(name);
     else this.#purges[kind].delete(name);
   }
@@ -201,6 +205,11 @@ function merge(into: Purges, mark: PurgeMark | undefined): void {
   if (mark.softRevision <= into.softRevision) return;
   into.softRevision = mark.softRevision;
   into.softMs = mark.softMs;
+}
+
+/** Characters that count towards the limit of its kind. */
+function charsOf(mark: Pick<Mark, "name"> & { readonly holder?: string | undefined }): number {
+  return mark.name.length + (mark.holder?.length ?? 0);
 }
 
 function purgeName(scope: PurgeScope): { readonly kind: PurgeKind; readonly name: string } {

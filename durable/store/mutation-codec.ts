@@ -50,12 +50,14 @@ const KIND = {
   reclaim: 10,
   forget_purges: 11,
   get: 12,
+  release_fill: 13,
 } as const satisfies Record<Mutation["kind"] | "get", number>;
 
 /** Known kinds that are no operations of a transaction. */
 const OTHER_KINDS: ReadonlySet<unknown> = new Set([
   KIND.stage,
   KIND.begin_fill,
+  KIND.release_fill,
   KIND.limit,
   KIND.transaction,
   KIND.purge,
@@ -108,7 +110,9 @@ function fieldsToWire(mutation: KeyMutation): Wire {
     case "stage":
       return [mutation.upload, mutation.part, mutation.value];
     case "begin_fill":
-      return [mutation.leaseMs, flag(mutation.isEarly)];
+      return [mutation.leaseMs, flag(mutation.isEarly), mutation.holder];
+    case "release_fill":
+      return [mutation.token];
     case "limit":
       return [mutation.limit, mutation.windowMs, mutation.cost, ALGORITHMS.indexOf(mutation.algorithm)];
     case "transaction":
@@ -212,13 +216,17 @@ function rarerMutationFromWire(row: Wire): KeyMutation {
         value: asBytesCopy("value", row[HEADER + 2]),
       };
     case KIND.begin_fill:
-      refuseNewerFields("begin_fill", row, HEADER + 2);
+      refuseNewerFields("begin_fill", row, HEADER + 3);
       return {
         kind: "begin_fill",
         ...headerFromWire(row),
         leaseMs: asCount("leaseMs", row[HEADER]),
         isEarly: optionalFlag("isEarly", row[HEADER + 1]),
+        holder: asOptionalString("holder", row[HEADER + 2]),
       };
+    case KIND.release_fill:
+      refuseNewerFields("release_fill", row, HEADER + 1);
+      return { kind: "release_fill", ...headerFromWire(row), token: asCount("token", row[HEADER]) };
     case KIND.limit:
       refuseNewerFields("limit", row, HEADER + 4);
       return {

@@ -16,7 +16,7 @@ import type {
   ReclaimMutation,
   TransactionOperation,
 } from "./command.ts";
-import { beginFill } from "./commands/fills.ts";
+import { beginFill, releaseFill } from "./commands/fills.ts";
 import { limit } from "./commands/limits.ts";
 import { increment } from "./commands/numbers.ts";
 import { transaction } from "./commands/transactions.ts";
@@ -279,6 +279,8 @@ export class Store implements Workspace {
         return stage(this, mutation);
       case "begin_fill":
         return beginFill(this, mutation);
+      case "release_fill":
+        return releaseFill(this, mutation);
       case "limit":
         return limit(this, mutation);
       case "transaction":

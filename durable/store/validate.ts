@@ -82,7 +82,14 @@ function validateByKind(mutation: KeyMutation): string | undefined {
         validateKeyKind(mutation, "value") ??
         validateUnconditional(mutation) ??
         validateCount("leaseMs", mutation.leaseMs, 1, FILL_LEASE_MS_MAX) ??
-        optionalFlag("isEarly", mutation.isEarly)
+        optionalFlag("isEarly", mutation.isEarly) ??
+        (mutation.holder === undefined ? undefined : validateId("holder", mutation.holder))
+      );
+    case "release_fill":
+      return (
+        validateKeyKind(mutation, "value") ??
+        validateUnconditional(mutation) ??
+        validateCount("token", mutation.token, 1, Number.MAX_SAFE_INTEGER)
       );
     case "limit":
       return validateKeyKind(mutation, "limit") ?? validateUnconditional(mutation) ?? validateLimit(mutation);
@@ -332,13 +339,17 @@ function validateIdempotency(idempotency: KeyMutation["idempotency"]): string | 
   if (idempotency === undefined) return undefined;
   if (!isObject(idempotency)) return "idempotency: expected an id and a fingerprint";
   const { id, fingerprint } = idempotency;
-  if (!isFieldValue(id, IDEMPOTENCY_KEY_BYTES_MAX) || id.length === 0) {
-    return `idempotency id: expected 1 to ${IDEMPOTENCY_KEY_BYTES_MAX} characters of an HTTP field value`;
-  }
+  const problem = validateId("idempotency id", id);
+  if (problem !== undefined) return problem;
   if (!isFieldValue(fingerprint, FINGERPRINT_BYTES_MAX) || fingerprint.length === 0) {
     return `fingerprint: expected 1 to ${FINGERPRINT_BYTES_MAX} characters of an HTTP field value`;
   }
   return undefined;
+}
+
+function validateId(name: string, id: unknown): string | undefined {
+  if (isFieldValue(id, IDEMPOTENCY_KEY_BYTES_MAX) && id.length > 0) return undefined;
+  return `${name}: expected 1 to ${IDEMPOTENCY_KEY_BYTES_MAX} characters of an HTTP field value`;
 }
 
 function validateCount(name: string, value: unknown, least: number, most: number): string | undefined {

@@ -73,6 +73,7 @@ export interface FillWish {
   readonly leaseMs: number;
   readonly waitMs: number;
   readonly isEarly: boolean;
+  readonly holder: string;
 }
 
 export interface Operations {
@@ -241,9 +242,9 @@ export function createOperations(deps: OperationDeps): Operations {
       return ShardCall.run<FillOk | FinalRefusal>(context, {
         slot,
         order: () => undefined,
-        // A right that was granted and not told is lost until its time is over, so it is asked for once only.
-        isRepeatable: false,
-        hedgeAfterMs: silenceMs,
+        // The shard knows the holder again, so a right that was granted and not told is not lost.
+        isRepeatable: true,
+        hedgeAfterMs: silenceMs + waitMs,
         waitsMs: waitMs,
         send: (address, epoch) => port.fill(address, { ...header(address, epoch), ...wish }),
       });

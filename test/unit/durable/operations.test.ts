@@ -199,6 +199,37 @@ describe("a fill", () => {
     expect(group.clock.nowMs - startedMs).toBeLessThan(1_000);
   });
 
+  test("passes on at once when its holder gives the right back", async () => {
+    const group = new ShardGroup();
+    const leader = await group.lead(0);
+    const token = tokenOf(await group.clock.until(fill(leader, "k", { leaseMs: 60_000 })));
+    const waiting = fill(leader, "k", { waitMs: 30_000 });
+    await settle();
+    const startedMs = group.clock.nowMs;
+    const mutation = { kind: "release_fill", slot: slotOf("k"), key: "k", token } as const;
+    const released = leader.replica.write({ ...header(leader), slot: slotOf("k"), mutation, deadlineMs: 2_000 });
+    expect(tokenOf(await group.clock.until(waiting))).toBeGreaterThan(token);
+    expect(group.clock.nowMs - startedMs).toBeLessThan(1_000);
+    expect(await released).toMatchObject({ outcome: { kind: "fill_released", existed: true } });
+  });
+
+  test("that its holder asks for again, since the reply was lost, is the same, also at the next leader", async () => {
+    const group = new ShardGroup();
+    const leader = await group.lead(0);
+    const wish = { leaseMs: 60_000, holder: "me" };
+    const lost = tokenOf(await group.clock.until(fill(leader, "k", wish)));
+    const before = batches(leader);
+    expect(tokenOf(await group.clock.until(fill(leader, "k", { ...wish, waitMs: 0 })))).toBe(lost);
+    // It was read, not written once more.
+    expect(batches(leader)).toBe(before);
+    leader.replica.transferLeadership(1);
+    const successor = await group.newLeader(group.hosts.slice(1));
+    expect(tokenOf(await group.clock.until(fill(successor, "k", { ...wish, waitMs: 0 })))).toBe(lost);
+    expect(await group.clock.until(fill(successor, "k", { holder: "you", waitMs: 0 }))).toMatchObject({
+      fill: { state: "held" },
+    });
+  });
+
   test("that may not wait is told at once who is at it, and asks nothing of a fresh value", async () => {
     const group = new ShardGroup();
     const leader = await group.lead(0);

@@ -209,9 +209,11 @@ export function keyMutationsOf(keys: Keys): fc.Arbitrary<KeyMutation> {
       arbitrary: mutationOf("begin_fill", keys, {
         leaseMs: fc.constantFrom(1, 4, 30),
         isEarly: flag(1),
+        holder: seldom(1, fc.constantFrom("h", "i")),
       }),
       weight: 4,
     },
+    { arbitrary: mutationOf("release_fill", keys, { token: fc.integer({ min: 1, max: 12 }) }), weight: 1 },
     { arbitrary: limits, weight: 1 },
     {
       arbitrary: mutationOf("transaction", keys, {
@@ -333,8 +335,10 @@ function aimedAt(mutation: Mutation, model: StoreModel, granted: ReadonlyMap<str
   if (mutation.kind === "put" && mutation.parts !== undefined) {
     return { ...mutation, ...match, parts: stagedParts(mutation.parts, key, model) };
   }
+  const token = (drawn: number) => (drawn % 3 > 0 ? (granted.get(key) ?? drawn) : drawn);
+  if (mutation.kind === "release_fill") return { ...mutation, token: token(mutation.token) };
   if (mutation.kind !== "put" || mutation.fillToken === undefined) return { ...mutation, ...match };
-  const fillToken = mutation.fillToken % 3 > 0 ? (granted.get(key) ?? mutation.fillToken) : mutation.fillToken;
+  const fillToken = token(mutation.fillToken);
   return { ...mutation, ...match, fillToken };
 }
 

@@ -70,6 +70,7 @@ const GOLDEN_MARKS: readonly (readonly [Mark, readonly unknown[]])[] = [
   [{ kind: "tag", name: "t", hardRevision: 1, softRevision: 2, softMs: 3 }, [0, "t", 1, 2, 3]],
   [{ kind: "prefix", name: "\ufeffp", hardRevision: 1, softRevision: 0, softMs: 0 }, [1, "\u0000\ufeffp", 1, 0, 0]],
   [{ kind: "namespace", name: "", hardRevision: 0, softRevision: 2, softMs: 3 }, [2, "", 0, 2, 3]],
+  [{ kind: "fill", name: "k", slot: 7, token: 8, untilMs: 9, holder: "h" }, [3, "k", 7, 8, 9, "h"]],
   [{ kind: "fill", name: "k", slot: 7, token: 8, untilMs: 9 }, [3, "k", 7, 8, 9]],
 ];
 

@@ -36,6 +36,7 @@ interface Purge extends Pick<PurgeMutation, "scope" | "isSoft"> {
 interface Lease {
   readonly token: number;
   readonly untilMs: number;
+  readonly holder: string | undefined;
 }
 
 interface Counts {
@@ -141,6 +142,12 @@ export class StoreModel {
       }
       case "begin_fill":
         return this.#beginFill(mutation);
+      case "release_fill": {
+        const lease = this.leases.get(mutation.key);
+        if (lease?.token !== mutation.token) return { kind: "fill_released", existed: false };
+        this.leases.delete(mutation.key);
+        return { kind: "fill_released", existed: lease.untilMs > this.clockMs };
+      }
       case "limit":
         return this.#limit(mutation);
       case "transaction":
@@ -285,17 +292,20 @@ export class StoreModel {
     return this.purges.some(({ scope, revision }) => revision > since && concerns(scope, { key, extras: { tags } }));
   }
 
-  #beginFill({ key, leaseMs, isEarly }: Extract<KeyMutation, { kind: "begin_fill" }>): Outcome {
+  #beginFill({ key, leaseMs, isEarly, holder }: Extract<KeyMutation, { kind: "begin_fill" }>): Outcome {
     const current = this.read(key, 0);
     const isStale = (current?.extras?.staleMs ?? Number.POSITIVE_INFINITY) <= this.clockMs;
     if (current !== undefined && !isStale && isEarly !== true)
       return { kind: "fill_unneeded", version: current.version };
     const lease = this.leases.get(key);
-    if (lease !== undefined && this.#isFillGood(key, lease.token, []))
-      return { kind: "fill_held", untilMs: lease.untilMs };
+    if (lease !== undefined && this.#isFillGood(key, lease.token, [])) {
+      const { token, untilMs } = lease;
+      const isSame = holder !== undefined && holder === lease.holder;
+      return isSame ? { kind: "fill_granted", token, untilMs } : { kind: "fill_held", untilMs };
+    }
     this.revision += 1;
     const granted = { token: this.revision, untilMs: this.clockMs + leaseMs };
-    this.leases.set(key, granted);
+    this.leases.set(key, { ...granted, holder });
     return { kind: "fill_granted", ...granted };
   }
 

@@ -56,6 +56,8 @@ const GOLDEN: readonly (readonly [string, Mutation, readonly unknown[]])[] = [
   ["an append", { kind: "append", ...K, value: V, contentType: "a/b", ttlMs: 1 }, [4, 5, "k", null, V, "a/b", [1]]],
   ["a part", { kind: "stage", ...K, upload: "u", part: 1, value: V }, [5, 5, "k", null, "u", 1, V]],
   ["a fill", { kind: "begin_fill", ...K, leaseMs: 9, isEarly: true }, [6, 5, "k", null, 9, true]],
+  ["a fill by somebody", { kind: "begin_fill", ...K, leaseMs: 9, holder: "h" }, [6, 5, "k", null, 9, null, "h"]],
+  ["a fill given back", { kind: "release_fill", ...K, token: 4 }, [13, 5, "k", null, 4]],
   [
     "a fixed window",
     { kind: "limit", ...K, limit: 1, windowMs: 2, cost: 3, algorithm: "fixed_window" },
@@ -139,7 +141,7 @@ describe("every kind", () => {
   it("has its bytes written down here", () => {
     const numbers = new Set(GOLDEN.map(([, , wire]) => wire[0]));
     // 12 is a get, which is an operation of a transaction only.
-    expect([...numbers].sort((a, b) => Number(a) - Number(b))).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    expect([...numbers].sort((a, b) => Number(a) - Number(b))).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13]);
     expect(errorOf([12, 5, "k"])).toBeInstanceOf(UnknownCodecVersionError);
   });
 });
@@ -162,8 +164,8 @@ describe("what only newer or damaged bytes say", () => {
     ["a field of a row", [10, [[5, "k", 1, "new"]]]],
     ["a field of a comparison", [8, 5, "k", null, [[5, "k", null, "new"]], [], []]],
     ["a field of a get", [8, 5, "k", null, [], [[12, 5, "k", "new"]], []]],
-    ["a kind of operation", [8, 5, "k", null, [], [[13, 5, "k"]], []]],
-    ["a kind of mutation", [13, 5, "k"]],
+    ["a kind of operation", [8, 5, "k", null, [], [[99, 5, "k"]], []]],
+    ["a kind of mutation", [99, 5, "k"]],
   ])("is refused as newer: %s", (_what, wire) => {
     expect(errorOf(wire)).toBeInstanceOf(UnknownCodecVersionError);
   });

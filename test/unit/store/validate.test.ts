@@ -39,6 +39,7 @@ import {
   prefix,
   purge,
   put,
+  releaseFill,
   remove,
   SLOT,
   stage,
@@ -258,6 +259,15 @@ describe("validateMutation", () => {
     ["a soft purge with a time", touch("k", { softens: true, ttlMs: 5 }), {}, "softens: expected no time beside it"],
     ["a soft purge that is an access", touch("k", { softens: true, isAccess: true }), {}, "isAccess: expected no"],
     ["a touch with half a time", touch("k"), { ttlMs: 0.5 }, "ttlMs: expected"],
+    ["a lease whose holder has no name", beginFill("k"), { holder: "" }, "holder: expected 1 to 255 characters"],
+    ["a lease whose holder has a long name", beginFill("k"), { holder: "h".repeat(256) }, "holder: expected 1 to 255"],
+    ["a right given back without a token", releaseFill("k", 0), {}, "token: expected a whole number from 1 to"],
+    [
+      "a right given back on a condition",
+      releaseFill("k", 1),
+      { ifMatch: [1] },
+      "release_fill: expected no conditions",
+    ],
     ["a lease without a time", beginFill("k"), { leaseMs: 0 }, "leaseMs: expected a whole number from 1 to 60000"],
     [
       "a lease that is too long",

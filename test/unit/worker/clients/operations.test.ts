@@ -258,7 +258,7 @@ describe("a purge", () => {
 });
 
 describe("a fill", () => {
-  const wish = { slot: slotOf("k"), key: "k", leaseMs: 1_000, waitMs: 5_000, isEarly: false };
+  const wish = { slot: slotOf("k"), key: "k", leaseMs: 1_000, waitMs: 5_000, isEarly: false, holder: "me" };
 
   test("waits at the leader as long as it has to, which is no silence", async () => {
     const { client, port, clock } = setUp(buildTopology(CLUSTER));
@@ -274,6 +274,22 @@ describe("a fill", () => {
     await clock.advance(4_000);
     expect(await pending).toMatchObject({ fill: granted });
     expect(asked).toBe(1);
+  });
+
+  test("whose reply is lost is asked for again by the same holder", async () => {
+    const { client, port, clock } = setUp(buildTopology(CLUSTER));
+    const granted = { state: "granted", token: 7, untilMs: 1 } as const;
+    const holders: (string | undefined)[] = [];
+    port.onFill = (_address, { holder }) => {
+      holders.push(holder);
+      if (holders.length === 1) return "silence";
+      return { status: "ok", level: "strong", clockMs: 1, from: from(0), fill: granted };
+    };
+    const pending = client.fill(wish);
+    await clock.advance(20_000);
+    expect(await pending).toMatchObject({ fill: granted });
+    expect(new Set(holders)).toEqual(new Set(["me"]));
+    expect(holders.length).toBeGreaterThan(1);
   });
 
   test("follows the leadership when it changes while it waits", async () => {
