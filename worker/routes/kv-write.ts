@@ -11,7 +11,7 @@ import { type Parsed, parsed, refused } from "../http/problem.ts";
 import { type KeyTarget, readConditions, readLifetime, readTarget, withIdempotency } from "./key-request.ts";
 import { type KeepAlive, type KvDeps, readBookmark } from "./kv-context.ts";
 import { parseFillToken } from "./kv-fill.ts";
-import { type ReceivedValue, receiveValue } from "./large-value.ts";
+import { receiveValue } from "./large-value.ts";
 import { problemReply, type ReplyHeaders } from "./replies.ts";
 import { type WriteOk, writeReply } from "./write-reply.ts";
 
@@ -51,7 +51,8 @@ async function mutationOf(deps: KvDeps, target: KeyTarget, request: Request): Pr
   // Last, since a large value is on its way into the shard as it is received.
   const received = await receiveValue(deps.client, target, request);
   if (!received.ok) return received;
-  return withIdempotency({ kind: "put", ...shared, ...options.value, ...(received.value as ReceivedValue) }, headers);
+  const { digest, ...value } = received.value;
+  return withIdempotency({ kind: "put", ...shared, ...options.value, ...value }, headers, digest);
 }
 
 /** What a PUT says of its value beside the value. */

@@ -2,7 +2,9 @@
 
 import { describe, expect, test } from "vitest";
 import { ORPHAN_GRACE_MS, PASS_PAUSE_MS, SLICE_ROWS } from "../../../durable/housekeeper.ts";
+import type { AppendMutation, TransactionOperation } from "../../../durable/store/command.ts";
 import { partKey, storedKey } from "../../../durable/store/keyspace.ts";
+import { PART_BYTES_MAX } from "../../../durable/store/limits.ts";
 import type { Namespaces } from "../../../durable/store/namespace-settings.ts";
 import { slotOf } from "../../../routing/slots.ts";
 import { Housekeeping, put, range, START_MS } from "./housekeeping.ts";
@@ -307,6 +309,59 @@ describe("eviction", () => {
     expect(replies.at(-1)).toMatchObject({ status: "full" });
     expect(keeping.store.usage.of("q").bytes).toBeLessThanOrEqual(1_000);
     expect(keeping.write(put("elsewhere"))).toMatchObject({ kind: "stored" });
+  });
+
+  test("the limit of size and the lifetime of a namespace hold inside of transactions, in the branch that is done", () => {
+    const keeping = new Housekeeping({
+      storageBytesMax: 1e9,
+      namespaces: new Map([["q", { maxValueBytes: 200, ttlSeconds: 60 }]]),
+    });
+    const key = (name: string) => storedKey("q", `{t}${name}`);
+    const slot = slotOf(key("a"));
+    const append = (name: string, bytes: number): AppendMutation => {
+      return { kind: "append", slot, key: key(name), value: new Uint8Array(bytes), contentType: "" };
+    };
+    const transaction = (onSuccess: readonly TransactionOperation[], onFailure: readonly TransactionOperation[] = []) =>
+      keeping.write({ kind: "transaction", slot, key: key("a"), compare: [], onSuccess, onFailure });
+    const increment = { kind: "increment", slot, key: key("n"), by: "1" } as const;
+    const lasting = { kind: "stored", expiresMs: START_MS + 60_000 };
+    expect(transaction([put(key("a")), append("b", 200), increment])).toMatchObject({
+      kind: "transaction",
+      results: [lasting, lasting, { kind: "number", expiresMs: START_MS + 60_000 }],
+    });
+    expect(transaction([put(key("a"), { ttlMs: 5 })])).toMatchObject({ results: [{ expiresMs: START_MS + 5 }] });
+    // One of two branches is done, so what both append does not add up.
+    expect(transaction([append("c", 150)], [append("c", 150)])).toMatchObject({ kind: "transaction" });
+    const tooLarge: readonly (readonly TransactionOperation[])[] = [
+      [put(key("d"), { value: new Uint8Array(201) })],
+      [append("c", 51)],
+      [append("d", 150), append("d", 51)],
+      [put(key("b"), { value: new Uint8Array(1) }), append("b", 200)],
+    ];
+    for (const operations of tooLarge) {
+      expect(transaction(operations)).toMatchObject({ status: "invalid" });
+      expect(transaction([], operations)).toMatchObject({ status: "invalid" });
+    }
+    expect(keeping.has(key("d"))).toBe(false);
+  });
+
+  test("a namespace's limit of size counts what an append adds to, and all parts of an upload up to this one", () => {
+    const maxValueBytes = PART_BYTES_MAX + 10;
+    const keeping = new Housekeeping({ storageBytesMax: 1e9, namespaces: new Map([["q", { maxValueBytes }]]) });
+    const target = { slot: slotOf(storedKey("q", "k")), key: storedKey("q", "k") };
+    const append = (bytes: number) =>
+      keeping.write({ kind: "append", ...target, value: new Uint8Array(bytes), contentType: "" });
+    expect(append(PART_BYTES_MAX)).toMatchObject({ kind: "stored" });
+    expect(append(11)).toMatchObject({ status: "invalid" });
+    const stage = (part: number, bytes: number) =>
+      keeping.write({ kind: "stage", ...target, upload: "u", part, value: new Uint8Array(bytes) });
+    expect(stage(0, PART_BYTES_MAX)).toEqual({ kind: "staged" });
+    expect(stage(1, 11)).toMatchObject({ status: "invalid" });
+    expect(stage(1, 10)).toEqual({ kind: "staged" });
+    const named = (count: number, bytes: number) =>
+      keeping.write(put(target.key, { value: new Uint8Array(0), parts: { upload: "u", count, bytes } }));
+    expect(named(2, PART_BYTES_MAX + 11)).toMatchObject({ status: "invalid" });
+    expect(named(2, maxValueBytes)).toMatchObject({ kind: "stored" });
   });
 
   test("the parts of an evicted value count as gone at once, so that nothing else is evicted for them", () => {
