@@ -187,6 +187,8 @@ export interface ReclaimMutation {
   readonly kind: "reclaim";
   /** Removes living rows too: an eviction. Parts still go only without the entry that names them. */
   readonly evicts?: boolean | undefined;
+  /** Removes nothing, but writes into rows that were purged softly that they were: no purge is remembered for them any more. */
+  readonly softens?: boolean | undefined;
   readonly rows: readonly { readonly slot: number; readonly key: string; readonly version: number }[];
   readonly idempotency?: undefined;
 }
@@ -253,6 +255,7 @@ export type Outcome =
   /** Everything in the scope of an earlier version is gone, or stale. */
   | { readonly kind: "purged"; readonly revision: number }
   | { readonly kind: "staged" }
+  /** So many rows were removed, or softened. */
   | { readonly kind: "reclaimed"; readonly rows: number }
   | { readonly kind: "value"; readonly found?: ReturnedValue | undefined }
   /** `version`, `sourceVersion` are the current ones; absent: there is no entry. */

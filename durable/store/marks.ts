@@ -51,6 +51,11 @@ export class Marks {
     return tag.size + prefix.size + namespace.size;
   }
 
+  /** So many purges are remembered that rows which hold some of them back had better not. */
+  get isHalfFullOfPurges(): boolean {
+    return this.purges > PURGE_MARKS_MAX / 2 || this.#purgeChars > PURGE_NAMES_CHARS_MAX / 2;
+  }
+
   get dirty(): number {
     return this.#dirty.size;
   }

@@ -78,7 +78,7 @@ export function mutationToWire(mutation: Mutation | TransactionOperation): Wire 
       return [KIND.purge, scope.kind === "tag" ? 0 : 1, scope.namespace, keyToWire(name), isSoft];
     }
     case "reclaim":
-      return trimmed([KIND.reclaim, mutation.rows.map(rowToWire), flag(mutation.evicts)]);
+      return trimmed([KIND.reclaim, mutation.rows.map(rowToWire), flag(mutation.evicts), flag(mutation.softens)]);
     case "forget_purges":
       return [KIND.forget_purges, mutation.revision];
     case "get":
@@ -131,11 +131,12 @@ export function mutationFromWire(wire: unknown): Mutation {
       refuseNewerFields("purge", row, 5);
       return { kind: "purge", scope: scopeFromWire(row), isSoft: isFlag("isSoft", row[4]) };
     case KIND.reclaim:
-      refuseNewerFields("reclaim", row, 3);
+      refuseNewerFields("reclaim", row, 4);
       return {
         kind: "reclaim",
         rows: asArray("rows", row[1]).map(rowFromWire),
         evicts: optionalFlag("evicts", row[2]),
+        softens: optionalFlag("softens", row[3]),
       };
     case KIND.forget_purges:
       refuseNewerFields("forget_purges", row, 2);

@@ -166,12 +166,11 @@ function isReclaimRow(row: unknown): boolean {
   return isCount(slot) && isText(key) && isCount(version);
 }
 
-function validateReclaim({ rows, evicts }: ReclaimMutation): string | undefined {
+function validateReclaim({ rows, evicts, softens }: ReclaimMutation): string | undefined {
   if (!Array.isArray(rows) || rows.length > RECLAIM_ROWS_MAX)
     return `rows: expected a list of at most ${RECLAIM_ROWS_MAX}`;
-  return [...rows].every(isReclaimRow)
-    ? optionalFlag("evicts", evicts)
-    : "rows: expected a slot, a key and a version in each";
+  if (![...rows].every(isReclaimRow)) return "rows: expected a slot, a key and a version in each";
+  return optionalFlag("evicts", evicts) ?? optionalFlag("softens", softens);
 }
 
 function validatePut(mutation: Extract<KeyMutation, { kind: "put" }>): string | undefined {

@@ -1,10 +1,11 @@
 // What the housekeeper takes away, what it leaves, and when it rests.
 
 import { describe, expect, test } from "vitest";
-import { ORPHAN_GRACE_MS, PASS_PAUSE_MS, SLICE_ROWS } from "../../../durable/housekeeper.ts";
+import { ORPHAN_GRACE_MS, PASS_PAUSE_MS, SLICE_ROWS, SOFTEN_BYTES_MAX } from "../../../durable/housekeeper.ts";
 import type { AppendMutation, TransactionOperation } from "../../../durable/store/command.ts";
 import { partKey, storedKey } from "../../../durable/store/keyspace.ts";
 import { PART_BYTES_MAX } from "../../../durable/store/limits.ts";
+import { PURGE_MARKS_MAX, PURGE_NAMES_CHARS_MAX } from "../../../durable/store/marks.ts";
 import type { Namespaces } from "../../../durable/store/namespace-settings.ts";
 import { slotOf } from "../../../routing/slots.ts";
 import { Housekeeping, put, range, START_MS } from "./housekeeping.ts";
@@ -186,6 +187,53 @@ describe("purges", () => {
     keeping.apply(put("old", { tags: ["t"] }));
     keeping.nowMs += PASS_PAUSE_MS;
     keeping.settle();
+    expect(keeping.store.marks.purges).toBe(0);
+  });
+
+  test("one softly purged row that nobody writes anew does not make purges fill their table, evictable or not", () => {
+    const namespaces: Namespaces = new Map([["", { evict: false }]]);
+    const keeping = new Housekeeping({ storageBytesMax: 1e9, namespaces });
+    keeping.apply(put("old", { tags: ["t"], ttlMs: 1e9, staleIfErrorMs: 1e9 }), purgeOf("t", true));
+    const purged = (from: number, to: number) => {
+      for (let number = from; number < to; number++) keeping.apply(purgeOf(`other-${number}`));
+    };
+    purged(0, PURGE_MARKS_MAX / 2 - 1);
+    keeping.settle();
+    // There is room: the row is not written again for its purge.
+    expect(keeping.store.marks.purges).toBe(PURGE_MARKS_MAX / 2);
+    expect(keeping.store.find(slotOf("old"), "old")?.extras?.purgedMs).toBeUndefined();
+    purged(PURGE_MARKS_MAX / 2 - 1, PURGE_MARKS_MAX / 2 + 10);
+    keeping.nowMs += PASS_PAUSE_MS;
+    keeping.settle();
+    expect(keeping.store.marks.purges).toBe(0);
+    expect(keeping.store.read(slotOf("old"), "old", keeping.nowMs)?.extras?.staleMs).toBe(START_MS);
+    // A purge after that concerns it as any other.
+    keeping.apply(purgeOf("t"));
+    expect(keeping.store.read(slotOf("old"), "old", keeping.nowMs)).toBeUndefined();
+  });
+
+  test("long names count too, and large values are softened a few at a time, until none holds a purge", () => {
+    const keeping = new Housekeeping();
+    const size = SOFTEN_BYTES_MAX / 2;
+    for (const number of range(5)) keeping.apply(put(`k${number}`, { tags: ["t"], value: new Uint8Array(size) }));
+    keeping.apply(purgeOf("t", true));
+    const prefix = "p".repeat(1_000);
+    for (let number = 0; number < PURGE_NAMES_CHARS_MAX / 2_000 + 1; number++) {
+      const scope = { kind: "prefix", namespace: "", prefix: `${prefix}${number}` } as const;
+      keeping.apply({ kind: "purge", scope, isSoft: false });
+    }
+    keeping.settle();
+    const softened = () =>
+      keeping.proposed.flatMap((mutation) =>
+        mutation.kind === "reclaim" && mutation.softens === true ? [mutation.rows.length] : [],
+      );
+    expect(softened()).toEqual([2]);
+    expect(keeping.store.marks.purges).toBeGreaterThan(0);
+    for (const _ of range(2)) {
+      keeping.nowMs += PASS_PAUSE_MS;
+      keeping.settle();
+    }
+    expect(softened()).toEqual([2, 2, 1]);
     expect(keeping.store.marks.purges).toBe(0);
   });
 

@@ -272,6 +272,7 @@ export const reclaims: fc.Arbitrary<Mutation> = fc.record({
     { maxLength: 4 },
   ),
   evicts: flag(1),
+  softens: flag(1),
 });
 
 /** At any revision, rightly or not: replicas must agree all the same. */

@@ -105,7 +105,7 @@ describe("round trips", () => {
 });
 
 /** Fields of a whole row, by its kind number: put, delete, touch, increment, append, stage, begin_fill, limit, … */
-const FIELDS_BY_KIND = [12, 5, 7, 11, 7, 7, 7, 8, 7, 5, 3, 2, 3, 5];
+const FIELDS_BY_KIND = [12, 5, 7, 11, 7, 7, 7, 8, 7, 5, 4, 2, 3, 5];
 
 describe("bytes that cannot be read", () => {
   it("are refused when truncated anywhere or when something follows", () => {

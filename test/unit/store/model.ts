@@ -123,6 +123,10 @@ export class StoreModel {
         const gone = mutation.rows.filter(({ key, version }) => {
           const row = this.rows.get(key);
           if (row?.version !== version) return false;
+          if (mutation.softens === true) {
+            const current = this.read(key, 0);
+            return current !== undefined && current !== row && this.rows.set(key, current);
+          }
           const part = parsePartKey(key);
           if (part !== undefined && this.read(part.key, 0)?.extras?.parts?.upload === part.upload) return false;
           const mayGo = part !== undefined || mutation.evicts === true || this.read(key, 0) === undefined;

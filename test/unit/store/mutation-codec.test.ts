@@ -97,6 +97,7 @@ const GOLDEN: readonly (readonly [string, Mutation, readonly unknown[]])[] = [
   ["a soft purge of a prefix", purge(prefix("\ufeffp"), true), [9, 1, "", "\u0000\ufeffp", true]],
   ["a reclaim", { kind: "reclaim", rows: [{ ...K, version: 4 }] }, [10, [[5, "k", 4]]]],
   ["an eviction", { kind: "reclaim", rows: [{ ...K, version: 4 }], evicts: true }, [10, [[5, "k", 4]], true]],
+  ["a softening", { kind: "reclaim", rows: [{ ...K, version: 4 }], softens: true }, [10, [[5, "k", 4]], null, true]],
   ["a forgetting", { kind: "forget_purges", revision: 4 }, [11, 4]],
 ];
 

@@ -417,6 +417,7 @@ describe("validateMutation", () => {
       {},
       "rows: expected a slot, a key and a version in each",
     ],
+    ["a softening that is text", { kind: "reclaim", rows: [] }, { softens: "yes" }, "softens: expected a boolean"],
     ["an eviction that is text", { kind: "reclaim", rows: [] }, { evicts: "yes" }, "evicts: expected a boolean"],
     [
       "a revision that is no number",
