@@ -63,9 +63,14 @@ describe("npm start", () => {
   test(
     "takes what namespaces may hold from the environment",
     async () => {
-      const [put = ""] = await start({ HALO_NAMESPACES: '{"small": {"maxValueBytes": 5}}' });
+      const [put = ""] = await start({
+        HALO_NAMESPACES: '{"small": {"maxValueBytes": 5}, "full": {"quotaBytes": 1, "evict": false}}',
+      });
       const { output } = await pasteIntoShell(`${put} -i -H 'Halo-Namespace: small'`);
       expect(output).toMatch(/^HTTP\/1\.1 400 [\s\S]*the limit of its namespace/);
+      expect((await pasteIntoShell(`${put} -i -H 'Halo-Namespace: full'`)).output).toMatch(
+        /^HTTP\/1\.1 507 [\s\S]*problems\/storage-full/,
+      );
       expect((await pasteIntoShell(put)).status).toBe(0);
       await end();
     },
