@@ -1,6 +1,7 @@
 // Known mistakes of replicated systems, each as a change of one snippet of production code (see mutate.ts). All of them have
 // been made somewhere, in papers' margins, in other systems' incident reports, or here.
 
+import { COMMANDS } from "./command-mutants.ts";
 import type { Mutant } from "./mutate.ts";
 
 const ELECTION = "durable/replication/election.ts";
@@ -459,4 +460,4 @@ const MEMBERS: readonly Mutant[] = [
   },
 ];
 
-export const MUTANTS: readonly Mutant[] = [...ELECTIONS, ...LOG, ...LEASES, ...CLIENTS, ...MEMBERS];
+export const MUTANTS: readonly Mutant[] = [...ELECTIONS, ...LOG, ...LEASES, ...CLIENTS, ...MEMBERS, ...COMMANDS];

@@ -21,8 +21,9 @@ export class Cache implements WorkloadObject {
     const draw = random.next();
     if (draw < 0.35) await this.#load(actor, key);
     else if (draw < 0.5) await actor.write(this.name, this.#value(actor, key));
-    else if (draw < 0.58) await actor.write(this.name, { kind: "delete", slot: slotOf(key), key });
-    else if (draw < 0.72) await actor.purge(this.#scope(actor), random.chance(0.4));
+    else if (draw < 0.56) await actor.write(this.name, { kind: "delete", slot: slotOf(key), key });
+    else if (draw < 0.62) await this.#touch(actor, key);
+    else if (draw < 0.74) await actor.purge(this.#scope(actor), random.chance(0.4));
     else await actor.get(this.name, key, actor.drawLevel());
   }
 
@@ -45,10 +46,17 @@ export class Cache implements WorkloadObject {
     world.coverage.count("fill granted");
     history.grants.push({ client: actor.number, key, token, leaseMs, untilMs, invokedMs, returnedMs: actor.nowMs });
     if (random.chance(0.2)) return;
+    // What it loads may be out of date before it is stored.
+    if (random.chance(0.25)) await actor.purge(this.#scope(actor), random.chance(0.4));
     await actor.sleep(random.exponential(random.chance(0.3) ? leaseMs : 60));
     const { told } = await actor.write(this.name, { ...this.#value(actor, key), fillToken: token });
     if (told?.kind === "stored") world.coverage.count("fill stored");
     if (told?.kind === "fill_refused") world.coverage.count("fill refused");
+  }
+
+  async #touch(actor: Actor, key: string): Promise<void> {
+    const { told } = await actor.write(this.name, { kind: "touch", slot: slotOf(key), key, ttlMs: 1_000 });
+    if (told?.kind === "touched") actor.world.coverage.count("entry touched");
   }
 
   #value(actor: Actor, key: string): PutMutation {

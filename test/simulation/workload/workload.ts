@@ -38,7 +38,7 @@ export function drawWorkload(seed: number | string): WorkloadConfig {
   ];
   const chosen = random.shuffled(kinds).slice(0, 1 + random.below(OBJECTS_MAX));
   return {
-    actors: 1 + random.below(3),
+    actors: 2 + random.below(2),
     thinkMs: random.logarithmic(40, 250),
     objects: chosen.map((create) => create()),
   };
