@@ -44,6 +44,11 @@ export class Admission {
   readonly #namespaces: Namespaces;
   /** A whole pass over the rows found nothing to evict; counts only while the shard is above its budget. */
   isExhausted = false;
+  /**
+   * By namespace, the room that a refused write needs. Between the mark at which eviction starts and the quota there is room for
+   * small values only: a larger one would be refused for ever, with nothing that begins to make its room.
+   */
+  readonly #wanted = new Map<string, number>();
   /** Parts of large values may have come since somebody looked for those that belong to none. */
   mayHaveParts = true;
 
@@ -80,8 +85,10 @@ export class Admission {
       const quota = shardQuotaBytes(settings, this.#slotShare());
       const { bytes } = this.#context.store.usage.of(namespace);
       const start = quota * (isUnderWay ? EVICTION_STOP_SHARE : EVICTION_START_SHARE);
-      if (settings.evict !== false && bytes > start)
-        found.push({ namespace, bytes: bytes - quota * EVICTION_STOP_SHARE });
+      const roomy = quota - (this.#wanted.get(namespace) ?? 0);
+      if (bytes <= roomy) this.#wanted.delete(namespace);
+      if (settings.evict !== false && bytes > Math.min(start, roomy))
+        found.push({ namespace, bytes: bytes - Math.min(quota * EVICTION_STOP_SHARE, roomy) });
     }
     return found;
   }
@@ -129,7 +136,10 @@ export class Admission {
     for (const [namespace, bytes] of added) {
       const quota = shardQuotaBytes(this.#namespaces.get(namespace), this.#slotShare());
       if (usage.of(namespace).bytes + bytes <= quota) continue;
-      if (isEvictableNamespace(this.#namespaces, namespace)) return this.#evictionIsBehind();
+      if (bytes <= quota && isEvictableNamespace(this.#namespaces, namespace)) {
+        this.#wanted.set(namespace, Math.max(bytes, this.#wanted.get(namespace) ?? 0));
+        return this.#evictionIsBehind();
+      }
       return { status: "full", reason: `the quota of the namespace "${namespace}" is used up in this shard` };
     }
     if (usage.bytes + addedInAll <= this.#bytesMax) return undefined;

@@ -93,6 +93,7 @@ export const COUNTED = [
   "value read in parts",
   "scan done",
   "dead rows reclaimed",
+  "living rows evicted",
   "purges forgotten",
   // Routing.
   "request for a key of another shard refused",

@@ -50,6 +50,12 @@ export const CELLS_MODEL: Model<Cells, CellOperation> = {
   },
 };
 
+/** One cell whose value may be evicted at any time: then it is as if it had never been there. */
+export const EVICTABLE_CELL_MODEL: Model<Cells, CellOperation> = {
+  ...CELLS_MODEL,
+  step: (cells, operation) => CELLS_MODEL.step(cells, operation) ?? CELLS_MODEL.step(CELLS_MODEL.initial, operation),
+};
+
 function execute(cells: Cells, command: CellCommand): Effect {
   if (command.kind === "get") return told(cells, `value ${shown(cells.get(command.key)?.text)}`);
   if (command.kind === "transaction") return executeAll(cells, command);

@@ -237,6 +237,7 @@ export class Checks {
       const ofShard = operations.filter(({ shard }) => shard === truth.shard);
       const writes = ofShard.filter((operation) => operation.kind !== "read");
       this.#world.coverage.count("dead rows reclaimed", truth.model.reclaimed);
+      this.#world.coverage.count("living rows evicted", truth.model.evicted);
       this.#world.coverage.count("purges forgotten", truth.model.forgotten);
       const isEffective = ({ outcome, value }: WriteOperation) =>
         outcome === "unknown" && value !== undefined && truth.indexOf(value) !== undefined;

@@ -6,7 +6,7 @@ import type { KeyMutation, Mutation, Outcome, PurgeScope } from "../../../durabl
 import { slotOf } from "../../../routing/slots.ts";
 import { bytesOf } from "../values.ts";
 import type { CommandOperation, FillGrant, PurgeOperation } from "../workload/history.ts";
-import { CELLS_MODEL, type CellCommand, type CellOperation } from "./cells-model.ts";
+import { CELLS_MODEL, type CellCommand, type CellOperation, type Cells, EVICTABLE_CELL_MODEL } from "./cells-model.ts";
 import { checkFills } from "./fills.ts";
 import { checkLargeValues } from "./large-values.ts";
 import { checkLock } from "./locks.ts";
@@ -210,6 +210,25 @@ describe("cells", () => {
     ],
     ["a touch of nothing", [[0, 1, { kind: "touch", ...at }, { kind: "touched", version: 1 }]]],
   ])("refuse %s", (_name, steps) => expect(judge(...steps)).toBe("violation"));
+});
+
+describe("a cell that may be evicted", () => {
+  const evictable = (...steps: readonly Step[]) => {
+    const timed = steps.map(([invokedMs, returnedMs, command, told]) => ({
+      op: { command, told },
+      invokedMs,
+      returnedMs,
+    }));
+    return checkLinearizability<Cells, CellOperation>(timed, EVICTABLE_CELL_MODEL).kind;
+  };
+
+  it("may be gone at any time, and never comes back", () => {
+    expect(evictable([0, 1, put("v1"), stored(1)], [2, 3, read("k"), found()])).toBe("linearizable");
+    expect(evictable([0, 1, put("v1"), stored(1)], [2, 3, put("v2"), stored(2)])).toBe("linearizable");
+    const back: Step = [4, 5, read("k"), found("v1")];
+    expect(evictable([0, 1, put("v1"), stored(1)], [2, 3, read("k"), found()], back)).toBe("violation");
+    expect(evictable([0, 1, put("v1"), stored(1)], [2, 3, put("v2"), stored(2)], back)).toBe("violation");
+  });
 });
 
 // --- locks ---

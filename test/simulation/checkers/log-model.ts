@@ -23,6 +23,7 @@ export class LogModel {
   readonly #report: Report;
   /** What the housekeeper has done. */
   reclaimed = 0;
+  evicted = 0;
   forgotten = 0;
 
   constructor(keys: readonly string[], report: Report) {
@@ -38,7 +39,10 @@ export class LogModel {
         this.#report(`${words(mutation)} at ${index} came to ${words(outcomes[at])}, expected ${words(expected[at])}`);
       }
       const outcome = outcomes[at];
-      if (outcome?.kind === "reclaimed") this.reclaimed += outcome.rows;
+      if (outcome?.kind === "reclaimed" && mutation.kind === "reclaim") {
+        if (mutation.evicts === true) this.evicted += outcome.rows;
+        else this.reclaimed += outcome.rows;
+      }
       if (mutation.kind === "forget_purges") this.forgotten += 1;
       for (const mark of marksOf(mutation)) this.#logged.add(mark);
     }

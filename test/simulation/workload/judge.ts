@@ -1,13 +1,14 @@
 // The judgement of the data model's workload at the end of a run: each object by the checkers of its kind, and every read
 // against the log.
 
-import { checkLinearizability } from "../../../checkers/wing-gong-lowe.ts";
+import { checkLinearizability, type Model } from "../../../checkers/wing-gong-lowe.ts";
 import { slotOf } from "../../../routing/slots.ts";
 import {
   CELLS_MODEL,
   type CellCommand,
   type CellOperation,
   type Cells as CellsState,
+  EVICTABLE_CELL_MODEL,
 } from "../checkers/cells-model.ts";
 import { checkFills } from "../checkers/fills.ts";
 import { checkLargeValues } from "../checkers/large-values.ts";
@@ -19,6 +20,7 @@ import type { World } from "../world.ts";
 import type { WorkloadObject } from "./actor.ts";
 import { Cache } from "./cache.ts";
 import { Cells } from "./cells.ts";
+import { Evictable } from "./evictable.ts";
 import { type CommandOperation, describeCommand, type WorkloadHistory } from "./history.ts";
 import { RateLimit } from "./limits.ts";
 import { Lock } from "./locks.ts";
@@ -51,8 +53,12 @@ function judgeObject(
 ): void {
   const { keys } = object;
   const shardOf = (key: string): number => world.view.ownerOf(slotOf(key)).shard;
-  if (object instanceof Cells) judgeCells(object, history, world, reportOf("linearizability of commands"));
-  else if (object instanceof Lock) checkLock(object.name, history.of(object.name), reportOf("fencing"));
+  const linearizability = reportOf("linearizability of commands");
+  if (object instanceof Cells) judgeCells(object.name, history.of(object.name), CELLS_MODEL, world, linearizability);
+  else if (object instanceof Evictable) {
+    const byKey = Map.groupBy(history.of(object.name), ({ command }) => command.key);
+    for (const ofKey of byKey.values()) judgeCells(object.name, ofKey, EVICTABLE_CELL_MODEL, world, linearizability);
+  } else if (object instanceof Lock) checkLock(object.name, history.of(object.name), reportOf("fencing"));
   else if (object instanceof RateLimit) checkRateLimit(object.name, history.of(object.name), reportOf("rate limit"));
   else if (object instanceof Cache) {
     const stampAt = (shard: number, index: number): number => world.checks.truthOf(shard).stampAt(index);
@@ -70,18 +76,26 @@ function judgeObject(
   }
 }
 
-function judgeCells({ name, keys }: Cells, history: WorkloadHistory, world: World, report: Report): void {
-  const [key = ""] = keys;
-  const { model } = world.checks.truthOf(world.view.ownerOf(slotOf(key)).shard);
-  const timed = history.of(name).flatMap((operation) => {
+/** The commands are all about keys of one slot. */
+function judgeCells(
+  name: string,
+  commands: readonly CommandOperation[],
+  model: Model<CellsState, CellOperation>,
+  world: World,
+  report: Report,
+): void {
+  const [first] = commands;
+  if (first === undefined) return;
+  const truth = world.checks.truthOf(world.view.ownerOf(first.command.slot).shard);
+  const timed = commands.flatMap((operation) => {
     const { command, told, outcome, met, invokedMs, returnedMs } = operation;
     const isRead = command.kind === "get";
     const isPart = outcome === "ok" ? !isRead || met === "strong" : outcome === "unknown" && !isRead;
     // What never got into the log need not be tried at every place. If it was seen all the same, nothing will explain it.
-    if (!isPart || (outcome === "unknown" && !model.mayBeLogged(command))) return [];
+    if (!isPart || (outcome === "unknown" && !truth.model.mayBeLogged(command))) return [];
     return [{ op: { command: command as CellCommand, told, operation }, invokedMs, returnedMs }];
   });
-  const result = checkLinearizability<CellsState, Judged>(timed, CELLS_MODEL, STEPS_MAX);
+  const result = checkLinearizability<CellsState, Judged>(timed, model, STEPS_MAX);
   if (result.kind === "undecided") report(`the history of ${name} is too long to be judged`);
   if (result.kind !== "violation") return;
   const next = result.blocked.map(({ operation }) => describeCommand(operation)).join("\n");

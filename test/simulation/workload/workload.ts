@@ -8,6 +8,7 @@ import type { World } from "../world.ts";
 import { Actor, type WorkloadObject } from "./actor.ts";
 import { Cache } from "./cache.ts";
 import { Cells } from "./cells.ts";
+import { Evictable } from "./evictable.ts";
 import { WorkloadHistory } from "./history.ts";
 import { judge } from "./judge.ts";
 import { RateLimit } from "./limits.ts";
@@ -35,6 +36,7 @@ export function drawWorkload(seed: number | string): WorkloadConfig {
     () => new Cache(),
     () => new Uploads(),
     () => new Scans(),
+    () => new Evictable(),
   ];
   const chosen = random.shuffled(kinds).slice(0, 1 + random.below(OBJECTS_MAX));
   return {

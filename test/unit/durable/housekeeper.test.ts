@@ -346,6 +346,26 @@ describe("eviction", () => {
     expect(keeping.store.usage.of("").keys).toBe(300);
   });
 
+  test("room is made for a value that is larger than what is left between the marks, and for none larger than the quota", () => {
+    const quotaBytes = 20_000;
+    const namespaces: Namespaces = new Map([["pages", { quotaBytes }]]);
+    const keeping = new Housekeeping({ storageBytesMax: 1e9, namespaces });
+    const page = (number: number, bytes = 3_000) =>
+      put(storedKey("pages", named(number)), { value: new Uint8Array(bytes) });
+    for (const number of range(6)) expect(keeping.write(page(number))).toMatchObject({ kind: "stored" });
+    // 18,500 bytes are under the mark at which eviction starts, and the seventh does not fit.
+    expect(keeping.write(page(6))).toMatchObject({ status: "overloaded" });
+    keeping.settle();
+    expect(keeping.write(page(6))).toMatchObject({ kind: "stored" });
+    expect(keeping.counters.rows_evicted).toBe(1);
+    // What has been given its room asks for no more of it.
+    keeping.settle();
+    expect(keeping.counters.rows_evicted).toBe(1);
+    expect(keeping.write(page(7, quotaBytes))).toMatchObject({ status: "full" });
+    keeping.settle();
+    expect(keeping.counters.rows_evicted).toBe(1);
+  });
+
   test("the quota of a no-evict namespace refuses as full, its limit of size as invalid, and its lifetime is the default", () => {
     const settings = { quotaBytes: 1_000, evict: false, maxValueBytes: 200, ttlSeconds: 60 };
     const keeping = new Housekeeping({ storageBytesMax: 1e9, namespaces: new Map([["q", settings]]) });
