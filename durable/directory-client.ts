@@ -3,8 +3,9 @@
 
 import type { Topology } from "../routing/topology.ts";
 import type { Directory, PublishReply } from "./directory.ts";
+import type { MoveRecord, MovesReply } from "./ports.ts";
 
-export interface DirectoryClient {
+export interface DirectoryClient extends MoveRecord {
   /** The current document. Throws when the Directory cannot be reached: the caller goes on with the one it has. */
   read(): Promise<Topology>;
   /** Replaces the document if its epoch is still `expectedEpoch`; the new one must carry the epoch after it. */
@@ -17,6 +18,8 @@ export function createDirectoryClient(namespace: DurableObjectNamespace<Director
   return {
     read: async () => stub().read(),
     publish: async (topology, expectedEpoch) => stub().publish(topology, expectedEpoch),
+    completeMoves: async (moves) => (await stub().completeMoves(moves)) as MovesReply,
+    settleCancelled: async (moves) => (await stub().settleCancelled(moves)) as MovesReply,
   };
 }
 

@@ -4,15 +4,17 @@
 //
 // The document lives in an itty-durable object, which loads, routes and persists it. That library's object answers
 // any method call and any property write that reaches its `fetch`, `destroy` included, so it is not exported: it runs
-// inside `Directory`, whose `fetch` refuses everything and whose two methods can be called through the binding only. No
+// inside `Directory`, whose `fetch` refuses everything and whose four methods can be called through the binding only. No
 // HTTP request, however forwarded, can become one of those calls.
 
 import { DurableObject } from "cloudflare:workers";
 import { createDurable } from "itty-durable";
 import { type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
-import { buildTopology, type Topology } from "../routing/topology.ts";
+import { withCompleted, withSettled } from "../routing/slot-moves.ts";
+import { buildTopology, type SlotMove, type Topology } from "../routing/topology.ts";
 import { successorProblem } from "../routing/topology-change.ts";
-import { parseTopology } from "../routing/topology-parser.ts";
+import { parseMoves, parseTopology, type TopologyResult } from "../routing/topology-parser.ts";
+import type { MovesReply } from "./ports.ts";
 
 export type PublishReply =
   | { readonly status: "ok"; readonly topology: Topology }
@@ -48,11 +50,33 @@ class DirectoryDocument extends createDurable() {
     if (expectedEpoch !== current.epoch) return { status: "epoch_conflict", current };
     const problem = successorProblem(current, topology);
     if (problem !== undefined) return { status: "invalid", problem };
-    this.topology = topology;
-    await this.persist();
+    return this.#replace({ ok: true, topology });
+  }
+
+  /** What the sources' logs have decided is recorded whatever the epoch is by now: they are the authority, and report in any order. */
+  completeMoves(moves: unknown): Promise<MovesReply> {
+    const parsed = parseMoves(moves);
+    return this.#replace(parsed.ok ? withCompleted(this.read(), parsed.moves) : parsed);
+  }
+
+  settleCancelled(moves: unknown): Promise<MovesReply> {
+    const parsed = parseMoves(moves);
+    return this.#replace(parsed.ok ? withSettled(this.read(), parsed.moves) : parsed);
+  }
+
+  /** Race: nothing is awaited between reading the present document and putting the next one in its place. */
+  async #replace(next: TopologyResult): Promise<MovesReply> {
+    if (!next.ok) return { status: "invalid", problem: next.problem };
+    const { topology } = next;
+    if (topology !== this.read()) {
+      this.topology = topology;
+      await this.persist();
+    }
     return { status: "ok", topology };
   }
 }
+
+type DirectoryMethod = "read" | "publish" | "completeMoves" | "settleCancelled";
 
 export class Directory extends DurableObject<ClusterVariables> {
   readonly #document: DirectoryDocument;
@@ -73,12 +97,20 @@ export class Directory extends DurableObject<ClusterVariables> {
     return (await this.#call("publish", [document, expectedEpoch])) as PublishReply;
   }
 
+  async completeMoves(moves: readonly SlotMove[]): Promise<MovesReply> {
+    return (await this.#call("completeMoves", [moves])) as MovesReply;
+  }
+
+  async settleCancelled(moves: readonly SlotMove[]): Promise<MovesReply> {
+    return (await this.#call("settleCancelled", [moves])) as MovesReply;
+  }
+
   override async fetch(): Promise<Response> {
     return new Response("The Directory answers no HTTP requests.\n", { status: 404 });
   }
 
   /** One call in itty-durable's own form. The request never leaves this object, so no header limit applies to it. */
-  async #call(method: "read" | "publish", args: readonly unknown[]): Promise<unknown> {
+  async #call(method: DirectoryMethod, args: readonly unknown[]): Promise<unknown> {
     const headers = { "do-content": JSON.stringify(args) };
     const response: Response = await this.#document.fetch(
       new Request(`https://directory.invalid/do/call/${method}`, { headers }),

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { CLUSTER_NAME, SHARDS_MAX, WEIGHT_MAX } from "./cluster-config.ts";
 import { REGIONS } from "./region.ts";
 import { SLOT_COUNT } from "./slots.ts";
-import type { Topology } from "./topology.ts";
+import type { SlotMove, Topology } from "./topology.ts";
 
 export type TopologyResult =
   | { readonly ok: true; readonly topology: Topology }
@@ -48,7 +48,7 @@ const slotSchema = z
   .min(0)
   .max(SLOT_COUNT - 1);
 
-const movesSchema = z
+const slotMovesSchema = z
   .array(
     z
       .object({
@@ -60,8 +60,7 @@ const movesSchema = z
       .refine(({ from, to }) => from !== to, "a slot moves from one shard to another"),
   )
   .max(SLOT_COUNT)
-  .refine((moves) => areDistinct(moves.map(({ slot }) => slot)), "a slot has one move at most")
-  .optional();
+  .refine((moves) => areDistinct(moves.map(({ slot }) => slot)), "a slot has one move at most");
 
 const movedSchema = z
   .array(z.object({ epoch: z.int().min(1), slots: z.array(slotSchema).min(1).max(SLOT_COUNT) }))
@@ -79,8 +78,8 @@ const topologySchema = z.object({
     .max(SHARDS_MAX)
     .refine((shards) => areDistinct(shards.map(({ shard }) => shard)), "shard numbers must be distinct"),
   slots: z.array(z.int()).length(SLOT_COUNT, `expected the owners of exactly ${SLOT_COUNT} slots`),
-  moves: movesSchema,
-  cancelled: movesSchema,
+  moves: slotMovesSchema.optional(),
+  cancelled: slotMovesSchema.optional(),
   movedAt: movedSchema,
   nextShard: z
     .int()
@@ -91,11 +90,7 @@ const topologySchema = z.object({
 
 export function parseTopology(document: unknown): TopologyResult {
   const parsed = topologySchema.safeParse(document);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const path = issue === undefined || issue.path.length === 0 ? "the document" : issue.path.join(".");
-    return { ok: false, problem: `${path}: ${issue?.message ?? "not a topology"}` };
-  }
+  if (!parsed.success) return { ok: false, problem: problemOf(parsed.error, "the document") };
   const topology = parsed.data;
   const known = new Set(topology.shards.map(({ shard }) => shard));
   const orphan = topology.slots.findIndex((shard) => !known.has(shard));
@@ -123,6 +118,23 @@ function movesProblem(topology: Topology, known: ReadonlySet<number>): string | 
   if (Math.max(...known) >= nextShard) return "nextShard: expected a number above those of all shards";
   const unborn = topology.shards.findIndex(({ createdIn = 0 }) => createdIn > epoch);
   return unborn === -1 ? undefined : `shards.${unborn}.createdIn: expected ${epoch} at the most`;
+}
+
+export type MovesResult =
+  | { readonly ok: true; readonly moves: readonly SlotMove[] }
+  | { readonly ok: false; readonly problem: string };
+
+/** A report of moves, at most one a slot. */
+export function parseMoves(report: unknown): MovesResult {
+  const parsed = slotMovesSchema.safeParse(report);
+  return parsed.success
+    ? { ok: true, moves: parsed.data }
+    : { ok: false, problem: problemOf(parsed.error, "the moves") };
+}
+
+function problemOf({ issues: [issue] }: z.ZodError, whole: string): string {
+  const path = issue === undefined || issue.path.length === 0 ? whole : issue.path.join(".");
+  return `${path}: ${issue?.message ?? "not what was expected"}`;
 }
 
 function areDistinct(numbers: readonly number[]): boolean {
