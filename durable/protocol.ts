@@ -249,6 +249,11 @@ export type FillReply = FillOk | Refusal;
 export interface ScanRequest extends ShardHeader, Freshness {
   readonly namespace: string;
   readonly prefix: string;
+  /**
+   * A bit a slot, the lowest bit of the first byte for slot 0: the slots that the sender takes the shard to own, from that of
+   * `start` on. The answer covers these and no others, or is `wrong_owner`. Absent: those of the topology of `epoch`.
+   */
+  readonly slots?: Uint8Array | undefined;
   /** Rows after this one; absent: from the start. */
   readonly start?: RowPosition | undefined;
   readonly limit: number;

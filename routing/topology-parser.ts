@@ -22,7 +22,7 @@ export const REPLICAS_PER_SHARD_MAX = 7;
 export const FORMER_REPLICAS_MAX = 32;
 
 /** Shards that were removed leave a gap: their numbers, and with them their objects' names, are not used again. */
-export const SHARD_NUMBER_MAX = 65_535;
+export const SHARD_NUMBER_MAX = 65_534;
 
 const replicaSchema = z.object({
   replica: z.int().min(0).max(255),

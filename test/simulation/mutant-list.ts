@@ -455,7 +455,7 @@ const MEMBERS: readonly Mutant[] = [
     name: "newcomer-founds",
     mistake: "a replica that joins a running group starts with votes of its own",
     file: "durable/ownership.ts",
-    find: "const isFounding = since === 0 && (this.#view.shard(shard)?.replicas.every(isFounder) ?? false);",
+    find: "const isFounding = since === createdIn && members.every((member) => placedIn(member) === createdIn);",
     replace: "const isFounding = since >= 0;",
   },
 ];

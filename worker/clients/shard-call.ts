@@ -4,9 +4,8 @@
 // Reads may be asked anywhere and again. A write may be sent again only when the last attempt certainly did nothing, or
 // when the store will recognise it (`isRepeatable`); otherwise its fate is `unknown`, which is said and never guessed.
 
-import type { ReadOk, Refusal, WriteReply } from "../../durable/protocol.ts";
+import type { MovedSlot, ReadOk, Refusal, WriteReply } from "../../durable/protocol.ts";
 import type { FailureKind } from "../../routing/circuit-breaker.ts";
-import type { Topology } from "../../routing/topology.ts";
 import type { ReadAnswer, ReplicaAddress, ReplicaPort, Timers } from "./ports.ts";
 import type { GroupMember, ShardGroup } from "./shard-group.ts";
 import { classifyTransportError } from "./transport-errors.ts";
@@ -39,17 +38,24 @@ export interface CallContext {
   random(): number;
   /** The group that owns the slot in the topology of this moment. */
   groupOf(slot: number): ShardGroup;
+  /** Undefined: the topology of this moment has no such shard. */
+  groupOfShard(shard: number): ShardGroup | undefined;
   maybeInstall(topology: unknown): boolean;
+  /** A replica of shard `from` says that the slot has moved. */
+  maybeMove(moved: MovedSlot, from: number): boolean;
   /** Every replica that is known of the shard was asked, and none could serve: others may have taken their place. */
   onStranded(): void;
 }
 
-/** What one request is. */
 /** What a call can end with: an answer of some kind, or that there is none. */
 export type CallResult = ReadAnswer | FinalRefusal | Extract<WriteResult, { status: "unknown" }>;
 
+/** What one request is. */
 export interface CallPlan<Result extends CallResult> {
+  /** Its owner is asked, and whoever that becomes meanwhile. */
   readonly slot: number;
+  /** This shard is asked instead, whatever it owns. */
+  readonly shard?: number | undefined;
   /** `remainingMs`: how long the answer will be waited for. */
   send(address: ReplicaAddress, epoch: number, remainingMs: number): Promise<Result | Redirect>;
   /** The replicas that may answer, the one to ask first at the head; undefined: only the leader can answer. */
@@ -60,6 +66,11 @@ export interface CallPlan<Result extends CallResult> {
   readonly hedgeAfterMs: number;
   /** The request itself waits at the replica for up to so long: that is no silence. */
   readonly waitsMs?: number | undefined;
+  /**
+   * The request is about more than one slot, as a topology has them that is no longer the newest here: when it is refused for
+   * that, whoever made the plan has to make another. Absent: the call finds the owner of its slot by itself.
+   */
+  isOutdated?(): boolean;
   /** Writes only: the answer for a write whose fate is open. */
   unknown?(reason: string, term: number): Result;
   /** A reply came after so long; for whoever measures. */
@@ -93,6 +104,7 @@ export class ShardCall<Result extends CallResult> {
   #resumeAtMs = NEVER;
   /** An attempt of a write ended without telling what it did. */
   #isFateOpen = false;
+  /** It has followed its slot to another owner in this round. */
   #hasMoved = false;
   #isDone = false;
   #lastReason = "no replica of the shard answered in time";
@@ -111,7 +123,9 @@ export class ShardCall<Result extends CallResult> {
     this.#deadlineAtMs = nowMs + context.times.deadlineMs + (plan.waitsMs ?? 0);
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#group = context.groupOf(plan.slot);
+    const group = this.#groupOfMoment();
+    if (group === undefined) throw new Error(`halo: a call to shard ${plan.shard}, which the topology does not have`);
+    this.#group = group;
   }
 
   /** Rejects only for a mistake in here or for a reply that breaks the protocol; everything else is a result. */
@@ -124,17 +138,19 @@ export class ShardCall<Result extends CallResult> {
 
   /** Asks the next replica, or pauses when this round has asked everybody worth asking. */
   #proceed(nowMs: number): void {
-    const { backoffMinMs, backoffMaxMs, replyMarginMs } = this.#context.times;
     // A write that nobody will wait for would only end with its fate unknown.
+    const { replyMarginMs } = this.#context.times;
     if (this.#plan.unknown !== undefined && nowMs > this.#deadlineAtMs - replyMarginMs) {
       this.#giveUp(this.#lastReason);
       return;
     }
     const next = this.#choose(nowMs);
-    if (next !== undefined) {
-      this.#send(next, nowMs);
-      return;
-    }
+    if (next !== undefined) this.#send(next, nowMs);
+    else this.#pause(nowMs);
+  }
+
+  #pause(nowMs: number): void {
+    const { backoffMinMs, backoffMaxMs } = this.#context.times;
     this.#context.onStranded();
     const backoffMs = Math.min(backoffMinMs * 2 ** this.#rounds, backoffMaxMs);
     // Half to the whole of it, so that requests that failed together do not come back together.
@@ -177,6 +193,11 @@ export class ShardCall<Result extends CallResult> {
       .catch((error) => this.#abort(error));
   }
 
+  #groupOfMoment(): ShardGroup | undefined {
+    const { shard, slot } = this.#plan;
+    return shard === undefined ? this.#context.groupOf(slot) : this.#context.groupOfShard(shard);
+  }
+
   get #silenceMs(): number {
     return this.#context.times.silenceMs + (this.#plan.waitsMs ?? 0);
   }
@@ -202,7 +223,7 @@ export class ShardCall<Result extends CallResult> {
         this.#onRefusal(member, reply);
         return;
       case "wrong_owner":
-        this.#onWrongOwner(reply.topology);
+        this.#onWrongOwner(member, reply);
         return;
       case "overloaded":
         this.#onOverloaded(reply.retryAfterMs);
@@ -232,12 +253,26 @@ export class ShardCall<Result extends CallResult> {
     this.#proceed(nowMs);
   }
 
-  /** At most one extra hop: whoever is sent away twice meets a topology that is changing right now. */
-  #onWrongOwner(topology: Topology): void {
+  /**
+   * At most one extra hop at once: whoever is sent away twice meets a slot that is changing hands right now, which takes its
+   * new owner a moment. A pause later the question is asked anew.
+   */
+  #onWrongOwner(by: GroupMember, { topology, moved }: Extract<Refusal, { status: "wrong_owner" }>): void {
     this.#context.maybeInstall(topology);
-    const owner = this.#context.groupOf(this.#plan.slot);
-    if (this.#hasMoved || owner === this.#group) {
-      this.#giveUp("the edge and the replicas do not agree yet on who owns the key");
+    if (moved !== undefined) this.#context.maybeMove(moved, by.address.shard);
+    this.#lastReason = "the edge and the replicas do not agree yet on who owns the key";
+    if (this.#plan.isOutdated?.() === true) {
+      this.#giveUp(this.#lastReason);
+      return;
+    }
+    const nowMs = this.#context.now();
+    const owner = this.#groupOfMoment() ?? this.#group;
+    if (owner === this.#group) {
+      this.#proceed(nowMs);
+      return;
+    }
+    if (this.#hasMoved) {
+      this.#pause(nowMs);
       return;
     }
     this.#hasMoved = true;
@@ -247,7 +282,7 @@ export class ShardCall<Result extends CallResult> {
     this.#attempts = [];
     this.#asked = [];
     this.#order = undefined;
-    this.#proceed(this.#context.now());
+    this.#proceed(nowMs);
   }
 
   /** Never the same replica again. Another one can serve a read; for the rest there is only the leader. */
@@ -306,9 +341,10 @@ export class ShardCall<Result extends CallResult> {
     if (nowMs >= this.#resumeAtMs) {
       this.#resumeAtMs = NEVER;
       this.#rounds += 1;
+      this.#hasMoved = false;
       this.#order = undefined;
       this.#asked = this.#attempts.map(({ member }) => member);
-      this.#group = this.#context.groupOf(this.#plan.slot);
+      this.#group = this.#groupOfMoment() ?? this.#group;
       this.#proceed(nowMs);
     } else if (hasExpired || nowMs >= this.#hedgeAtMs) {
       this.#hedgeAtMs = NEVER;

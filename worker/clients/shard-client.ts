@@ -13,6 +13,8 @@ import type { KeyMutation } from "../../durable/store/command.ts";
 import type { LoadBalancer } from "../../routing/load-balancer.ts";
 import { preferenceList } from "../../routing/preference-list.ts";
 import type { ReplicaLoads } from "../../routing/replica-loads.ts";
+import type { ShardView } from "../../routing/topology-view.ts";
+import { epochOf } from "../http/bookmark.ts";
 import { createOperations, type Operations } from "./operations.ts";
 import type { ReadAnswer, ReplicaAddress, ReplicaPort, Timers } from "./ports.ts";
 import {
@@ -90,21 +92,26 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
   const groups = new Map<number, ShardGroup>();
   let lastTopologyReadMs = Number.NEGATIVE_INFINITY;
 
+  const groupIn = (shard: ShardView): ShardGroup => {
+    const { epoch } = topology.view;
+    let group = groups.get(shard.shard);
+    if (group === undefined || group.epoch !== epoch) {
+      group = new ShardGroup(shard, epoch, group);
+      groups.set(shard.shard, group);
+    }
+    return group;
+  };
+
   const context: CallContext = {
     port,
     timers: deps.timers,
     times: options,
     now: deps.now,
     random: deps.random,
-    groupOf(slot) {
-      const { view } = topology;
-      const owner = view.ownerOf(slot);
-      let group = groups.get(owner.shard);
-      if (group === undefined || group.epoch !== view.epoch) {
-        group = new ShardGroup(owner, view.epoch, group);
-        groups.set(owner.shard, group);
-      }
-      return group;
+    groupOf: (slot) => groupIn(topology.view.ownerOf(slot)),
+    groupOfShard(shard) {
+      const view = topology.view.shard(shard);
+      return view === undefined ? undefined : groupIn(view);
     },
     maybeInstall(document) {
       if (!topology.maybeInstall(document)) return false;
@@ -112,6 +119,7 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
       loads.retain(new Set(view.shards.flatMap(({ replicas }) => replicas.map(({ name }) => name))));
       return true;
     },
+    maybeMove: (moved, from) => topology.maybeMove(moved, from),
     onStranded() {
       const nowMs = deps.now();
       if (nowMs - lastTopologyReadMs < TOPOLOGY_READ_INTERVAL_MS) return;
@@ -209,6 +217,7 @@ function readRequest(read: ClientRead, address: ReplicaAddress, epoch: number): 
   }
   return {
     ...request,
+    ...(read.after === undefined ? {} : { epoch: Math.max(epoch, epochOf(read.after)) }),
     ...(read.after === undefined ? {} : { after: read.after.get(address.shard) }),
     ...(read.boundMs === undefined ? {} : { boundMs: read.boundMs }),
     ...(read.maxStaleMs === undefined ? {} : { maxStaleMs: read.maxStaleMs }),

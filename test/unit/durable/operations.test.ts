@@ -343,6 +343,34 @@ describe("a scan", () => {
       status: "invalid",
     });
   });
+
+  test("of given slots shows those and no others, whatever the epoch, or is sent away", async () => {
+    const group = new ShardGroup();
+    const leader = await group.lead(0);
+    const keys = ["{1}a", "{2}a", "{3}a"];
+    await group.clock.until(
+      batch(
+        leader,
+        keys.map((key) => set(key, "x")),
+      ),
+    );
+    const slots = new Uint8Array(128);
+    for (const key of keys.slice(1))
+      slots[slotOf(key) >> 3] = (slots[slotOf(key) >> 3] ?? 0) | (1 << (slotOf(key) & 7));
+    const request = { ...header(leader), namespace: "", prefix: "", limit: 10, level: "strong", what: "keys" } as const;
+    const shown = await group.clock.until(leader.replica.scan({ ...request, epoch: 7, slots }));
+    if (shown.status !== "ok") throw new Error(shown.status);
+    expect(shown.items.map(({ key }) => key).sort()).toEqual(["{2}a", "{3}a"]);
+    const { topology } = leader.ownership.view;
+    const moved = topology.slots.with(slotOf("{3}a"), 99);
+    leader.ownership.install({ ...topology, epoch: 8, slots: moved });
+    expect(await group.clock.until(leader.replica.scan({ ...request, epoch: 8, slots }))).toMatchObject({
+      status: "wrong_owner",
+    });
+    expect(await group.clock.until(leader.replica.scan({ ...request, slots: new Uint8Array(3) }))).toMatchObject({
+      status: "invalid",
+    });
+  });
 });
 
 describe("a purge", () => {
