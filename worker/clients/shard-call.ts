@@ -104,7 +104,7 @@ export class ShardCall<Result extends CallResult> {
   #resumeAtMs = NEVER;
   /** An attempt of a write ended without telling what it did. */
   #isFateOpen = false;
-  /** It has followed its slot to another owner in this round. */
+  /** It has followed its slot to another owner once. */
   #hasMoved = false;
   #isDone = false;
   #lastReason = "no replica of the shard answered in time";
@@ -341,7 +341,6 @@ export class ShardCall<Result extends CallResult> {
     if (nowMs >= this.#resumeAtMs) {
       this.#resumeAtMs = NEVER;
       this.#rounds += 1;
-      this.#hasMoved = false;
       this.#order = undefined;
       this.#asked = this.#attempts.map(({ member }) => member);
       this.#group = this.#groupOfMoment() ?? this.#group;

@@ -75,6 +75,12 @@ describe("a shard that is added", () => {
     const removed = changed(drained, { kind: "remove_shard", shard: 4 });
     expect(removed.shards.map(({ shard }) => shard)).toEqual([0, 1, 2, 3]);
     expect(changed(removed, ADD).shards.at(-1)).toMatchObject({ shard: 5, createdIn: removed.epoch + 1 });
+    // Also of one that was there from the start.
+    const three = changed(completedAll(changed(SEED, { kind: "drain_shard", shard: 3 })), {
+      kind: "remove_shard",
+      shard: 3,
+    });
+    expect(changed(three, ADD).shards.at(-1)?.shard).toBe(4);
   });
 });
 
