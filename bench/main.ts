@@ -2,9 +2,7 @@
 // ratios within a run mean anything: absolute figures move by a factor of two with the machine's mood. Exit status 0
 // says that every reply was right and every bar held; 1 that not; 2 that the command was wrong.
 
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import path from "node:path";
-import { stateDir } from "../cluster/project.ts";
+import { writeFileSync } from "node:fs";
 import { balance } from "./balance/main.ts";
 import { eviction } from "./eviction/main.ts";
 import { commit, isRealDisk, machineOf, versions } from "./harness/environment.ts";
@@ -13,36 +11,12 @@ import { type BenchOptions, parseBenchOptions, USAGE, UsageError } from "./harne
 import { type BenchPath, PATHS } from "./harness/paths.ts";
 import { barLines, jsonOf, judge, summarize, tableOf } from "./harness/report.ts";
 import { type System, startBaseline, startHalo } from "./harness/system.ts";
+import { inWorkplace, type Workplace } from "./harness/workplace.ts";
+import { million } from "./million/main.ts";
+import { rows } from "./rows/main.ts";
 
 const EXIT_MISSED = 1;
 const EXIT_USAGE = 2;
-/** What a shell reports for a command that a signal ended: 128 and the signal's number. */
-const EXIT_OF_SIGNAL = { SIGINT: 130, SIGTERM: 143 } as const;
-const LOG_TAIL_LINES = 10;
-
-/** The run's processes and files; everything in here is gone when the command ends, however it ends. */
-class Workplace {
-  readonly directory: string;
-  readonly systems: System[] = [];
-
-  constructor(directory: string) {
-    this.directory = directory;
-    mkdirSync(directory, { recursive: true });
-  }
-
-  describe(): string {
-    const lines = this.systems.map(({ name, url, workerdPids, logFile }) => {
-      const tail = readFileSync(logFile, "utf8").trimEnd().split("\n").slice(-LOG_TAIL_LINES);
-      return [`${name}: ${url}, workerd ${workerdPids.join(", ")}, log:`, ...tail].join("\n    ");
-    });
-    return [`storage (removed at the end): ${this.directory}`, ...lines].join("\n  ");
-  }
-
-  async close(): Promise<void> {
-    await Promise.allSettled(this.systems.map((system) => system.stop()));
-    rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
-  }
-}
 
 function selectPaths(names: readonly string[] | undefined): readonly BenchPath[] {
   for (const name of names ?? []) {
@@ -60,7 +34,7 @@ async function startSystem(name: BenchPath["system"], directory: string): Promis
 }
 
 /** One after another: they would only slow each other on few cores. */
-async function prepare(options: BenchOptions, workplace: Workplace): Promise<Measured[]> {
+async function prepare(options: BenchOptions, workplace: Workplace<System>): Promise<Measured[]> {
   const measured: Measured[] = [];
   for (const benchPath of selectPaths(options.paths)) {
     let system = workplace.systems.find(({ name }) => name === benchPath.system);
@@ -75,7 +49,7 @@ async function prepare(options: BenchOptions, workplace: Workplace): Promise<Mea
   return measured;
 }
 
-async function bench(options: BenchOptions, workplace: Workplace): Promise<boolean> {
+async function bench(options: BenchOptions, workplace: Workplace<System>): Promise<boolean> {
   const machine = machineOf(workplace.directory);
   if (!isRealDisk(machine.filesystem)) {
     throw new UsageError(
@@ -120,33 +94,18 @@ function progress(line: string): void {
 async function main(): Promise<number> {
   const [subject, ...rest] = process.argv.slice(2);
   if (subject === "eviction") return eviction(rest);
-  if (subject === "balance") return balance(rest);
+  if (subject === "balance") return await balance(rest);
+  if (subject === "million") return await million(rest);
+  if (subject === "rows") return await rows(rest);
   const options = parseBenchOptions(process.argv.slice(2));
   if (options === undefined) {
     console.log(USAGE);
     return 0;
   }
   selectPaths(options.paths);
-  const workplace = new Workplace(path.resolve(options.directory ?? stateDir, `bench-${process.pid}`));
-  let interruptedBy: keyof typeof EXIT_OF_SIGNAL | undefined;
-  const interrupt = (signal: keyof typeof EXIT_OF_SIGNAL) => {
-    // A second Ctrl-C ends at once; the systems' processes notice that and end themselves.
-    if (interruptedBy !== undefined) process.exit(EXIT_OF_SIGNAL[signal]);
-    interruptedBy = signal;
-    void workplace.close().finally(() => process.exit(EXIT_OF_SIGNAL[signal]));
-  };
-  process.on("SIGINT", interrupt);
-  process.on("SIGTERM", interrupt);
-  try {
-    return (await bench(options, workplace)) ? 0 : EXIT_MISSED;
-  } catch (error) {
-    // While an interrupted run is being torn down, everything under way fails; that is no news.
-    if (interruptedBy !== undefined) return EXIT_OF_SIGNAL[interruptedBy];
-    if (!(error instanceof UsageError)) console.error(workplace.describe());
-    throw error;
-  } finally {
-    if (interruptedBy === undefined) await workplace.close();
-  }
+  return await inWorkplace<System>(options.directory, async (workplace) =>
+    (await bench(options, workplace)) ? 0 : EXIT_MISSED,
+  );
 }
 
 main().then(

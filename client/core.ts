@@ -141,8 +141,8 @@ export class Core {
       "Halo-Namespace": namespace,
       "Halo-Consistency": consistency === undefined ? undefined : consistencyHeader(consistency),
       "Halo-Bookmark": session?.bookmark,
-      "Idempotency-Key": call.kind === "keyed" ? (options.idempotencyKey ?? this.newKey()) : undefined,
     };
+    if (call.kind === "keyed") all["Idempotency-Key"] = options.idempotencyKey ?? this.newKey();
     return Object.fromEntries(Object.entries(all).filter((pair): pair is [string, string] => pair[1] !== undefined));
   }
 

@@ -6,6 +6,9 @@
 //                        ─▶ miss, granted ───────────────▶ load, PUT with the token, return
 //                        ─▶ miss, held (waited in vain) ─▶ load without storing, or throw
 //
+// A loader that fails gives the right back (DELETE /v1/fills/{key}); an answer that was lost is asked for again under the
+// same Idempotency-Key, and is the same.
+//
 // Calls of one process are not joined on one promise: in Workers, a promise that waits on another request's I/O is cancelled
 // with that request; elsewhere callers would get one object to change under each other's hands. The lease does the same
 // for the whole world, at the price of a round trip.
@@ -16,6 +19,7 @@ import { type Entry, infoOf } from "./entry.ts";
 import { HaloError, HaloTimeoutError } from "./errors.ts";
 import { type Lifetime, pathOf, type SetOptions, setHeaders } from "./headers.ts";
 import { withDeadline } from "./retry.ts";
+import type { Bytes } from "./transport.ts";
 
 export interface LoadContext {
   readonly key: string;
@@ -52,6 +56,8 @@ export interface Filled<T> {
 
 const LEASE_MS_DEFAULT = 10_000;
 const WAIT_MS_DEFAULT = 5_000;
+/** A caller whose loader failed waits no longer for that to be told. */
+const GIVE_BACK_MS = 1_000;
 
 export async function getOrSet<T>(
   core: Core,
@@ -114,6 +120,7 @@ class Fill<T> {
           "Halo-Fill": `lease=${this.#leaseMs}`,
           "Halo-Fill-Wait": `${waitMs}`,
           "Halo-Fill-Early": earlyRefresh?.toString(),
+          "Idempotency-Key": this.#core.newKey(),
         },
         kind: "read",
         waitMs,
@@ -136,7 +143,31 @@ class Fill<T> {
   }
 
   async #loadAndStore(token: string, signal: AbortSignal | undefined): Promise<Filled<T>> {
-    return await this.#store(token, await this.#load(signal));
+    let value: T;
+    let body: Bytes;
+    try {
+      value = await this.#load(signal);
+      body = encodeWith(this.#codec, value);
+    } catch (error) {
+      const given = this.#giveBack(token);
+      const { waitUntil } = this.#options;
+      if (waitUntil !== undefined) waitUntil(given);
+      // Whoever has given up wants no round trip more.
+      else if (!signal?.aborted) await given;
+      throw error;
+    }
+    return await this.#store(token, value, body);
+  }
+
+  /** So that the next caller loads at once. Where it fails, the right passes on when its time is over. */
+  async #giveBack(token: string): Promise<void> {
+    const path = pathOf("/v1/fills/", this.#key);
+    const headers = { "Halo-Fill-Token": token };
+    try {
+      await this.#core.send({ method: "DELETE", path, headers, kind: "repeatable" }, { deadlineMs: GIVE_BACK_MS });
+    } catch (error) {
+      if (!(error instanceof HaloError)) throw error;
+    }
   }
 
   /** With a value in hand, a loader that fails costs nothing. */
@@ -165,9 +196,7 @@ class Fill<T> {
   }
 
   /** The value is loaded: that it cannot be stored, for whatever reason, is no reason to withhold it. */
-  async #store(token: string, value: T): Promise<Filled<T>> {
-    // Outside of the try: a value that the codec cannot write is the caller's mistake.
-    const body = encodeWith(this.#codec, value);
+  async #store(token: string, value: T, body: Bytes): Promise<Filled<T>> {
     const { deadlineMs } = this.#options;
     const headers = {
       ...setHeaders(this.#lasting()),

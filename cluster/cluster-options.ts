@@ -1,6 +1,7 @@
 // From a command's options to the deployment's variables, checked by the same parsers that the Worker uses: what would
 // not make a cluster there stops the start here, before any process is started.
 
+import { parseStorage } from "../durable/storage-config.ts";
 import { parseTiming } from "../durable/timing-config.ts";
 import type { ClusterConfig } from "../routing/cluster-config.ts";
 import { REGIONS } from "../routing/region.ts";
@@ -35,7 +36,21 @@ export function clusterConfig(options: ClusterOptions): CheckedConfig {
   if (!edge.ok) throw new ConfigError(edge.problem);
   const timing = parseTiming(vars);
   if (!timing.ok) throw new ConfigError(timing.problem);
+  const storage = parseStorage(vars);
+  if (!storage.ok) throw new ConfigError(storage.problem);
   return { ...configured, vars, cluster: edge.config.cluster };
+}
+
+/** Variables of a deployment that a local cluster takes from the environment of its command, as they stand there. */
+const FROM_ENVIRONMENT = ["HALO_STORAGE_BYTES_MAX", "HALO_NAMESPACES"] as const;
+
+export function variablesFrom(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const variables: Record<string, string> = {};
+  for (const name of FROM_ENVIRONMENT) {
+    const value = environment[name];
+    if (value !== undefined) variables[name] = value;
+  }
+  return variables;
 }
 
 /** Reads `--regions`: a count, or names separated by commas. */

@@ -27,6 +27,8 @@ export interface LocalCluster {
   readonly token: string;
   /** For reading their CPU time; they may change only if workerd crashes. */
   readonly workerdPids: readonly number[];
+  /** Ends every process as a power failure would; the data stays. */
+  kill(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -55,6 +57,10 @@ export async function startLocal(options: LocalOptions): Promise<LocalCluster> {
       url: runtime.url,
       token: options.token,
       workerdPids: [runtime.workerdPid],
+      kill: async () => {
+        await runtime.kill();
+        await rm(runDir, { recursive: true, force: true });
+      },
       stop: async () => {
         await runtime.stop();
         await rm(runDir, { recursive: true, force: true });

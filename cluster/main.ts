@@ -1,9 +1,10 @@
 // `npm run cluster`: a cluster whose regions are processes of their own, to be broken by hand: the ids are printed. Options:
-// --regions NAMES or N, --shards N, --port N, and --data DIR to keep the data, which is temporary otherwise.
+// --regions NAMES or N, --shards N, --port N, and --data DIR to keep the data, which is temporary otherwise. Takes HALO_STORAGE_BYTES_MAX
+// and HALO_NAMESPACES from its environment.
 
 import { parseArgs } from "node:util";
 import { SHARDS_MAX } from "../routing/cluster-config.ts";
-import { clusterConfig, parseRegions } from "./cluster-options.ts";
+import { clusterConfig, parseRegions, variablesFrom } from "./cluster-options.ts";
 import { parseCount, parsePort, runCommand, untilAskedToEnd } from "./command.ts";
 import { startRegionCluster } from "./supervisor.ts";
 import { keptToken, newToken } from "./token.ts";
@@ -20,10 +21,12 @@ async function main(): Promise<number> {
     },
   });
   const regions = parseRegions(values.regions);
+  const vars = variablesFrom(process.env);
   const { cluster: config } = clusterConfig({
     shards: values.shards,
     regions,
     replicas: typeof regions === "object" ? regions.length : regions,
+    vars,
   });
   const asked = untilAskedToEnd();
   const cluster = await startRegionCluster({
@@ -34,6 +37,7 @@ async function main(): Promise<number> {
         : parseCount("--shards", values.shards, { min: 1, max: SHARDS_MAX }),
     port: parsePort(values.port),
     dataDir: values.data,
+    vars,
     token: values.data === undefined ? newToken() : await keptToken(values.data),
   });
   try {

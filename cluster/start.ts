@@ -1,9 +1,10 @@
 // `npm start`: a replicated cluster on this machine, with durable data, and the three commands to try it with. Options:
-// --shards N, --replicas N, --regions NAMES or N, --port N, and --data DIR for another place than `.halo`.
+// --shards N, --replicas N, --regions NAMES or N, --port N, and --data DIR for another place than `.halo`. Takes
+// HALO_STORAGE_BYTES_MAX and HALO_NAMESPACES from its environment.
 
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { parseRegions } from "./cluster-options.ts";
+import { parseRegions, variablesFrom } from "./cluster-options.ts";
 import { parsePort, runCommand, UsageError, untilAskedToEnd } from "./command.ts";
 import { startLocal } from "./local.ts";
 import { freePortFrom, isFree } from "./ports.ts";
@@ -29,6 +30,7 @@ async function main(): Promise<number> {
     shards: values.shards,
     replicas: values.replicas,
     regions: parseRegions(values.regions),
+    vars: variablesFrom(process.env),
     port: await choosePort(parsePort(values.port)),
     persistTo: path.join(values.data, "data"),
     logFile: path.join(values.data, "local.log"),

@@ -5,7 +5,7 @@
 import { SLOT_COUNT } from "../routing/slots.ts";
 import type { Refusal } from "./protocol.ts";
 import { LEADER_WAIT_MS, type ReplicaContext } from "./replica-context.ts";
-import type { KeyMutation } from "./store/command.ts";
+import type { KeyMutation, Lifetime, TransactionOperation } from "./store/command.ts";
 import { EVICTION_START_SHARE, EVICTION_STOP_SHARE, STORAGE_BYTES_MAX_DEFAULT } from "./store/eviction/budget.ts";
 import {
   type Growth,
@@ -44,6 +44,11 @@ export class Admission {
   readonly #namespaces: Namespaces;
   /** A whole pass over the rows found nothing to evict; counts only while the shard is above its budget. */
   isExhausted = false;
+  /**
+   * By namespace, the room that a refused write needs. Between the mark at which eviction starts and the quota there is room for
+   * small values only: a larger one would be refused for ever, with nothing that begins to make its room.
+   */
+  readonly #wanted = new Map<string, number>();
   /** Parts of large values may have come since somebody looked for those that belong to none. */
   mayHaveParts = true;
 
@@ -61,8 +66,7 @@ export class Admission {
     if (mutation.kind === "stage") this.mayHaveParts = true;
     const isNearlyFull = store.usage.bytes >= this.#bytesMax * EVICTION_START_SHARE;
     if (!isNearlyFull && this.#namespaces.size === 0) return { status: "admitted", mutation };
-    const growths = growthsOf(mutation);
-    const refusal = this.#limitRefusal(growths) ?? this.#roomRefusal(growths);
+    const refusal = this.#limitRefusal(mutation) ?? this.#roomRefusal(growthsOf(mutation));
     return refusal ?? { status: "admitted", mutation: this.#withDefaults(mutation) };
   }
 
@@ -81,8 +85,10 @@ export class Admission {
       const quota = shardQuotaBytes(settings, this.#slotShare());
       const { bytes } = this.#context.store.usage.of(namespace);
       const start = quota * (isUnderWay ? EVICTION_STOP_SHARE : EVICTION_START_SHARE);
-      if (settings.evict !== false && bytes > start)
-        found.push({ namespace, bytes: bytes - quota * EVICTION_STOP_SHARE });
+      const roomy = quota - (this.#wanted.get(namespace) ?? 0);
+      if (bytes <= roomy) this.#wanted.delete(namespace);
+      if (settings.evict !== false && bytes > Math.min(start, roomy))
+        found.push({ namespace, bytes: bytes - Math.min(quota * EVICTION_STOP_SHARE, roomy) });
     }
     return found;
   }
@@ -92,10 +98,23 @@ export class Admission {
     return namespace !== undefined && isEvictableNamespace(this.#namespaces, namespace);
   }
 
-  #limitRefusal(growths: readonly Growth[]): Refusal | undefined {
-    for (const { key, valueBytes } of growths) {
+  #limitRefusal(mutation: KeyMutation): Refusal | undefined {
+    if (this.#namespaces.size === 0) return undefined;
+    if (mutation.kind !== "transaction") return this.#valueRefusal(growthsOf(mutation));
+    const { onSuccess, onFailure } = mutation;
+    // One of them is done: what the one appends does not count in the other.
+    return this.#valueRefusal(onSuccess.flatMap(growthsOf)) ?? this.#valueRefusal(onFailure.flatMap(growthsOf));
+  }
+
+  #valueRefusal(growths: readonly Growth[]): Refusal | undefined {
+    const sizes = new Map<string, number>();
+    for (const { slot, key, valueBytes: written, isAppended } of growths) {
       const namespace = quotaNamespaceOf(key) ?? "";
-      const max = this.#namespaces.get(namespace)?.maxValueBytes ?? Number.POSITIVE_INFINITY;
+      const max = this.#namespaces.get(namespace)?.maxValueBytes;
+      if (max === undefined) continue;
+      const present = isAppended === true ? (sizes.get(key) ?? this.#valueBytes(slot, key)) : 0;
+      const valueBytes = present + written;
+      sizes.set(key, valueBytes);
       if (valueBytes <= max) continue;
       const reason = `the value has ${valueBytes} bytes; expected at most ${max}, the limit of its namespace "${namespace}"`;
       return { status: "invalid", reason };
@@ -117,7 +136,10 @@ export class Admission {
     for (const [namespace, bytes] of added) {
       const quota = shardQuotaBytes(this.#namespaces.get(namespace), this.#slotShare());
       if (usage.of(namespace).bytes + bytes <= quota) continue;
-      if (isEvictableNamespace(this.#namespaces, namespace)) return this.#evictionIsBehind();
+      if (bytes <= quota && isEvictableNamespace(this.#namespaces, namespace)) {
+        this.#wanted.set(namespace, Math.max(bytes, this.#wanted.get(namespace) ?? 0));
+        return this.#evictionIsBehind();
+      }
       return { status: "full", reason: `the quota of the namespace "${namespace}" is used up in this shard` };
     }
     if (usage.bytes + addedInAll <= this.#bytesMax) return undefined;
@@ -130,14 +152,26 @@ export class Admission {
     return { status: "overloaded", retryAfterMs: LEADER_WAIT_MS };
   }
 
+  /** Of what an append would find. */
+  #valueBytes(slot: number, key: string): number {
+    return this.#context.store.read(slot, key, 0)?.value.byteLength ?? 0;
+  }
+
   #presentBytes({ slot, key }: Growth): number {
     const present = this.#context.store.find(slot, key);
     return present === undefined ? 0 : accountedBytes(present);
   }
 
   #withDefaults(mutation: KeyMutation): KeyMutation {
-    if (mutation.kind !== "put" && mutation.kind !== "increment" && mutation.kind !== "append") return mutation;
-    return withDefaultLifetime(mutation, this.#namespaces.get(quotaNamespaceOf(mutation.key) ?? ""));
+    if (mutation.kind !== "transaction") return this.#lasting(mutation);
+    const { onSuccess, onFailure } = mutation;
+    const lasting = (operation: TransactionOperation) => this.#lasting(operation);
+    return { ...mutation, onSuccess: onSuccess.map(lasting), onFailure: onFailure.map(lasting) };
+  }
+
+  #lasting<T extends KeyMutation | TransactionOperation>(written: T): T {
+    if (written.kind !== "put" && written.kind !== "increment" && written.kind !== "append") return written;
+    return withDefaultLifetime(written as T & Lifetime, this.#namespaces.get(quotaNamespaceOf(written.key) ?? ""));
   }
 
   #slotShare(): number {

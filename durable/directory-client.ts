@@ -4,8 +4,9 @@
 import type { Topology } from "../routing/topology.ts";
 import type { Directory, PublishReply } from "./directory.ts";
 import type { HealthReport, HealthView, SweepRecord } from "./health-protocol.ts";
+import type { MoveRecord, MovesReply } from "./ports.ts";
 
-export interface DirectoryClient {
+export interface DirectoryClient extends MoveRecord {
   /** The current document. Throws when the Directory cannot be reached: the caller goes on with the one it has. */
   read(): Promise<Topology>;
   /** Replaces the document if its epoch is still `expectedEpoch`; the new one must carry the epoch after it. */
@@ -26,6 +27,8 @@ export function createDirectoryClient(namespace: DurableObjectNamespace<Director
     reportHealth: async (report) => stub().reportHealth(report),
     // Plain data: the platform's own type wraps every part of it in promises.
     health: async () => (await stub().health()) as HealthView,
+    completeMoves: async (moves) => (await stub().completeMoves(moves)) as MovesReply,
+    settleCancelled: async (moves) => (await stub().settleCancelled(moves)) as MovesReply,
   };
 }
 

@@ -10,11 +10,13 @@
 import { DurableObject } from "cloudflare:workers";
 import { createDurable } from "itty-durable";
 import { type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
-import { buildTopology, type Topology } from "../routing/topology.ts";
+import { withCompleted, withSettled } from "../routing/slot-moves.ts";
+import { buildTopology, type SlotMove, type Topology } from "../routing/topology.ts";
 import { successorProblem } from "../routing/topology-change.ts";
-import { parseTopology } from "../routing/topology-parser.ts";
+import { parseMoves, parseTopology, type TopologyResult } from "../routing/topology-parser.ts";
 import { HealthBoard } from "./health-board.ts";
 import { type HealthView, healthReportSchema, type SweepRecord } from "./health-protocol.ts";
+import type { MovesReply } from "./ports.ts";
 
 /** In the object's key-value storage, beside the one key that itty-durable keeps the document under. */
 const SWEEP_KEY = "sweep";
@@ -53,11 +55,33 @@ class DirectoryDocument extends createDurable() {
     if (expectedEpoch !== current.epoch) return { status: "epoch_conflict", current };
     const problem = successorProblem(current, topology);
     if (problem !== undefined) return { status: "invalid", problem };
-    this.topology = topology;
-    await this.persist();
+    return this.#replace({ ok: true, topology });
+  }
+
+  /** What the sources' logs have decided is recorded whatever the epoch is by now: they are the authority, and report in any order. */
+  completeMoves(moves: unknown): Promise<MovesReply> {
+    const parsed = parseMoves(moves);
+    return this.#replace(parsed.ok ? withCompleted(this.read(), parsed.moves) : parsed);
+  }
+
+  settleCancelled(moves: unknown): Promise<MovesReply> {
+    const parsed = parseMoves(moves);
+    return this.#replace(parsed.ok ? withSettled(this.read(), parsed.moves) : parsed);
+  }
+
+  /** Race: nothing is awaited between reading the present document and putting the next one in its place. */
+  async #replace(next: TopologyResult): Promise<MovesReply> {
+    if (!next.ok) return { status: "invalid", problem: next.problem };
+    const { topology } = next;
+    if (topology !== this.read()) {
+      this.topology = topology;
+      await this.persist();
+    }
     return { status: "ok", topology };
   }
 }
+
+type DirectoryMethod = "read" | "publish" | "completeMoves" | "settleCancelled";
 
 export class Directory extends DurableObject<ClusterVariables> {
   readonly #document: DirectoryDocument;
@@ -96,12 +120,20 @@ export class Directory extends DurableObject<ClusterVariables> {
     this.ctx.storage.kv.put(SWEEP_KEY, record);
   }
 
+  async completeMoves(moves: readonly SlotMove[]): Promise<MovesReply> {
+    return (await this.#call("completeMoves", [moves])) as MovesReply;
+  }
+
+  async settleCancelled(moves: readonly SlotMove[]): Promise<MovesReply> {
+    return (await this.#call("settleCancelled", [moves])) as MovesReply;
+  }
+
   override async fetch(): Promise<Response> {
     return new Response("The Directory answers no HTTP requests.\n", { status: 404 });
   }
 
   /** One call in itty-durable's own form. The request never leaves this object, so no header limit applies to it. */
-  async #call(method: "read" | "publish", args: readonly unknown[]): Promise<unknown> {
+  async #call(method: DirectoryMethod, args: readonly unknown[]): Promise<unknown> {
     const headers = { "do-content": JSON.stringify(args) };
     const response: Response = await this.#document.fetch(
       new Request(`https://directory.invalid/do/call/${method}`, { headers }),

@@ -7,6 +7,7 @@ import type { FillOk, FillReply, FillRequest, FillState, ReadOk, Refusal } from 
 import { type ReadPath, shown } from "./read-path.ts";
 import type { ReplicaContext } from "./replica-context.ts";
 import type { BeginFillMutation } from "./store/command.ts";
+import { isHeldBy } from "./store/commands/fills.ts";
 import { isStale } from "./store/lifetime.ts";
 import { mutationBytes } from "./store/sizes.ts";
 import { validateMutation } from "./store/validate.ts";
@@ -39,8 +40,8 @@ export class FillPath {
   }
 
   async fill(request: FillRequest): Promise<FillReply> {
-    const { slot, key, leaseMs, isEarly, waitMs } = request;
-    const mutation: BeginFillMutation = { kind: "begin_fill", slot, key, leaseMs, isEarly };
+    const { slot, key, leaseMs, isEarly, waitMs, holder } = request;
+    const mutation: BeginFillMutation = { kind: "begin_fill", slot, key, leaseMs, isEarly, holder };
     const refusal = this.#context.headerRefusal(request, key) ?? invalid(mutation, waitMs);
     if (refusal !== undefined) return refusal;
     const { timers } = this.#context.ports;
@@ -70,7 +71,7 @@ export class FillPath {
   /** What there is at this moment: an entry that is good enough, or what to do about it. */
   #look(request: FillRequest, nowMs: number): Look {
     const { store, provenance } = this.#context;
-    const { slot, key, isEarly } = request;
+    const { slot, key, isEarly, holder } = request;
     const watched = this.#writes.watch.seen;
     const clockMs = this.#context.clockAt(nowMs);
     const entry = store.read(slot, key, clockMs);
@@ -79,11 +80,21 @@ export class FillPath {
     const found = entry === undefined ? undefined : shown(entry, false, Number.POSITIVE_INFINITY, clockMs);
     const reply: ReadOk = { status: "ok", entry: found, level: "strong", clockMs, from: provenance };
     const isFresh = entry !== undefined && !isStale(entry, clockMs);
-    if (isFresh && !isEarly) return { status: "ok", isWanted: false, reply, watched };
     const lease = store.marks.fill(key);
     // What is loaded under a lease from before a purge will be refused: nobody waits for that.
     const isInForce =
       lease !== undefined && clockMs < lease.untilMs && !store.marks.isPurgedSince(key, undefined, lease.token);
+    // The same caller again: the reply that told it of its right was lost.
+    if (isInForce && isHeldBy(lease, holder)) {
+      const { token, untilMs } = lease;
+      return {
+        status: "ok",
+        isWanted: false,
+        reply: { ...reply, fill: { state: "granted", token, untilMs } },
+        watched,
+      };
+    }
+    if (isFresh && !isEarly) return { status: "ok", isWanted: false, reply, watched };
     if (!isInForce) return { status: "ok", isWanted: true, reply, watched };
     // Early, and somebody else is at it: the fresh value will do.
     const held: FillOk = { ...reply, fill: { state: "held", untilMs: lease.untilMs } };
@@ -100,7 +111,7 @@ export class FillPath {
       const [asked] = this.#writes.submit([mutation], deadlineMs);
       const result = await asked;
       if (result?.status !== "applied") {
-        // Granted perhaps, and nobody knows the token: the right passes on when its time is over.
+        // Granted perhaps: the same caller, when it asks again, finds out.
         const reason = result?.reason ?? "";
         return this.#context.core.role === "leader" ? this.#context.unavailable(reason) : this.#context.notLeader();
       }

@@ -13,13 +13,14 @@ import type { EntryHead } from "./store/entry.ts";
 import { Sweep } from "./store/eviction/sweep.ts";
 import { namespaceOf, parsePartKey, partKey } from "./store/keyspace.ts";
 import { exists } from "./store/lifetime.ts";
-import { PURGE_MARKS_MAX } from "./store/marks.ts";
 import { accountedHeadBytes } from "./store/sizes.ts";
 
 /** Rows of one slice: at 10 µs a row, what a read from the table costs a few times over. */
 export const SLICE_ROWS = 64;
 /** Where room has to be made: of so many rows 32 go, in one log entry, of 850 kB with the longest keys. */
 export const EVICTION_SLICE_ROWS = 256;
+/** Values read and written again in one slice, to take purges off their rows: a checkpoint has to write them. */
+export const SOFTEN_BYTES_MAX = 1024 * 1024;
 /** Between two slices, unless there is something to evict: 3 % of the time, and 250,000 rows of a busy shard in 80 s. */
 export const SLICE_INTERVAL_MS = 20;
 /** Between two passes: how long dead rows may stay where the group is awake, beside the time of a pass. */
@@ -114,8 +115,8 @@ export class Housekeeper {
     if (rest === undefined) return true;
     if (nowMs < rest.endedMs + PASS_PAUSE_MS) return false;
     if (revision !== rest.revision || this.#clockMs(nowMs) >= rest.nextExpiryMs || this.#orphans.size > 0) return true;
-    // A lease of a fill has kept purges that no row needs.
-    return marks.purges > 0 && !rest.keptSoftPurged;
+    // A lease of a fill has kept purges that no row needs; or there were more rows to soften than a pass may.
+    return marks.purges > 0 && (!rest.keptSoftPurged || marks.isHalfFullOfPurges);
   }
 
   #slice(nowMs: number): void {
@@ -139,13 +140,15 @@ export class Housekeeper {
     const dead: EntryHead[] = [];
     const alive: EntryHead[] = [];
     for (const row of rows) (this.#isDead(row, clockMs, pass) ? dead : alive).push(row);
-    const victims = [...new Set([...this.#unrefreshed(alive), ...this.#victims(alive)])];
+    const softened = this.#softened(alive, pass);
+    const victims = this.#victims(alive);
     pass.victims += victims.length;
     counters.rows_reclaimed += dead.length;
     counters.rows_evicted += victims.length;
     const mutations: Mutation[] = [];
     if (dead.length > 0) mutations.push({ kind: "reclaim", rows: dead.map(nameOf) });
     if (victims.length > 0) mutations.push({ kind: "reclaim", rows: victims.map(nameOf), evicts: true });
+    if (softened.length > 0) mutations.push({ kind: "reclaim", rows: softened.map(nameOf), softens: true });
     if (mutations.length > 0) this.#propose(mutations, nowMs);
   }
 
@@ -162,19 +165,27 @@ export class Housekeeper {
   #isDead(row: EntryHead, clockMs: number, pass: Pass): boolean {
     if (!exists(row, clockMs)) return true;
     if (this.#isOrphan(row, clockMs)) return true;
-    const survivor = this.#context.store.marks.survivor(row);
-    if (survivor === undefined) return true;
-    if (survivor !== row) pass.forgetUpTo = Math.min(pass.forgetUpTo, row.version);
+    if (this.#context.store.marks.survivor(row) === undefined) return true;
     if (row.expiresMs !== undefined) pass.nextExpiryMs = Math.min(pass.nextExpiryMs, row.expiresMs);
     return false;
   }
 
-  /** Stale values that nobody loads anew hold their purges in memory. Where these run out, the values go. */
-  #unrefreshed(alive: readonly EntryHead[]): readonly EntryHead[] {
-    const { admission, store } = this.#context;
-    const { marks } = store;
-    if (marks.purges <= PURGE_MARKS_MAX / 2) return [];
-    return alive.filter((row) => marks.survivor(row) !== row && admission.isEvictable(row.key));
+  /**
+   * Stale values that nobody loads anew hold their purges in memory: one of them, every purge since it was written. Where
+   * memory for purges gets short, the rows themselves are made to say that they were purged; until then that would write a
+   * row for each value in the scope of a purge, most of which are loaded anew soon. The others keep their purges.
+   */
+  #softened(alive: readonly EntryHead[], pass: Pass): readonly EntryHead[] {
+    const { marks } = this.#context.store;
+    const softened: EntryHead[] = [];
+    let bytes = 0;
+    for (const row of alive) {
+      if (marks.survivor(row) === row) continue;
+      bytes += row.size;
+      if (marks.isHalfFullOfPurges && (bytes <= SOFTEN_BYTES_MAX || softened.length === 0)) softened.push(row);
+      else pass.forgetUpTo = Math.min(pass.forgetUpTo, row.version);
+    }
+    return softened;
   }
 
   /** A part that no value has named for long enough. */

@@ -53,7 +53,11 @@ export class KeyWatch {
       case "delete":
       case "increment":
       case "append":
+      case "release_fill":
         this.#wakeKey(mutation.key);
+        break;
+      case "touch":
+        if (mutation.softens === true) this.#wakeKey(mutation.key);
         break;
     }
   }

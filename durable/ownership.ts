@@ -76,14 +76,20 @@ export class Ownership {
   }
 
   /**
-   * The membership that a replica starts with which has stored nothing yet. The replicas of epoch 0 found their group: no
-   * log says who they are, so each of them takes all of them for voters. Everybody else joins a group that exists, and so
-   * does a replica of epoch 0 that begins anew after the members have changed: it has no say, and only listens, until the
-   * leader's log or snapshot tells it who the members are.
+   * The membership that a replica starts with which has stored nothing yet. The replicas with which a shard was created, in
+   * epoch 0 or when it was added, found its group: no log says who they are, so each of them takes all of them for voters.
+   * Everybody else joins a group that exists, and so does a founder that begins anew after the members have changed: it has no
+   * say, and only listens, until the leader's log or snapshot tells it who the members are.
+   *
+   * Race: founders start at different times and by different epochs. While `since` is the epoch of creation, all epochs list
+   * the same members, so all found the same group. Once it is not, a founder that never started must not found with the
+   * replicas of then, whom the others do not know; it need not: the change was published after a majority had founded
+   * (topology-admin.ts), and they bring it in. A shard's number is never used again, so nobody founds a second group of it.
    */
   foundingMembership(shard: number): Membership {
     const { members, since } = this.listed(shard);
-    const isFounding = since === 0 && (this.#view.shard(shard)?.replicas.every(isFounder) ?? false);
+    const createdIn = this.#view.shard(shard)?.createdIn ?? 0;
+    const isFounding = since === createdIn && members.every((member) => placedIn(member) === createdIn);
     return { voters: isFounding ? members : [], learners: [] };
   }
 }
@@ -101,10 +107,6 @@ export function replicaOf(member: string | undefined): number | undefined {
 /** The epoch in which a member was placed: who routes by an older one has never heard of it. */
 export function placedIn(member: string): number {
   return Number.parseInt(member.slice(member.indexOf(".") + 1), 10) - FIRST_GENERATION;
-}
-
-function isFounder({ generation }: { readonly generation: number }): boolean {
-  return generation === FIRST_GENERATION;
 }
 
 function countSlots({ slots }: Topology): ReadonlyMap<number, number> {

@@ -1,6 +1,7 @@
 // What a replica needs from the world: storage, the way to its peers, time. The Durable Object implements these on the
 // platform, the simulator on memory and virtual time; the driver between them is the same code.
 
+import type { SlotMove, Topology } from "../routing/topology.ts";
 import type { LogEntry } from "./replication/entry.ts";
 import type { HardState, LogReader } from "./replication/log-reader.ts";
 import type { Message, SnapshotMeta } from "./replication/message.ts";
@@ -79,4 +80,21 @@ export interface ReplicaTimers {
   now(): number;
   /** Returns a function that cancels. */
   after(ms: number, run: () => void): () => void;
+}
+
+export type MovesReply =
+  /** `topology`: as it is now. A report that was made before changes nothing. */
+  | { readonly status: "ok"; readonly topology: Topology }
+  /** A move that the document cannot have planned; nothing was recorded, not even of the others. */
+  | { readonly status: "invalid"; readonly problem: string };
+
+/**
+ * Where the leader of a shard reports what its log has decided about slots that it was to give away. Both are idempotent, take
+ * at most SLOT_COUNT moves as the document listed them, and reject when the Directory is out of reach: report again later.
+ */
+export interface MoveRecord {
+  /** The slots are the targets' by both logs. Also for moves that were cancelled too late. */
+  completeMoves(moves: readonly SlotMove[]): Promise<MovesReply>;
+  /** The source's log calls these off and will never make them, whoever leads next and whatever topology it knows. */
+  settleCancelled(moves: readonly SlotMove[]): Promise<MovesReply>;
 }

@@ -86,12 +86,29 @@ export interface ReadEntry {
   readonly isAccessDue?: boolean | undefined;
 }
 
+/** What the log of the refusing shard says of a slot that it has given away. */
+export interface MovedSlot {
+  readonly slot: number;
+  /** Its owner now, unless that one has passed it on. */
+  readonly shard: number;
+  /** Epoch of the move: of two that are known of a slot, the later counts. */
+  readonly epoch: number;
+  /**
+   * In the log of the shard that refuses: a place at which the slot is gone. A session that goes on at the new owner keeps it,
+   * so that no follower of the old one that lags behind answers it.
+   */
+  readonly at?: LogPosition | undefined;
+}
+
 /** Refusals that both reads and writes can meet. Nothing was changed by a request that got one. */
 export type Refusal =
   /** The caller should go to `leader` (replica number) if known; otherwise try another replica a little later. */
   | { readonly status: "not_leader"; readonly leader?: number | undefined; readonly term: number }
-  /** The slot belongs to another shard; `topology` is newer than the caller's. */
-  | { readonly status: "wrong_owner"; readonly topology: Topology }
+  /**
+   * The slot belongs to another shard, or the replicas are others. `topology` is newer than the caller's, unless `moved` says
+   * where the slot has gone before the document does.
+   */
+  | { readonly status: "wrong_owner"; readonly topology: Topology; readonly moved?: MovedSlot | undefined }
   /** Not able to meet the level or to accept the write now (no quorum, still recovering, too stale). */
   | {
       readonly status: "unavailable";
@@ -213,6 +230,8 @@ export interface FillRequest extends RequestHeader {
   readonly waitMs: number;
   /** Also where the value is fresh. */
   readonly isEarly: boolean;
+  /** Who asks, so that the same request sent again gets the same right. Absent from older edges. */
+  readonly holder?: string | undefined;
 }
 
 export interface FillOk extends ReadOk {
@@ -230,6 +249,11 @@ export type FillReply = FillOk | Refusal;
 export interface ScanRequest extends ShardHeader, Freshness {
   readonly namespace: string;
   readonly prefix: string;
+  /**
+   * A bit a slot, the lowest bit of the first byte for slot 0: the slots that the sender takes the shard to own, from that of
+   * `start` on. The answer covers these and no others, or is `wrong_owner`. Absent: those of the topology of `epoch`.
+   */
+  readonly slots?: Uint8Array | undefined;
   /** Rows after this one; absent: from the start. */
   readonly start?: RowPosition | undefined;
   readonly limit: number;

@@ -2,7 +2,7 @@
 // position in it is a cursor that outlives any change of the topology. Platform-free.
 
 import { SLOT_COUNT } from "../routing/slots.ts";
-import type { ConsistencyLevel, ScanItem, ScanOk, ScanReply, ScanRequest } from "./protocol.ts";
+import type { ConsistencyLevel, Refusal, ScanItem, ScanOk, ScanReply, ScanRequest } from "./protocol.ts";
 import type { ReadPath } from "./read-path.ts";
 import type { ReplicaContext } from "./replica-context.ts";
 import { aliveAt } from "./store/commands/values.ts";
@@ -34,21 +34,33 @@ export class ScanPath {
     const problem = problemOf(request);
     if (problem !== undefined) return { status: "invalid", reason: problem };
     return this.#reads.serve(request, (level, nowMs) => {
-      // Looked at in the turn of the answer: with another topology than its caller's, a page would miss rows or repeat some.
-      const { ownership } = this.#context.ports;
-      if (request.epoch !== ownership.epoch) return { status: "wrong_owner", topology: ownership.view.topology };
-      return this.#page(request, level, nowMs);
+      // Looked at in the turn of the answer: with other slots than its caller expects, a page would miss rows or repeat some.
+      const slots = this.#slotsOf(request);
+      return "status" in slots ? slots : this.#page(request, slots, level, nowMs);
     });
   }
 
-  #page(request: ScanRequest, level: ConsistencyLevel, nowMs: number): ScanOk {
-    const { options, ports, provenance, store } = this.#context;
+  /** The slots that the page is about, in order; or the refusal, where they are not what the caller takes them for. */
+  #slotsOf(request: ScanRequest): readonly number[] | Refusal {
+    const { options, ports } = this.#context;
+    const { ownership } = ports;
+    const { start = BEFORE_ALL, slots: wanted } = request;
+    if (wanted === undefined && request.epoch !== ownership.epoch) return ownership.wrongOwner();
+    const slots: number[] = [];
+    for (let slot = Math.max(0, start.slot); slot < SLOT_COUNT; slot++) {
+      const refusal = ownership.refusal(options.shard, slot);
+      const isWanted = wanted === undefined ? refusal === undefined : isIn(wanted, slot);
+      if (!isWanted) continue;
+      if (refusal !== undefined) return refusal;
+      slots.push(slot);
+    }
+    return slots;
+  }
+
+  #page(request: ScanRequest, slots: readonly number[], level: ConsistencyLevel, nowMs: number): ScanOk {
+    const { ports, provenance, store } = this.#context;
     const { namespace, prefix, start = BEFORE_ALL, limit, what } = request;
     const clockMs = this.#context.clockAt(nowMs);
-    const { topology } = ports.ownership.view;
-    const slots = Array.from({ length: SLOT_COUNT }, (_, slot) => slot).filter(
-      (slot) => slot >= start.slot && topology.slots[slot] === options.shard,
-    );
     const items: ScanItem[] = [];
     let seen: RowPosition = start;
     let count = 0;
@@ -82,7 +94,12 @@ function itemOf(head: EntryHead, value: Uint8Array | undefined): ScanItem {
   return { slot, key, version, contentType, size, modifiedMs, expiresMs, extras, value };
 }
 
-function problemOf({ namespace, prefix, limit, start }: ScanRequest): string | undefined {
+function isIn(slots: Uint8Array, slot: number): boolean {
+  return ((slots[slot >> 3] ?? 0) & (1 << (slot & 7))) !== 0;
+}
+
+function problemOf({ namespace, prefix, limit, start, slots }: ScanRequest): string | undefined {
+  if (slots !== undefined && slots.byteLength !== SLOT_COUNT / 8) return `slots: expected ${SLOT_COUNT} bits`;
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > SCAN_LIMIT_MAX) {
     return `limit: expected a whole number from 1 to ${SCAN_LIMIT_MAX}`;
   }

@@ -1,7 +1,11 @@
-// How an operator's change of the replicas gets into the cluster: the Directory publishes the next document, if nobody was
-// faster, and then the replicas that it concerns are told, which also creates the new objects, each with its location hint.
-// A replica that is not told hears of it from its peers and from routers; telling only saves the time until then.
+// How an operator's change gets into the cluster: the Directory publishes the next document, if nobody was faster, and then the
+// replicas that it concerns are told, which also creates the new objects, each with its location hint, and founds the group of
+// a new shard. That comes after publishing: a replica that no published document lists must not come to be. A replica that is
+// not told hears of it from its peers, from routers and, a new one, from whoever moves the first slot to it; telling only
+// saves the time until then.
 
+import type { ChangeRefusalCode } from "../routing/shard-change.ts";
+import type { Topology } from "../routing/topology.ts";
 import { changedTopology, type TopologyChange } from "../routing/topology-change.ts";
 import { type ReplicaView, TopologyView } from "../routing/topology-view.ts";
 import type { Directory, PublishReply } from "./directory.ts";
@@ -13,6 +17,8 @@ export type TopologyBindings = ReplicaBindings & { readonly DIRECTORY: DurableOb
 
 export type ChangeReply =
   | Exclude<PublishReply, { status: "ok" }>
+  /** The change cannot be made, of this topology or at all. */
+  | { readonly status: "refused"; readonly code: ChangeRefusalCode; readonly problem: string }
   /** Nothing has changed: too few replicas of a shard that is to change can be reached. */
   | { readonly status: "unavailable"; readonly problem: string }
   /** `untold`: names of replicas that did not answer. */
@@ -32,8 +38,9 @@ export async function changeTopology(
   const current = await directory.read();
   if (current.epoch !== expectedEpoch) return { status: "epoch_conflict", current };
   const changed = changedTopology(current, change);
-  if (!changed.ok) return { status: "invalid", problem: changed.problem };
-  const changing = changed.topology.shards.filter(({ since }) => since === changed.topology.epoch);
+  if (!changed.ok) return { status: "refused", code: changed.code, problem: changed.problem };
+  const { epoch } = changed.topology;
+  const changing = changed.topology.shards.filter(({ since, createdIn }) => since === epoch && createdIn !== epoch);
   const before = new TopologyView(current);
   const after = new TopologyView(changed.topology);
   // Nobody founds a group once its replicas have changed (`foundingMembership`). One that was never used is founded by these
@@ -47,15 +54,27 @@ export async function changeTopology(
   }
   const reply = await directory.publish(changed.topology, expectedEpoch);
   if (reply.status !== "ok") return reply;
-  // Those that leave as well: one of them may lead.
   const concerned = new Map<string, ReplicaView>();
-  for (const { shard } of changing) {
+  for (const shard of concernedShards(current, changed.topology)) {
+    // Those that leave as well: one of them may lead.
     for (const view of [before, after]) {
       for (const replica of view.shard(shard)?.replicas ?? []) concerned.set(replica.name, replica);
     }
   }
   const told = await tellAll(env, [...concerned.values()], reply.topology.epoch);
   return { ...reply, untold: [...concerned.keys()].filter((_, index) => !told[index]) };
+}
+
+/** Shards whose replicas change, that are new or gone, and sources of moves that are planned or cancelled. */
+function concernedShards(current: Topology, next: Topology): ReadonlySet<number> {
+  const changing = next.shards.filter(({ since }) => since === next.epoch);
+  const gone = current.shards.filter(({ shard }) => !next.shards.some((kept) => kept.shard === shard));
+  const planned = (next.moves ?? []).filter(({ epoch }) => epoch === next.epoch);
+  const cancelled = (next.cancelled ?? []).slice(current.cancelled?.length ?? 0);
+  return new Set([
+    ...[...changing, ...gone].map(({ shard }) => shard),
+    ...[...planned, ...cancelled].map(({ from }) => from),
+  ]);
 }
 
 function tellAll(env: ReplicaBindings, replicas: readonly ReplicaView[], epoch: number): Promise<readonly boolean[]> {

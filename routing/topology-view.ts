@@ -2,7 +2,7 @@
 // once. Derived from the document, never changed: a newer epoch is a new view.
 
 import { replicaName } from "./replica-name.ts";
-import type { ReplicaPlacement, ShardPlacement, Topology } from "./topology.ts";
+import type { ReplicaPlacement, ShardPlacement, SlotMove, Topology } from "./topology.ts";
 
 export interface ReplicaView extends ReplicaPlacement {
   /** Name of the object that is this replica. */
@@ -19,6 +19,8 @@ export class TopologyView {
   readonly shards: readonly ShardView[];
   /** By slot: index of the owner in `shards`, which is not its number once a shard has been removed. */
   readonly #owners: Uint16Array;
+  /** By slot, of those that have moved; made when it is asked for. */
+  #movedAt: ReadonlyMap<number, number> | undefined;
 
   constructor(topology: Topology) {
     const { cluster } = topology;
@@ -52,5 +54,28 @@ export class TopologyView {
   /** Undefined when there is no such shard in this epoch. */
   shard(shard: number): ShardView | undefined {
     return this.shards.find((view) => view.shard === shard);
+  }
+
+  /** Pending moves of slots that this shard is to give away. */
+  movesFrom(shard: number): readonly SlotMove[] {
+    return (this.topology.moves ?? []).filter(({ from }) => from === shard);
+  }
+
+  /** Pending moves of slots that this shard is to get. */
+  movesTo(shard: number): readonly SlotMove[] {
+    return (this.topology.moves ?? []).filter(({ to }) => to === shard);
+  }
+
+  /** Moves that this shard was to make and is to call off, unless its log says that it has made them. */
+  cancelledFrom(shard: number): readonly SlotMove[] {
+    return (this.topology.cancelled ?? []).filter(({ from }) => from === shard);
+  }
+
+  /** Epoch of the move that made the slot's owner its owner; 0: it is where epoch 0 put it. */
+  movedAt(slot: number): number {
+    this.#movedAt ??= new Map(
+      (this.topology.movedAt ?? []).flatMap(({ epoch, slots }) => slots.map((moved) => [moved, epoch] as const)),
+    );
+    return this.#movedAt.get(slot) ?? 0;
   }
 }

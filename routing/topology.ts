@@ -25,6 +25,25 @@ export interface ShardPlacement {
    * nobody else has business with them.
    */
   readonly former?: readonly ReplicaPlacement[] | undefined;
+  /** Epoch in which the shard was added; absent: 0. The replicas placed in it found the group. */
+  readonly createdIn?: number | undefined;
+}
+
+/**
+ * A slot that is to move. Its id is (slot, epoch), the epoch being that of the document in which the move was planned. The log
+ * of `from` decides whether it happens; the document only wishes and records.
+ */
+export interface SlotMove {
+  readonly slot: number;
+  readonly from: number;
+  readonly to: number;
+  readonly epoch: number;
+}
+
+/** Slots that came to their present owners by moves planned in the same epoch. */
+export interface MovedSlots {
+  readonly epoch: number;
+  readonly slots: readonly number[];
 }
 
 export interface Topology {
@@ -34,6 +53,18 @@ export interface Topology {
   readonly shards: readonly ShardPlacement[];
   /** `slots[slot]` is the number of the shard that owns it; SLOT_COUNT long. */
   readonly slots: readonly number[];
+  /** Pending, at most one a slot; while it is, `slots[slot]` stays `from`. */
+  readonly moves?: readonly SlotMove[] | undefined;
+  /**
+   * No longer wanted, but the source's log may have decided otherwise before it heard so. Each stays until the leader of `from`
+   * says what became of it: moved (`completeMoves`), or called off for good in its log (`settleCancelled`). Until then the
+   * target must not go, and the slot gets no other move.
+   */
+  readonly cancelled?: readonly SlotMove[] | undefined;
+  /** For slots that have moved, the epoch of the latest move; absent slots are where epoch 0 put them. One item an epoch. */
+  readonly movedAt?: readonly MovedSlots[] | undefined;
+  /** Number of the next shard to be added; absent: the one after the highest. A removed shard's number is not used again. */
+  readonly nextShard?: number | undefined;
 }
 
 /** Generation of every replica in epoch 0. */

@@ -14,8 +14,8 @@ import { ReplicaLoads } from "../routing/replica-loads.ts";
 import { buildTopology } from "../routing/topology.ts";
 import { TopologyView } from "../routing/topology-view.ts";
 import { createApp } from "./app.ts";
-import type { Timers } from "./clients/ports.ts";
 import { createReplicaPort } from "./clients/replica-port.ts";
+import { SharedTimers } from "./clients/shared-timers.ts";
 import { TopologyHolder } from "./clients/topology-holder.ts";
 import { type EdgeConfig, type EdgeVariables, parseEdgeConfig } from "./config.ts";
 import { createEntrypoint } from "./entrypoint.ts";
@@ -29,12 +29,14 @@ export type Env = ReplicaBindings & { readonly DIRECTORY: DurableObjectNamespace
 
 type Edge = { readonly app: Hono } | { readonly problem: string };
 
-const timers: Timers = {
+const timers = new SharedTimers({
   after(delayMs, callback) {
     const timer = setTimeout(callback, delayMs);
     return () => clearTimeout(timer);
   },
-};
+  now: () => Date.now(),
+  keepAlive: waitUntil,
+});
 
 /** Made by the first request: only then is there an environment to read. */
 let edge: Edge | undefined;

@@ -26,6 +26,8 @@ export interface BenchOptions {
 export const USAGE = `npm run bench -- [options]
 npm run bench -- eviction [--help]
 npm run bench -- balance [--help]
+npm run bench -- rows [--help]
+npm run bench -- million [--help]
   --quick            3 short rounds, about two minutes
   --rounds N         rounds of the closed loop (default 5, quick 3)
   --seconds S        measured seconds of each run (default 5, quick 1.5)
@@ -91,7 +93,7 @@ function parse(argv: readonly string[]) {
   }
 }
 
-function positive(name: string, text: string | undefined, fallback: number, isWhole = false): number {
+export function positive(name: string, text: string | undefined, fallback: number, isWhole = false): number {
   if (text === undefined) return fallback;
   const number = Number(text);
   if (!(number > 0) || !Number.isFinite(number) || (isWhole && !Number.isInteger(number))) {

@@ -79,6 +79,8 @@ export interface TouchMutation extends MutationHeader, Lifetime {
   readonly kind: "touch";
   /** Read access to an entry with a sliding lifetime, which it gets again: does nothing to any other. No time beside it. */
   readonly isAccess?: boolean | undefined;
+  /** A soft purge of this key: stale from now on, its lifetime as it was, and a fill under way is refused. No time beside it. */
+  readonly softens?: boolean | undefined;
 }
 
 /** Adds to the decimal number that the value is; the lifetime counts only where the entry is created. */
@@ -116,6 +118,14 @@ export interface BeginFillMutation extends MutationHeader {
   readonly leaseMs: number;
   /** Also where the entry is fresh: an early refresh. */
   readonly isEarly?: boolean | undefined;
+  /** Who asks: while the lease lasts, the same one gets the same token again. Whoever says nothing has no second chance. */
+  readonly holder?: string | undefined;
+}
+
+/** Gives the right of a fill back before its time is over. */
+export interface ReleaseFillMutation extends MutationHeader {
+  readonly kind: "release_fill";
+  readonly token: number;
 }
 
 export type LimitAlgorithm = "fixed_window" | "sliding_window";
@@ -177,6 +187,8 @@ export interface ReclaimMutation {
   readonly kind: "reclaim";
   /** Removes living rows too: an eviction. Parts still go only without the entry that names them. */
   readonly evicts?: boolean | undefined;
+  /** Removes nothing, but writes into rows that were purged softly that they were: no purge is remembered for them any more. */
+  readonly softens?: boolean | undefined;
   readonly rows: readonly { readonly slot: number; readonly key: string; readonly version: number }[];
   readonly idempotency?: undefined;
 }
@@ -197,6 +209,7 @@ export type KeyMutation =
   | AppendMutation
   | StageMutation
   | BeginFillMutation
+  | ReleaseFillMutation
   | LimitMutation
   | TransactionMutation;
 
@@ -228,6 +241,8 @@ export type Outcome =
       readonly expiresMs?: number | undefined;
     }
   | { readonly kind: "fill_granted"; readonly token: number; readonly untilMs: number }
+  /** `existed`: the right was in force until now. */
+  | { readonly kind: "fill_released"; readonly existed: boolean }
   /** `isAllowed` false changed nothing. */
   | {
       readonly kind: "limited";
@@ -240,6 +255,7 @@ export type Outcome =
   /** Everything in the scope of an earlier version is gone, or stale. */
   | { readonly kind: "purged"; readonly revision: number }
   | { readonly kind: "staged" }
+  /** So many rows were removed, or softened. */
   | { readonly kind: "reclaimed"; readonly rows: number }
   | { readonly kind: "value"; readonly found?: ReturnedValue | undefined }
   /** `version`, `sourceVersion` are the current ones; absent: there is no entry. */

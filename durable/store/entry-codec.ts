@@ -29,7 +29,8 @@ export function decodeExtras(bytes: Uint8Array): EntryExtras {
 }
 
 export function extrasToWire(extras: EntryExtras): Wire {
-  const { staleMs, staleWhileRevalidateMs, staleIfErrorMs, slidingMs, metadata, tags, sourceVersion, parts } = extras;
+  const { staleMs, staleWhileRevalidateMs, staleIfErrorMs, slidingMs } = extras;
+  const { metadata, tags, sourceVersion, parts, purgedMs } = extras;
   return trimmed([
     staleMs,
     staleWhileRevalidateMs,
@@ -39,11 +40,12 @@ export function extrasToWire(extras: EntryExtras): Wire {
     tags,
     sourceVersion,
     partsToWire(parts),
+    purgedMs,
   ]);
 }
 
 export function extrasFromWire(row: Wire): EntryExtras {
-  refuseNewerFields("extras", row, 8);
+  refuseNewerFields("extras", row, 9);
   return {
     staleMs: asOptionalCount("staleMs", row[0]),
     staleWhileRevalidateMs: asOptionalCount("staleWhileRevalidateMs", row[1]),
@@ -53,6 +55,7 @@ export function extrasFromWire(row: Wire): EntryExtras {
     tags: tagsFromWire(row[5]),
     sourceVersion: asOptionalCount("sourceVersion", row[6]),
     parts: partsFromWire(row[7]),
+    purgedMs: asOptionalCount("purgedMs", row[8]),
   };
 }
 
@@ -70,15 +73,15 @@ export function decodeMark(bytes: Uint8Array): Mark {
 export function markToWire(mark: Mark): Wire {
   const start = [MARK_KINDS.indexOf(mark.kind), keyToWire(mark.name)];
   return mark.kind === "fill"
-    ? [...start, mark.slot, mark.token, mark.untilMs]
+    ? trimmed([...start, mark.slot, mark.token, mark.untilMs, mark.holder])
     : [...start, mark.hardRevision, mark.softRevision, mark.softMs];
 }
 
 export function markFromWire(wire: unknown): Mark {
   const row = asArray("mark", wire);
-  refuseNewerFields("mark", row, 5);
   const kind = typeof row[0] === "number" ? MARK_KINDS[row[0]] : undefined;
   if (kind === undefined) throw unknownKind("mark", row[0]);
+  refuseNewerFields("mark", row, kind === "fill" ? 6 : 5);
   const name = asKey("name", row[1]);
   if (kind === "fill") {
     const [slot, token, untilMs] = [row[2], row[3], row[4]];
@@ -88,6 +91,7 @@ export function markFromWire(wire: unknown): Mark {
       slot: asCount("slot", slot),
       token: asCount("token", token),
       untilMs: asCount("untilMs", untilMs),
+      holder: asOptionalString("holder", row[5]),
     };
   }
   return purgeFromWire(kind, name, row);

@@ -17,6 +17,8 @@ export interface EntryExtras {
   readonly sourceVersion?: number | undefined;
   /** The value is not in the entry but in rows of its own. */
   readonly parts?: Parts | undefined;
+  /** It was purged softly: `staleMs` is never later than this, whatever lifetime it is given. Only a new value ends it. */
+  readonly purgedMs?: number | undefined;
 }
 
 /** One live value. Times are milliseconds since the Unix epoch on the shard's stamped clock. */
@@ -98,6 +100,8 @@ export type Mark =
       readonly name: string;
       readonly token: number;
       readonly untilMs: number;
+      /** Who has it, if the caller said so. */
+      readonly holder?: string | undefined;
     };
 
 /** Position in the order of slots and, within a slot, of keys. */

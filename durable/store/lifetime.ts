@@ -57,11 +57,16 @@ export function isStale(entry: Pick<Entry, "extras">, nowMs: number): boolean {
   return staleMs !== undefined && nowMs >= staleMs;
 }
 
-/** `extras` with other times, or none where nothing is left in them. */
+/** `extras` of something that was purged softly at `purgedMs`: stale since then, or since earlier. */
+export function softened(extras: EntryExtras | undefined, purgedMs: number): EntryExtras {
+  return { ...extras, staleMs: Math.min(purgedMs, extras?.staleMs ?? purgedMs), purgedMs };
+}
+
+/** `extras` with other times, or none where nothing is left in them. What was purged softly stays stale. */
 export function withTimes(extras: EntryExtras | undefined, times: EntryTimes): EntryExtras | undefined {
   const { staleMs, staleWhileRevalidateMs, staleIfErrorMs, slidingMs } = times;
-  const { metadata, tags, sourceVersion, parts } = extras ?? {};
-  return extrasOf({
+  const { metadata, tags, sourceVersion, parts, purgedMs } = extras ?? {};
+  const changed = extrasOf({
     staleMs,
     staleWhileRevalidateMs,
     staleIfErrorMs,
@@ -71,6 +76,7 @@ export function withTimes(extras: EntryExtras | undefined, times: EntryTimes): E
     sourceVersion,
     parts,
   });
+  return purgedMs === undefined ? changed : softened(changed, purgedMs);
 }
 
 /** Undefined where every field is: a plain entry carries no extras. */

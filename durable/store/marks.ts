@@ -8,11 +8,12 @@
 import type { PurgeScope } from "./command.ts";
 import type { Entry, Mark, PurgeKind } from "./entry.ts";
 import { isSystemKey, namespaceOf, storedKey } from "./keyspace.ts";
+import { softened } from "./lifetime.ts";
 
 /** Purges remembered at once, and the characters of their names: a few MB of memory. A sweep that has seen every row lets the older ones go. */
 export const PURGE_MARKS_MAX = 16_384;
 export const PURGE_NAMES_CHARS_MAX = 1_000_000;
-/** Fills under way at once in one shard, and the characters of their keys. */
+/** Fills under way at once in one shard, and the characters of their keys and holders. */
 export const FILL_LEASES_MAX = 8_192;
 export const FILL_NAMES_CHARS_MAX = 1_000_000;
 
@@ -50,6 +51,11 @@ export class Marks {
     return tag.size + prefix.size + namespace.size;
   }
 
+  /** So many purges are remembered that rows which hold some of them back had better not. */
+  get isHalfFullOfPurges(): boolean {
+    return this.purges > PURGE_MARKS_MAX / 2 || this.#purgeChars > PURGE_NAMES_CHARS_MAX / 2;
+  }
+
   get dirty(): number {
     return this.#dirty.size;
   }
@@ -67,14 +73,16 @@ export class Marks {
     return true;
   }
 
-  /** The row as the purges leave it: itself, with an earlier `staleMs`, or undefined. Own rows are in no scope. */
+  /**
+   * The row as the purges leave it: itself, softened, or undefined. Own rows are in no scope. A row that says itself that it
+   * was purged softly needs no mark for it, and is as stale as it can be.
+   */
   survivor<T extends Omit<Entry, "value">>(entry: T): T | undefined {
     if (this.purges === 0 || isSystemKey(entry.key)) return entry;
     const { hardRevision, softRevision, softMs } = this.#purgesOf(entry.key, entry.extras?.tags);
     if (hardRevision > entry.version) return undefined;
-    if (softRevision <= entry.version) return entry;
-    const staleMs = Math.min(softMs, entry.extras?.staleMs ?? softMs);
-    return { ...entry, extras: { ...entry.extras, staleMs } };
+    if (softRevision <= entry.version || entry.extras?.purgedMs !== undefined) return entry;
+    return { ...entry, extras: softened(entry.extras, softMs) };
   }
 
   /** Whether something with this key and these tags was purged, softly or not, after `revision`. */
@@ -117,14 +125,15 @@ export class Marks {
   }
 
   /** False: too many are under way. Drops those that are over only where that makes the room. */
-  hasRoomForFill(key: string, nowMs: number): boolean {
-    if (this.#fills.has(key) || !this.#isFullOfFills(key)) return true;
+  hasRoomForFill(key: string, holder: string | undefined, nowMs: number): boolean {
+    const chars = charsOf({ name: key, holder });
+    if (this.#fills.has(key) || !this.#isFullOfFills(chars)) return true;
     for (const mark of this.#fills.values()) if (mark.untilMs <= nowMs) this.#delete(mark);
-    return !this.#isFullOfFills(key);
+    return !this.#isFullOfFills(chars);
   }
 
-  grantFill(slot: number, key: string, token: number, untilMs: number): void {
-    this.#set({ kind: "fill", slot, name: key, token, untilMs });
+  grantFill(fill: Omit<FillMark, "kind">): void {
+    this.#set({ kind: "fill", ...fill });
   }
 
   /** Whoever loads for this key has come too late. */
@@ -134,8 +143,8 @@ export class Marks {
     if (mark !== undefined) this.#delete(mark);
   }
 
-  #isFullOfFills(key: string): boolean {
-    return this.#fills.size >= FILL_LEASES_MAX || this.#fillChars + key.length > FILL_NAMES_CHARS_MAX;
+  #isFullOfFills(chars: number): boolean {
+    return this.#fills.size >= FILL_LEASES_MAX || this.#fillChars + chars > FILL_NAMES_CHARS_MAX;
   }
 
   // --- checkpoints ---
@@ -162,15 +171,18 @@ export class Marks {
   #set(mark: Mark): void {
     const { kind, name } = mark;
     this.#dirty.set(`${kind} ${name}`, { kind, name });
-    if (this.#find(mark) === undefined) this.#count(kind, name.length, 1);
+    const before = this.#find(mark);
+    if (before !== undefined) this.#count(kind, charsOf(before), -1);
+    this.#count(kind, charsOf(mark), 1);
     if (kind === "fill") this.#fills.set(name, mark);
     else this.#purges[kind].set(name, mark);
   }
 
   /** `mark` is remembered. */
-  #delete({ kind, name }: Pick<Mark, "kind" | "name">): void {
+  #delete(mark: Mark): void {
+    const { kind, name } = mark;
     this.#dirty.set(`${kind} ${name}`, { kind, name });
-    this.#count(kind, name.length, -1);
+    this.#count(kind, charsOf(mark), -1);
     if (kind === "fill") this.#fills.delete(name);
     else this.#purges[kind].delete(name);
   }
@@ -198,6 +210,11 @@ function merge(into: Purges, mark: PurgeMark | undefined): void {
   if (mark.softRevision <= into.softRevision) return;
   into.softRevision = mark.softRevision;
   into.softMs = mark.softMs;
+}
+
+/** Characters that count towards the limit of its kind. */
+function charsOf(mark: Pick<Mark, "name"> & { readonly holder?: string | undefined }): number {
+  return mark.name.length + (mark.holder?.length ?? 0);
 }
 
 function purgeName(scope: PurgeScope): { readonly kind: PurgeKind; readonly name: string } {

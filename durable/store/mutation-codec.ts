@@ -50,12 +50,14 @@ const KIND = {
   reclaim: 10,
   forget_purges: 11,
   get: 12,
+  release_fill: 13,
 } as const satisfies Record<Mutation["kind"] | "get", number>;
 
 /** Known kinds that are no operations of a transaction. */
 const OTHER_KINDS: ReadonlySet<unknown> = new Set([
   KIND.stage,
   KIND.begin_fill,
+  KIND.release_fill,
   KIND.limit,
   KIND.transaction,
   KIND.purge,
@@ -76,7 +78,7 @@ export function mutationToWire(mutation: Mutation | TransactionOperation): Wire 
       return [KIND.purge, scope.kind === "tag" ? 0 : 1, scope.namespace, keyToWire(name), isSoft];
     }
     case "reclaim":
-      return trimmed([KIND.reclaim, mutation.rows.map(rowToWire), flag(mutation.evicts)]);
+      return trimmed([KIND.reclaim, mutation.rows.map(rowToWire), flag(mutation.evicts), flag(mutation.softens)]);
     case "forget_purges":
       return [KIND.forget_purges, mutation.revision];
     case "get":
@@ -98,7 +100,7 @@ function fieldsToWire(mutation: KeyMutation): Wire {
     case "delete":
       return [flag(mutation.returnPrevious)];
     case "touch":
-      return [lifetimeToWire(mutation), flag(mutation.isAccess)];
+      return [lifetimeToWire(mutation), flag(mutation.isAccess), flag(mutation.softens)];
     case "increment": {
       const { by, isFloat, initial, min, max, clamps } = mutation;
       return [by, flag(isFloat), initial, min, max, flag(clamps), lifetimeToWire(mutation)];
@@ -108,7 +110,9 @@ function fieldsToWire(mutation: KeyMutation): Wire {
     case "stage":
       return [mutation.upload, mutation.part, mutation.value];
     case "begin_fill":
-      return [mutation.leaseMs, flag(mutation.isEarly)];
+      return [mutation.leaseMs, flag(mutation.isEarly), mutation.holder];
+    case "release_fill":
+      return [mutation.token];
     case "limit":
       return [mutation.limit, mutation.windowMs, mutation.cost, ALGORITHMS.indexOf(mutation.algorithm)];
     case "transaction":
@@ -127,11 +131,12 @@ export function mutationFromWire(wire: unknown): Mutation {
       refuseNewerFields("purge", row, 5);
       return { kind: "purge", scope: scopeFromWire(row), isSoft: isFlag("isSoft", row[4]) };
     case KIND.reclaim:
-      refuseNewerFields("reclaim", row, 3);
+      refuseNewerFields("reclaim", row, 4);
       return {
         kind: "reclaim",
         rows: asArray("rows", row[1]).map(rowFromWire),
         evicts: optionalFlag("evicts", row[2]),
+        softens: optionalFlag("softens", row[3]),
       };
     case KIND.forget_purges:
       refuseNewerFields("forget_purges", row, 2);
@@ -165,12 +170,13 @@ function keyMutationFromWire(row: Wire): KeyMutation {
         returnPrevious: optionalFlag("returnPrevious", row[HEADER]),
       };
     case KIND.touch:
-      refuseNewerFields("touch", row, HEADER + 2);
+      refuseNewerFields("touch", row, HEADER + 3);
       return {
         kind: "touch",
         ...headerFromWire(row),
         ...lifetimeFromWire(row[HEADER]),
         isAccess: optionalFlag("isAccess", row[HEADER + 1]),
+        softens: optionalFlag("softens", row[HEADER + 2]),
       };
     case KIND.increment:
       refuseNewerFields("increment", row, HEADER + 7);
@@ -211,13 +217,17 @@ function rarerMutationFromWire(row: Wire): KeyMutation {
         value: asBytesCopy("value", row[HEADER + 2]),
       };
     case KIND.begin_fill:
-      refuseNewerFields("begin_fill", row, HEADER + 2);
+      refuseNewerFields("begin_fill", row, HEADER + 3);
       return {
         kind: "begin_fill",
         ...headerFromWire(row),
         leaseMs: asCount("leaseMs", row[HEADER]),
         isEarly: optionalFlag("isEarly", row[HEADER + 1]),
+        holder: asOptionalString("holder", row[HEADER + 2]),
       };
+    case KIND.release_fill:
+      refuseNewerFields("release_fill", row, HEADER + 1);
+      return { kind: "release_fill", ...headerFromWire(row), token: asCount("token", row[HEADER]) };
     case KIND.limit:
       refuseNewerFields("limit", row, HEADER + 4);
       return {

@@ -10,7 +10,7 @@ import { BALANCE_POLICIES, EXPECTED_BALANCE_POLICY } from "../../routing/balance
 import type { Comparison, KeyMutation, Lifetime, TransactionOperation } from "./command.ts";
 import type { Entry } from "./entry.ts";
 import { DEFAULT_NAMESPACE, isSystemKey, NAMESPACE_PATTERN, namespaceOf } from "./keyspace.ts";
-import { LARGE_VALUE_BYTES_MAX, TTL_MS_MAX } from "./limits.ts";
+import { LARGE_VALUE_BYTES_MAX, PART_BYTES_MAX, TTL_MS_MAX } from "./limits.ts";
 import { accountedBytes } from "./sizes.ts";
 
 const MS_PER_SECOND = 1_000;
@@ -97,6 +97,8 @@ export interface Growth {
   readonly key: string;
   readonly rowBytes: number;
   readonly valueBytes: number;
+  /** The value has these bytes beside those that it has already. */
+  readonly isAppended?: boolean | undefined;
 }
 
 type Operation = KeyMutation | TransactionOperation;
@@ -112,13 +114,15 @@ export function growthsOf(mutation: Operation | Comparison): readonly Growth[] {
       return [{ slot, key, rowBytes: accountedBytes(row), valueBytes: parts?.bytes ?? value.byteLength }];
     }
     case "stage": {
-      const { key, value } = mutation;
-      return [{ slot, key, rowBytes: key.length + value.byteLength, valueBytes: value.byteLength }];
+      const { key, value, part } = mutation;
+      // The parts before it are whole: the value has no fewer bytes than these, and its put may be long in coming.
+      const valueBytes = part * PART_BYTES_MAX + value.byteLength;
+      return [{ slot, key, rowBytes: key.length + value.byteLength, valueBytes }];
     }
     case "append": {
       const { key, value, contentType } = mutation;
       const row = { key, value, contentType } as Entry;
-      return [{ slot, key, rowBytes: accountedBytes(row), valueBytes: value.byteLength }];
+      return [{ slot, key, rowBytes: accountedBytes(row), valueBytes: value.byteLength, isAppended: true }];
     }
     case "transaction": {
       const { onSuccess, onFailure } = mutation;

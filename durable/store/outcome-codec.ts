@@ -40,6 +40,7 @@ const KIND = {
   table_full: 20,
   incomplete_upload: 21,
   transaction_failed: 22,
+  fill_released: 23,
 } as const satisfies Record<Outcome["kind"], number>;
 
 const KINDS = Object.entries(KIND) as readonly (readonly [Outcome["kind"], number])[];
@@ -61,6 +62,8 @@ function fieldsToWire(outcome: Outcome): Wire {
       return [outcome.value, outcome.version, outcome.created, outcome.expiresMs];
     case "fill_granted":
       return [outcome.token, outcome.untilMs];
+    case "fill_released":
+      return [outcome.existed];
     case "limited":
       return [outcome.isAllowed, outcome.remaining, outcome.resetMs];
     case "transaction":
@@ -101,6 +104,7 @@ const FIELDS: Readonly<Record<Outcome["kind"], number>> = {
   touched: 2,
   number: 4,
   fill_granted: 2,
+  fill_released: 1,
   limited: 3,
   transaction: 2,
   transaction_failed: 2,
@@ -198,6 +202,8 @@ function plainOutcomeFromWire(
       return { kind, revision: asCount("revision", row[1]) };
     case "reclaimed":
       return { kind, rows: asCount("rows", row[1]) };
+    case "fill_released":
+      return { kind, existed: asBoolean("existed", row[1]) };
     case "precondition_failed":
       return {
         kind,

@@ -53,8 +53,9 @@ export function idempotencyRecordBytes(record: IdempotencyRecord): number {
   return RECORD_OVERHEAD_BYTES + bytesReturned(outcome) + BYTES_PER_UNIT * units;
 }
 
-export function markBytes({ name }: Pick<Mark, "name">): number {
-  return RECORD_OVERHEAD_BYTES + BYTES_PER_UNIT * name.length;
+export function markBytes(mark: Mark): number {
+  const holder = mark.kind === "fill" ? (mark.holder?.length ?? 0) : 0;
+  return RECORD_OVERHEAD_BYTES + BYTES_PER_UNIT * (mark.name.length + holder);
 }
 
 /** Bytes of the values in an outcome. */
@@ -126,6 +127,8 @@ function unitsOf(mutation: KeyMutation): number {
       return mutation.upload.length;
     case "append":
       return mutation.contentType.length;
+    case "begin_fill":
+      return mutation.holder?.length ?? 0;
     case "increment": {
       const { by, initial, min, max } = mutation;
       return by.length + (initial?.length ?? 0) + (min?.length ?? 0) + (max?.length ?? 0);

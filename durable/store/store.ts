@@ -16,7 +16,7 @@ import type {
   ReclaimMutation,
   TransactionOperation,
 } from "./command.ts";
-import { beginFill } from "./commands/fills.ts";
+import { beginFill, releaseFill } from "./commands/fills.ts";
 import { limit } from "./commands/limits.ts";
 import { increment } from "./commands/numbers.ts";
 import { transaction } from "./commands/transactions.ts";
@@ -279,6 +279,8 @@ export class Store implements Workspace {
         return stage(this, mutation);
       case "begin_fill":
         return beginFill(this, mutation);
+      case "release_fill":
+        return releaseFill(this, mutation);
       case "limit":
         return limit(this, mutation);
       case "transaction":
@@ -294,15 +296,21 @@ export class Store implements Workspace {
   }
 
   /** Takes no version: whether dead rows are still there must not show in the versions of others. */
-  #reclaim({ rows, evicts }: ReclaimMutation): Outcome {
-    let removed = 0;
+  #reclaim({ rows, evicts, softens }: ReclaimMutation): Outcome {
+    let changed = 0;
     for (const { slot, key, version } of rows) {
       const present = this.find(slot, key);
-      if (present?.version !== version || !this.#mayReclaim(present, evicts === true)) continue;
-      this.remove(present);
-      removed += 1;
+      if (present?.version !== version) continue;
+      const survivor = softens === true ? aliveAt(this, present, this.#clockMs) : undefined;
+      if (
+        softens === true ? survivor === undefined || survivor === present : !this.#mayReclaim(present, evicts === true)
+      )
+        continue;
+      if (survivor === undefined) this.remove(present);
+      else this.put(survivor, present);
+      changed += 1;
     }
-    return { kind: "reclaimed", rows: removed };
+    return { kind: "reclaimed", rows: changed };
   }
 
   /** Race: a put that names the upload may have been on its way while the leader looked at its parts. */

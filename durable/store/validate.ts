@@ -82,7 +82,14 @@ function validateByKind(mutation: KeyMutation): string | undefined {
         validateKeyKind(mutation, "value") ??
         validateUnconditional(mutation) ??
         validateCount("leaseMs", mutation.leaseMs, 1, FILL_LEASE_MS_MAX) ??
-        optionalFlag("isEarly", mutation.isEarly)
+        optionalFlag("isEarly", mutation.isEarly) ??
+        (mutation.holder === undefined ? undefined : validateId("holder", mutation.holder))
+      );
+    case "release_fill":
+      return (
+        validateKeyKind(mutation, "value") ??
+        validateUnconditional(mutation) ??
+        validateCount("token", mutation.token, 1, Number.MAX_SAFE_INTEGER)
       );
     case "limit":
       return validateKeyKind(mutation, "limit") ?? validateUnconditional(mutation) ?? validateLimit(mutation);
@@ -159,12 +166,11 @@ function isReclaimRow(row: unknown): boolean {
   return isCount(slot) && isText(key) && isCount(version);
 }
 
-function validateReclaim({ rows, evicts }: ReclaimMutation): string | undefined {
+function validateReclaim({ rows, evicts, softens }: ReclaimMutation): string | undefined {
   if (!Array.isArray(rows) || rows.length > RECLAIM_ROWS_MAX)
     return `rows: expected a list of at most ${RECLAIM_ROWS_MAX}`;
-  return [...rows].every(isReclaimRow)
-    ? optionalFlag("evicts", evicts)
-    : "rows: expected a slot, a key and a version in each";
+  if (![...rows].every(isReclaimRow)) return "rows: expected a slot, a key and a version in each";
+  return optionalFlag("evicts", evicts) ?? optionalFlag("softens", softens);
 }
 
 function validatePut(mutation: Extract<KeyMutation, { kind: "put" }>): string | undefined {
@@ -182,10 +188,11 @@ function validatePut(mutation: Extract<KeyMutation, { kind: "put" }>): string | 
 }
 
 function validateTouch(mutation: Extract<KeyMutation, { kind: "touch" }>): string | undefined {
-  const { isAccess, ttlMs, expiresAtMs, slidingMs } = mutation;
+  const { isAccess, softens, ttlMs, expiresAtMs, slidingMs } = mutation;
   const isTimed = [ttlMs, expiresAtMs, slidingMs].some((one) => one !== undefined);
-  if (isAccess === true && isTimed) return "isAccess: expected no time beside it";
-  return validateLifetime(mutation) ?? optionalFlag("isAccess", isAccess);
+  if (isAccess === true && (isTimed || softens === true)) return "isAccess: expected no time beside it";
+  if (softens === true && isTimed) return "softens: expected no time beside it";
+  return validateLifetime(mutation) ?? optionalFlag("isAccess", isAccess) ?? optionalFlag("softens", softens);
 }
 
 function validateValue(value: Uint8Array): string | undefined {
@@ -331,13 +338,17 @@ function validateIdempotency(idempotency: KeyMutation["idempotency"]): string | 
   if (idempotency === undefined) return undefined;
   if (!isObject(idempotency)) return "idempotency: expected an id and a fingerprint";
   const { id, fingerprint } = idempotency;
-  if (!isFieldValue(id, IDEMPOTENCY_KEY_BYTES_MAX) || id.length === 0) {
-    return `idempotency id: expected 1 to ${IDEMPOTENCY_KEY_BYTES_MAX} characters of an HTTP field value`;
-  }
+  const problem = validateId("idempotency id", id);
+  if (problem !== undefined) return problem;
   if (!isFieldValue(fingerprint, FINGERPRINT_BYTES_MAX) || fingerprint.length === 0) {
     return `fingerprint: expected 1 to ${FINGERPRINT_BYTES_MAX} characters of an HTTP field value`;
   }
   return undefined;
+}
+
+function validateId(name: string, id: unknown): string | undefined {
+  if (isFieldValue(id, IDEMPOTENCY_KEY_BYTES_MAX) && id.length > 0) return undefined;
+  return `${name}: expected 1 to ${IDEMPOTENCY_KEY_BYTES_MAX} characters of an HTTP field value`;
 }
 
 function validateCount(name: string, value: unknown, least: number, most: number): string | undefined {

@@ -26,8 +26,9 @@ describe("npm start", () => {
     await rm(directory, { recursive: true, force: true });
   });
 
-  async function start(): Promise<readonly string[]> {
-    started = new Command("npm", ["start", "--", "--data", directory, "--port", String(await freePort())]);
+  async function start(environment: Record<string, string> = {}): Promise<readonly string[]> {
+    const options = ["--data", directory, "--port", String(await freePort())];
+    started = new Command("npm", ["start", "--", ...options], environment);
     await started.untilOutput(/Ctrl-C ends it/);
     return started.output.split("\n").filter((line) => line.trim().startsWith("curl "));
   }
@@ -59,6 +60,48 @@ describe("npm start", () => {
     TEST_TIMEOUT_MS,
   );
 
+  test(
+    "takes what namespaces may hold from the environment",
+    async () => {
+      const [put = ""] = await start({
+        HALO_NAMESPACES: '{"small": {"maxValueBytes": 5}, "full": {"quotaBytes": 1, "evict": false}}',
+      });
+      const { output } = await pasteIntoShell(`${put} -i -H 'Halo-Namespace: small'`);
+      expect(output).toMatch(/^HTTP\/1\.1 400 [\s\S]*the limit of its namespace/);
+      expect((await pasteIntoShell(`${put} -i -H 'Halo-Namespace: full'`)).output).toMatch(
+        /^HTTP\/1\.1 507 [\s\S]*problems\/storage-full/,
+      );
+      expect((await pasteIntoShell(put)).status).toBe(0);
+      await end();
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  test(
+    "answers a value in parts with its length, over a real connection",
+    async () => {
+      const [, get = ""] = await start();
+      const url = `${/http:\S+?:\d+/.exec(get)?.[0]}/v1/kv/large`;
+      const headers = { Authorization: `Bearer ${tokenIn(get)}` };
+      const value = new Uint8Array(2_500_000).fill(7);
+      expect((await fetch(url, { method: "PUT", headers, body: value })).status).toBe(201);
+      for (const [more, length] of [
+        [{}, 2_500_000],
+        [{ "Halo-Fill": "lease" }, 2_500_000],
+        [{ Range: "bytes=1000000-2199999" }, 1_200_000],
+      ] as const) {
+        const reply = await fetch(url, { headers: { ...headers, ...more } });
+        expect([reply.headers.get("Content-Length"), reply.headers.get("Transfer-Encoding")]).toEqual([
+          `${length}`,
+          null,
+        ]);
+        expect(new Uint8Array(await reply.arrayBuffer())).toEqual(value.subarray(0, length));
+      }
+      await end();
+    },
+    TEST_TIMEOUT_MS,
+  );
+
   const REFUSED = [
     { options: ["--shards", "0"], problem: /HALO_SHARDS is "0": expected a whole number/ },
     { options: ["--replicas", "2"], problem: /HALO_REPLICAS is "2": expected one of/ },
@@ -66,12 +109,18 @@ describe("npm start", () => {
     { options: ["--regions", "weur,enam,mars"], problem: /HALO_REGIONS has an unknown region "mars"/ },
     { options: ["--port", "http"], problem: /--port is "http": expected a whole number/ },
     { options: ["--shrads", "4"], problem: /Unknown option '--shrads'/ },
+    { options: [], problem: /^halo: HALO_NAMESPACES: it is not JSON/, variables: { HALO_NAMESPACES: "{" } },
+    {
+      options: [],
+      problem: /^halo: HALO_STORAGE_BYTES_MAX must be a whole number/,
+      variables: { HALO_STORAGE_BYTES_MAX: "1e9" },
+    },
   ];
-  for (const { options, problem } of REFUSED) {
+  for (const { options, problem, variables = {} } of REFUSED) {
     test(
-      `stops with one clear line at ${options.join(" ")}`,
+      `stops with one clear line at ${[...options, ...Object.keys(variables)].join(" ")}`,
       async () => {
-        started = new Command(process.execPath, ["cluster/start.ts", "--data", directory, ...options]);
+        started = new Command(process.execPath, ["cluster/start.ts", "--data", directory, ...options], variables);
         expect(await started.untilEnd()).toBe(1);
         expect(started.output.trim().split("\n")).toEqual([expect.stringMatching(problem)]);
       },

@@ -7,6 +7,7 @@ import { slotOf } from "../../routing/slots.ts";
 import type { ReadResult, WriteResult } from "../../worker/clients/shard-call.ts";
 import type { Edge } from "./edge.ts";
 import { isExpiringKey, type Operation, type ReadOperation, type Seen, type WriteOperation } from "./history.ts";
+import { type Answer, orGone } from "./patience.ts";
 import type { SeededRandom } from "./random.ts";
 import { bytesOf, textOf } from "./values.ts";
 import type { World } from "./world.ts";
@@ -16,12 +17,8 @@ const TTLS_MS = [100, 600, 3_000];
 /** Share of the writes that carry an idempotency key, and how often a client sends such a write again. */
 const IDEMPOTENT_SHARE = 0.4;
 const IDEMPOTENT_TRIES = 3;
-/** An operation whose edge is gone is over for its client after so long at the latest. */
-const PATIENCE_MS = 8_000;
 
 const SILENCE_STEP_MS = 50;
-
-type Answer<T> = { readonly status: "gone" } | T;
 
 export class Client {
   readonly number: number;
@@ -95,7 +92,9 @@ export class Client {
     this.#history.push(operation);
     this.#world.checks.began(operation);
     const after = new Map(this.#bookmark);
-    const reply = await this.#orGone<ReadResult>(
+    const reply = await orGone<ReadResult>(
+      this.#world,
+      this.#edge,
       this.#edge.client.read({
         key,
         slot: slotOf(key),
@@ -139,10 +138,10 @@ export class Client {
     const mutation = mutationOf(operation);
     const floorIndex = this.#bookmark.get(operation.shard)?.index ?? 0;
     const { loop, coverage } = this.#world;
-    let reply = await this.#orGone<WriteResult>(this.#edge.client.write(mutation));
+    let reply = await orGone<WriteResult>(this.#world, this.#edge, this.#edge.client.write(mutation));
     for (let tries = 1; isIdempotent && isOpen(reply) && tries < IDEMPOTENT_TRIES; tries++) {
       coverage.count("idempotent write sent again");
-      reply = await this.#orGone<WriteResult>(this.#edge.client.write(mutation));
+      reply = await orGone<WriteResult>(this.#world, this.#edge, this.#edge.client.write(mutation));
       // A refusal speaks of this attempt; an earlier one may still come true.
       if (reply.status !== "ok") reply = { status: "gone" };
     }
@@ -199,20 +198,6 @@ export class Client {
   #advance(shard: number, position: LogPosition): void {
     const known = this.#bookmark.get(shard);
     if (known === undefined || position.index > known.index) this.#bookmark.set(shard, position);
-  }
-
-  /** The answer, unless the edge's isolate goes first. */
-  #orGone<T>(answer: Promise<T>): Promise<Answer<T>> {
-    return new Promise((resolve, reject) => {
-      const gone = (): void => resolve({ status: "gone" });
-      const forget = this.#edge.whenGone(gone);
-      const cancel = this.#world.loop.after(PATIENCE_MS, gone);
-      answer.then((reply) => {
-        forget();
-        cancel();
-        resolve(reply);
-      }, reject);
-    });
   }
 }
 

@@ -16,6 +16,7 @@ import type { MessageKind } from "./network.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 import type { Caller } from "./rpc.ts";
 import { SimStorage, StorageGoneError } from "./sim-storage.ts";
+import { STORAGE } from "./workload/evictable.ts";
 
 const CRASH_NAMES = {
   before: "crash before a persist",
@@ -100,7 +101,7 @@ export class Instance implements Caller {
     const random = world.random.fork(`${host.name}#${incarnation}`);
     const made = withCore(() => {
       return new ShardReplica(
-        { ...host.options, timing, checkpoints, limits, random: () => random.next() },
+        { ...host.options, timing, checkpoints, limits, storage: STORAGE, random: () => random.next() },
         {
           storage: this.storage,
           transport: this.#transport(),

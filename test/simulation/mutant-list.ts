@@ -1,6 +1,7 @@
 // Known mistakes of replicated systems, each as a change of one snippet of production code (see mutate.ts). All of them have
 // been made somewhere, in papers' margins, in other systems' incident reports, or here.
 
+import { COMMANDS } from "./command-mutants.ts";
 import type { Mutant } from "./mutate.ts";
 
 const ELECTION = "durable/replication/election.ts";
@@ -454,9 +455,9 @@ const MEMBERS: readonly Mutant[] = [
     name: "newcomer-founds",
     mistake: "a replica that joins a running group starts with votes of its own",
     file: "durable/ownership.ts",
-    find: "const isFounding = since === 0 && (this.#view.shard(shard)?.replicas.every(isFounder) ?? false);",
+    find: "const isFounding = since === createdIn && members.every((member) => placedIn(member) === createdIn);",
     replace: "const isFounding = since >= 0;",
   },
 ];
 
-export const MUTANTS: readonly Mutant[] = [...ELECTIONS, ...LOG, ...LEASES, ...CLIENTS, ...MEMBERS];
+export const MUTANTS: readonly Mutant[] = [...ELECTIONS, ...LOG, ...LEASES, ...CLIENTS, ...MEMBERS, ...COMMANDS];

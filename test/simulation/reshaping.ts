@@ -4,7 +4,7 @@
 import { decodeMembership, type Membership } from "../../durable/replication/membership.ts";
 import { quorumSize } from "../../durable/replication/quorum.ts";
 import type { Region } from "../../routing/region.ts";
-import { changedTopology, type TopologyChange } from "../../routing/topology-change.ts";
+import { changedTopology, type ReplicaChange } from "../../routing/topology-change.ts";
 import type { SeededRandom } from "./random.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 import type { Caller } from "./rpc.ts";
@@ -77,8 +77,8 @@ export class Reshaping {
     }
   }
 
-  #change(change: TopologyChange): void {
-    const changed = changedTopology(this.#world.directory, change);
+  #change(change: ReplicaChange): void {
+    const changed = changedTopology(this.#world.directory, { ...change, allowSharedRegions: true });
     if (!changed.ok) return;
     this.#world.publish(changed.topology);
     const told = this.#random.pick([0, 0.4, 1]);

@@ -14,6 +14,7 @@ import type { ReplicaHost } from "./replica-host.ts";
 import { canSpare, Reshaping } from "./reshaping.ts";
 import { drawSwarm, type SwarmConfig } from "./swarm.ts";
 import { Trace } from "./trace.ts";
+import { Workload } from "./workload/workload.ts";
 import { World } from "./world.ts";
 
 /**
@@ -24,6 +25,8 @@ export const PROGRESS_MS_MAX = 12_000;
 /** Within so long after everything is whole, all replicas have applied the same. */
 export const CONVERGENCE_MS_MAX = 15_000;
 const CONVERGENCE_STEP_MS = 250;
+/** Clients of registers that are left at least. */
+const CLIENTS_MIN = 3;
 
 export interface SimulationResult {
   readonly seed: number | string;
@@ -61,6 +64,7 @@ class SimulationRun {
   readonly #storm: Storm;
   readonly #reshaping: Reshaping;
   readonly #history: Operation[] = [];
+  readonly #workload: Workload;
 
   constructor(config: SwarmConfig, { keepsText = false, onLine }: SimulationOptions) {
     this.#config = config;
@@ -70,8 +74,12 @@ class SimulationRun {
     const create = (number: number, edges: readonly Edge[]) =>
       new Client(this.#world, number, edges, keys, random.fork(`client ${number}`), this.#history);
     this.#edges = Array.from({ length: config.edges }, (_, n) => new Edge(this.#world, n, random.fork(`edge ${n}`)));
-    this.#clients = Array.from({ length: config.clients }, (_, number) => create(number, this.#edges));
+    // Whoever works on the data model does so in place of a client of registers: the load of a world stays the same.
+    const clients = Math.max(CLIENTS_MIN, config.clients - this.#world.workload.actors);
+    this.#clients = Array.from({ length: clients }, (_, number) => create(number, this.#edges));
     this.#probers = this.#edges.map((edge, n) => create(config.clients + n, [edge]));
+    const firstNumber = config.clients + config.edges;
+    this.#workload = new Workload(this.#world, this.#edges, firstNumber, random.fork("workload"));
     this.#reshaping = new Reshaping(this.#world, random.fork("reshaping"));
     this.#storm = new Storm(this.#world, this.#edges, this.#reshaping);
   }
@@ -92,7 +100,7 @@ class SimulationRun {
       violations: checks.violations,
       simulatedMs: loop.nowMs,
       groupMs: loop.nowMs * view.shards.length,
-      operations: this.#history.length,
+      operations: this.#history.length + this.#workload.operations,
       faults: this.#storm.count,
       events: loop.count,
       counts: this.#world.coverage.counts,
@@ -108,6 +116,7 @@ class SimulationRun {
   async #phases(): Promise<void> {
     const { loop, checks } = this.#world;
     for (const client of this.#clients) client.start();
+    this.#workload.start();
     this.#storm.begin();
     this.#comeInBursts();
     await loop.run(this.#config.stormMs);
@@ -119,6 +128,7 @@ class SimulationRun {
     await this.#demandConvergence();
     if (this.#hasFailed) return;
     checks.finished(this.#history);
+    this.#workload.finished((checker) => checks.reportOf(checker));
   }
 
   /** A group that nobody asks goes to sleep; the worst moments to come back are around that. */
@@ -221,6 +231,7 @@ class SimulationRun {
     const deadlineMs = loop.nowMs + CONVERGENCE_MS_MAX;
     await loop.run(loop.nowMs + CONVERGENCE_STEP_MS);
     for (const client of this.#clients) client.isStopped = true;
+    this.#workload.stop();
     let last = 0;
     while (!this.#hasFailed && !view.shards.every(({ shard }) => this.#hasConverged(shard))) {
       if (loop.nowMs >= deadlineMs) {
@@ -261,6 +272,7 @@ class SimulationRun {
     if (reader === undefined) return;
     const readAll = async (): Promise<void> => {
       for (const key of keys) await reader.read(key, "strong");
+      await this.#workload.readAll();
       loop.stop();
     };
     readAll();

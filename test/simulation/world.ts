@@ -17,6 +17,7 @@ import { ReplicaHost } from "./replica-host.ts";
 import { type Caller, Rpc } from "./rpc.ts";
 import type { SwarmConfig } from "./swarm.ts";
 import type { Trace, TracePart } from "./trace.ts";
+import { drawWorkload, type WorkloadConfig } from "./workload/workload.ts";
 
 /** When the first client comes back after a leader has been cut off in its sleep: while its lease would still live. */
 const RETURN_MS_MAX = 300;
@@ -48,8 +49,10 @@ export class World {
   /** All that were ever placed. */
   readonly hosts: ReplicaHost[] = [];
   readonly #clockRandom: SeededRandom;
-  /** All keys that the workload uses. */
+  /** All keys that the clients of registers use. */
   readonly keys: readonly string[];
+  /** What else is worked on, on keys of its own. */
+  readonly workload: WorkloadConfig;
   readonly checks: Checks;
   /** Faults are drawn only while this holds. */
   isStormy = true;
@@ -80,9 +83,8 @@ export class World {
           })
         : this.view;
     this.keys = keysOf(this.view, config);
-    this.checks = new Checks(this, (shard) =>
-      this.keys.filter((key) => this.view.ownerOf(slotOf(key)).shard === shard),
-    );
+    this.workload = drawWorkload(config.seed);
+    this.checks = new Checks(this);
     this.#clockRandom = this.random.fork("clocks");
     this.directory = this.topology;
     this.#placeReplicas();
@@ -115,6 +117,11 @@ export class World {
         this.hosts.push(new ReplicaHost(this, shard, view, this.directory, this.drawClock(this.#clockRandom)));
       }
     }
+  }
+
+  /** Those of the keys that the shard owns. */
+  ownedBy(shard: number, keys: readonly string[]): readonly string[] {
+    return keys.filter((key) => this.view.ownerOf(slotOf(key)).shard === shard);
   }
 
   hostsOf(shard: number): readonly ReplicaHost[] {

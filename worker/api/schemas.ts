@@ -188,9 +188,6 @@ export const purgeSchema = named(
     .refine(({ keys, tags, prefixes, all }) => [keys, tags, prefixes, all].some((scope) => scope !== undefined), {
       error: "expected keys, tags, prefixes or all",
     })
-    .refine(({ keys, soft }) => keys === undefined || soft !== true, {
-      error: "soft: expected tags, prefixes or all; keys go as a whole",
-    })
     .refine(({ tags = [], prefixes = [], all }) => tags.length + prefixes.length + (all ? 1 : 0) <= PURGE_SCOPES_MAX, {
       error: `expected at most ${PURGE_SCOPES_MAX} tags and prefixes together`,
     }),

@@ -23,6 +23,9 @@ import type { RowPosition } from "../../durable/store/entry.ts";
 import { namespaceOf } from "../../durable/store/keyspace.ts";
 import { compareRows } from "../../durable/store/rows.ts";
 import type { BalancePolicy } from "../../routing/balance-policy.ts";
+import { SLOT_COUNT } from "../../routing/slots.ts";
+import type { TopologyView } from "../../routing/topology-view.ts";
+import { epochOf } from "../http/bookmark.ts";
 import type { OperationPort, ReplicaAddress } from "./ports.ts";
 import { type CallContext, type CallPlan, type FinalRefusal, ShardCall } from "./shard-call.ts";
 import type { GroupMember, ShardGroup } from "./shard-group.ts";
@@ -35,6 +38,8 @@ export interface Wanted extends Omit<Freshness, "after"> {
   readonly after?: ReadonlyMap<number, LogPosition> | undefined;
   /** The request's own policy. */
   readonly balance?: BalancePolicy | undefined;
+  /** All mutations may be done twice, with or without idempotency keys. */
+  readonly isRepeatable?: boolean | undefined;
 }
 
 export interface BatchAnswer {
@@ -75,6 +80,7 @@ export interface FillWish {
   readonly leaseMs: number;
   readonly waitMs: number;
   readonly isEarly: boolean;
+  readonly holder: string;
 }
 
 export interface Operations {
@@ -100,8 +106,13 @@ export interface OperationDeps {
   readonly hedgeAfterMs: number;
 }
 
-/** A topology that changes more often while one page or batch is made is not going to settle in time. */
-const TOPOLOGIES_MAX = 3;
+/**
+ * While slots move, a view of who owns them lasts a second or so, and the edge may learn of several moves one after the other. One
+ * that changes more often while one page or batch is made is not going to settle in time.
+ */
+export const VIEWS_MAX = 8;
+/** For calls that name their shard. */
+const NO_SLOT = -1;
 /** Values of all shards together in one reply of the edge, whose memory is shared by many requests. */
 export const REPLY_VALUE_BYTES_MAX = 16 * 1024 * 1024;
 /** Repeating a scan's page elsewhere costs a replica more than a read. */
@@ -112,6 +123,10 @@ export function createOperations(deps: OperationDeps): Operations {
   const { silenceMs, replyMarginMs } = context.times;
 
   const header = (address: ReplicaAddress, epoch: number) => ({ v: PROTOCOL_VERSION, to: address.name, epoch });
+
+  /** The sender's epoch, or that of its session, if it has met a newer one. */
+  const sessionHeader = (address: ReplicaAddress, epoch: number, { level, after }: Wanted) =>
+    header(address, level === "session" && after !== undefined ? Math.max(epoch, epochOf(after)) : epoch);
 
   const freshnessFor = ({ level, boundMs, after }: Wanted, shard: number): Freshness => ({
     level,
@@ -132,18 +147,26 @@ export function createOperations(deps: OperationDeps): Operations {
     };
   };
 
-  const batchOf = (operations: readonly BatchOperation[], wanted: Wanted, replyBytesMax: number) => {
+  const batchOf = (
+    shard: number,
+    view: TopologyView,
+    operations: readonly BatchOperation[],
+    wanted: Wanted,
+    replyBytesMax: number,
+  ) => {
     const mutations = operations.filter((operation) => operation.kind !== "get");
     const plan =
       mutations.length === 0
         ? readPlan(wanted, namespaceOf(operations[0]?.key ?? ""))
-        : writePlan(mutations.every(hasIdempotency));
+        : writePlan(wanted.isRepeatable === true || mutations.every(hasIdempotency));
     return ShardCall.run<Exclude<BatchReply, { status: "not_leader" | "wrong_owner" }> | UnknownFate>(context, {
       ...plan,
-      slot: operations[0]?.slot ?? 0,
+      slot: NO_SLOT,
+      shard,
+      isOutdated: () => topology.view !== view,
       send: (address, epoch, remainingMs) =>
         port.batch(address, {
-          ...header(address, epoch),
+          ...sessionHeader(address, epoch, wanted),
           ...freshnessFor(wanted, address.shard),
           operations,
           replyBytesMax,
@@ -161,17 +184,20 @@ export function createOperations(deps: OperationDeps): Operations {
 
   const scanShard = (
     shard: number,
-    slots: readonly number[],
+    view: TopologyView,
     query: Wanted & Pick<ScanRequest, "namespace" | "prefix" | "start" | "limit" | "what" | "valueBytesMax">,
   ) => {
     const { namespace, prefix, start, limit, what, valueBytesMax } = query;
     return ShardCall.run<ScanOk | FinalRefusal>(context, {
       ...readPlan(query, query.namespace),
-      slot: slots.indexOf(shard),
+      slot: NO_SLOT,
+      shard,
+      isOutdated: () => topology.view !== view,
       waitsMs: SCAN_PATIENCE_MS,
       send: (address, epoch) =>
         port.scan(address, {
-          ...header(address, epoch),
+          ...sessionHeader(address, epoch, query),
+          slots: slotSet(view.topology.slots, shard, start?.slot ?? 0),
           ...freshnessFor(query, address.shard),
           namespace,
           prefix,
@@ -183,28 +209,48 @@ export function createOperations(deps: OperationDeps): Operations {
     });
   };
 
-  /** Runs `ask` over all shards of one topology: with two, some slots would be seen twice, or never. */
-  const overOneTopology = async <T>(
-    ask: (shards: readonly number[], slots: readonly number[]) => Promise<T>,
-  ): Promise<T | FinalRefusal> => {
-    for (let round = 0; round < TOPOLOGIES_MAX; round++) {
-      const { epoch, topology: document } = topology.view;
-      const shards = [...new Set(document.slots)].sort((left, right) => left - right);
-      const answer = await ask(shards, document.slots);
-      if (topology.view.epoch === epoch) return answer;
+  /** Runs `ask` over one view of who owns the slots: with two, some would be seen twice, or never. */
+  const overOneView = async <T>(ask: (view: TopologyView) => Promise<T>): Promise<T | FinalRefusal> => {
+    for (let round = 0; round < VIEWS_MAX; round++) {
+      const { view } = topology;
+      const answer = await ask(view);
+      if (topology.view === view) return answer;
     }
     return NOT_ASKED;
   };
 
+  const purgeShard = async (
+    shard: number,
+    view: TopologyView,
+    scopes: readonly PurgeScope[],
+    isSoft: boolean,
+  ): Promise<ShardPurge> => {
+    const result = await ShardCall.run<ShardPurge["result"]>(context, {
+      // Twice has the effect of once.
+      ...writePlan(true),
+      slot: NO_SLOT,
+      shard,
+      isOutdated: () => topology.view !== view,
+      send: (address, epoch, remainingMs) =>
+        port.purge(address, {
+          ...header(address, epoch),
+          scopes,
+          isSoft,
+          deadlineMs: Math.max(1, remainingMs - replyMarginMs),
+        }),
+    });
+    return { shard, result };
+  };
+
   const countShard = async (
     shard: number,
-    slots: readonly number[],
+    view: TopologyView,
     query: Parameters<Operations["count"]>[0],
   ): Promise<number | FinalRefusal> => {
     let start: RowPosition | undefined;
     let count = 0;
     do {
-      const page: ScanOk | FinalRefusal = await scanShard(shard, slots, { ...query, start, limit: 1, what: "count" });
+      const page: ScanOk | FinalRefusal = await scanShard(shard, view, { ...query, start, limit: 1, what: "count" });
       if (page.status !== "ok") return page;
       count += page.count;
       start = page.next;
@@ -219,13 +265,15 @@ export function createOperations(deps: OperationDeps): Operations {
       const levels: ConsistencyLevel[] = [];
       let clockMs = 0;
       let open = operations.map((operation, at) => ({ operation, at }));
-      for (let round = 0; round < TOPOLOGIES_MAX && open.length > 0; round++) {
+      for (let round = 0; round < VIEWS_MAX && open.length > 0; round++) {
         const { view } = topology;
         const groups = Map.groupBy(open, ({ operation }) => view.ownerOf(operation.slot).shard);
         const answers = await Promise.all(
-          [...groups.values()].map(async (group) => ({
+          [...groups].map(async ([shard, group]) => ({
             group,
             reply: await batchOf(
+              shard,
+              view,
               group.map(({ operation }) => operation),
               wanted,
               Math.floor(REPLY_VALUE_BYTES_MAX / groups.size),
@@ -240,8 +288,8 @@ export function createOperations(deps: OperationDeps): Operations {
             clockMs = Math.max(clockMs, reply.clockMs);
           }
           // Nothing was done, and the keys have other owners now: ask those.
-          const hasMoved = reply.status === "unavailable" && topology.view.epoch !== view.epoch;
-          if (hasMoved && round + 1 < TOPOLOGIES_MAX) open.push(...group);
+          const hasMoved = reply.status === "unavailable" && topology.view !== view;
+          if (hasMoved && round + 1 < VIEWS_MAX) open.push(...group);
           else
             for (const [position, { operation, at }] of group.entries()) items[at] = itemAt(reply, position, operation);
         }
@@ -254,9 +302,9 @@ export function createOperations(deps: OperationDeps): Operations {
       return ShardCall.run<FillOk | FinalRefusal>(context, {
         slot,
         order: () => undefined,
-        // A right that was granted and not told is lost until its time is over, so it is asked for once only.
-        isRepeatable: false,
-        hedgeAfterMs: silenceMs,
+        // The shard knows the holder again, so a right that was granted and not told is not lost.
+        isRepeatable: true,
+        hedgeAfterMs: silenceMs + waitMs,
         waitsMs: waitMs,
         send: (address, epoch) => port.fill(address, { ...header(address, epoch), ...wish }),
       });
@@ -264,11 +312,12 @@ export function createOperations(deps: OperationDeps): Operations {
 
     scan(query) {
       const { limit, withValues } = query;
-      return overOneTopology(async (shards, slots) => {
+      return overOneView(async (view) => {
+        const shards = ownersIn(view);
         const what = withValues ? "values" : "keys";
         const valueBytesMax = Math.floor(REPLY_VALUE_BYTES_MAX / shards.length);
         const pages = await Promise.all(
-          shards.map((shard) => scanShard(shard, slots, { ...query, what, valueBytesMax })),
+          shards.map((shard) => scanShard(shard, view, { ...query, what, valueBytesMax })),
         );
         const whole: ScanOk[] = [];
         for (const page of pages) {
@@ -280,9 +329,9 @@ export function createOperations(deps: OperationDeps): Operations {
     },
 
     count(query) {
-      return overOneTopology(async (shards, slots) => {
+      return overOneView(async (view) => {
         let sum = 0;
-        for (const count of await Promise.all(shards.map((shard) => countShard(shard, slots, query)))) {
+        for (const count of await Promise.all(ownersIn(view).map((shard) => countShard(shard, view, query)))) {
           if (typeof count !== "number") return count;
           sum += count;
         }
@@ -291,28 +340,20 @@ export function createOperations(deps: OperationDeps): Operations {
     },
 
     async purge(scopes, isSoft) {
-      const purged = await overOneTopology(async (shards, slots) =>
-        Promise.all(
-          shards.map(async (shard) => ({
-            shard,
-            result: await ShardCall.run<ShardPurge["result"]>(context, {
-              // Twice has the effect of once.
-              ...writePlan(true),
-              slot: slots.indexOf(shard),
-              send: (address, epoch, remainingMs) =>
-                port.purge(address, {
-                  ...header(address, epoch),
-                  scopes,
-                  isSoft,
-                  deadlineMs: Math.max(1, remainingMs - replyMarginMs),
-                }),
-            }),
-          })),
-        ),
-      );
+      const purged = await overOneView(async (view) => {
+        const { moves = [], cancelled = [] } = view.topology;
+        const targets = [...new Set([...moves, ...cancelled].map(({ to }) => to))];
+        const purgeAll = (shards: readonly number[]) =>
+          Promise.all(shards.map((shard) => purgeShard(shard, view, scopes, isSoft)));
+        const all = await purgeAll([...new Set([...ownersIn(view), ...targets])]);
+        // Race: a target marks its rows as purged; then a slot arrives, with rows from before; then its source, which has given
+        // the slot away and has nothing to mark any more. So the targets are asked again after the sources have answered: what a
+        // source applied before it gave the slot away went with the slot, and by now everything else is at its target.
+        const again = await purgeAll(all.every(({ result }) => result.status === "ok") ? targets : []);
+        return all.map((first) => again.find(({ shard }) => shard === first.shard) ?? first);
+      });
       if (!("status" in purged)) return purged;
-      const shards = new Set(topology.view.topology.slots);
-      return [...shards].map((shard) => ({ shard, result: purged }));
+      return ownersIn(topology.view).map((shard) => ({ shard, result: purged }));
     },
 
     async part(slot, key, upload, part) {
@@ -326,6 +367,19 @@ export function createOperations(deps: OperationDeps): Operations {
       return reply.status === "ok" ? reply.bytes : reply;
     },
   };
+}
+
+function ownersIn({ topology: { slots } }: TopologyView): readonly number[] {
+  return [...new Set(slots)].sort((left, right) => left - right);
+}
+
+/** The slots from `first` on that the shard owns, a bit each: what an answer has to cover, neither more nor less. */
+function slotSet(owners: readonly number[], shard: number, first: number): Uint8Array {
+  const set = new Uint8Array(SLOT_COUNT / 8);
+  for (let slot = first; slot < SLOT_COUNT; slot++) {
+    if (owners[slot] === shard) set[slot >> 3] = (set[slot >> 3] ?? 0) | (1 << (slot & 7));
+  }
+  return set;
 }
 
 type UnknownFate = { readonly status: "unknown"; readonly reason: string; readonly term: number };

@@ -4,12 +4,11 @@
 // Reads may be asked anywhere and again. A write may be sent again only when the last attempt certainly did nothing, or
 // when the store will recognise it (`isRepeatable`); otherwise its fate is `unknown`, which is said and never guessed.
 
-import type { ReadOk, Refusal, WriteReply } from "../../durable/protocol.ts";
+import type { MovedSlot, ReadOk, Refusal, WriteReply } from "../../durable/protocol.ts";
 import type { BalancePolicy } from "../../routing/balance-policy.ts";
 import type { FailureKind } from "../../routing/circuit-breaker.ts";
 import type { ReplicaLoads } from "../../routing/replica-loads.ts";
 import type { RequestBudget } from "../../routing/request-budget.ts";
-import type { Topology } from "../../routing/topology.ts";
 import type { ReadAnswer, ReplicaAddress, ReplicaPort, Timers } from "./ports.ts";
 import type { GroupMember, ShardGroup } from "./shard-group.ts";
 import { classifyTransportError } from "./transport-errors.ts";
@@ -42,6 +41,8 @@ export interface CallContext {
   random(): number;
   /** The group that owns the slot in the topology of this moment. */
   groupOf(slot: number): ShardGroup;
+  /** Undefined: the topology of this moment has no such shard. */
+  groupOfShard(shard: number): ShardGroup | undefined;
   maybeInstall(topology: unknown): boolean;
   /** The pings of the group are due; absent: nobody pings. */
   readonly pingDue?: ((group: ShardGroup, nowMs: number) => void) | undefined;
@@ -51,6 +52,8 @@ export interface CallContext {
   readonly retries: RequestBudget;
   /** For reads below `strong` that are sent to one more replica. */
   readonly hedges: RequestBudget;
+  /** A replica of shard `from` says that the slot has moved. */
+  maybeMove(moved: MovedSlot, from: number): boolean;
   /** Every replica that is known of the shard was asked, and none could serve: others may have taken their place. */
   onStranded(): void;
 }
@@ -60,7 +63,10 @@ export type CallResult = ReadAnswer | FinalRefusal | Extract<WriteResult, { stat
 
 /** What one request is. */
 export interface CallPlan<Result extends CallResult> {
+  /** Its owner is asked, and whoever that becomes meanwhile. */
   readonly slot: number;
+  /** This shard is asked instead, whatever it owns. */
+  readonly shard?: number | undefined;
   /** `remainingMs`: how long the answer will be waited for. */
   send(address: ReplicaAddress, epoch: number, remainingMs: number): Promise<Result | Redirect>;
   /** The replicas that may answer, the one to ask first at the head; undefined: only the leader can answer. */
@@ -74,6 +80,11 @@ export interface CallPlan<Result extends CallResult> {
   readonly hedgeAfterMs: number;
   /** The request itself waits at the replica for up to so long: that is no silence. */
   readonly waitsMs?: number | undefined;
+  /**
+   * The request is about more than one slot, as a topology has them that is no longer the newest here: when it is refused for
+   * that, whoever made the plan has to make another. Absent: the call finds the owner of its slot by itself.
+   */
+  isOutdated?(): boolean;
   /** Writes only: the answer for a write whose fate is open. */
   unknown?(reason: string, term: number): Result;
   /** Where the attempts are counted and timed; absent: they are not. */
@@ -112,6 +123,7 @@ export class ShardCall<Result extends CallResult> {
   #resumeAtMs = NEVER;
   /** An attempt of a write ended without telling what it did. */
   #isFateOpen = false;
+  /** It has followed its slot to another owner once. */
   #hasMoved = false;
   #isDone = false;
   /** While paused: what was known of the group at its start. */
@@ -134,8 +146,10 @@ export class ShardCall<Result extends CallResult> {
     this.#deadlineAtMs = nowMs + context.times.deadlineMs + (plan.waitsMs ?? 0);
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#group = context.groupOf(plan.slot);
-    if (nowMs >= this.#group.pingDueMs) context.pingDue?.(this.#group, nowMs);
+    const group = this.#groupOfMoment();
+    if (group === undefined) throw new Error(`halo: a call to shard ${plan.shard}, which the topology does not have`);
+    this.#group = group;
+    if (nowMs >= group.pingDueMs) context.pingDue?.(group, nowMs);
   }
 
   /** Rejects only for a mistake in here or for a reply that breaks the protocol; everything else is a result. */
@@ -150,18 +164,15 @@ export class ShardCall<Result extends CallResult> {
 
   /** Asks the next replica, or pauses when this round has asked everybody worth asking. */
   #proceed(nowMs: number): void {
-    const { replyMarginMs } = this.#context.times;
     // A write that nobody will wait for would only end with its fate unknown.
+    const { replyMarginMs } = this.#context.times;
     if (this.#plan.unknown !== undefined && nowMs > this.#deadlineAtMs - replyMarginMs) {
       this.#giveUp(this.#lastReason);
       return;
     }
     const next = this.#choose(nowMs);
-    if (next !== undefined) {
-      this.#send(next, nowMs);
-      return;
-    }
-    this.#pause(nowMs);
+    if (next !== undefined) this.#send(next, nowMs);
+    else this.#pause(nowMs);
   }
 
   /**
@@ -187,7 +198,7 @@ export class ShardCall<Result extends CallResult> {
 
   /** A new round after a pause, if it is paid for, or if another request has found somebody meanwhile who can serve. */
   #resume(nowMs: number): void {
-    const group = this.#context.groupOf(this.#plan.slot);
+    const group = this.#groupOfMoment() ?? this.#group;
     const isLed = group.leader !== undefined;
     const isLedAnew = isLed && (group.leader !== this.#leaderBefore || group.leaderTerm !== this.#termBefore);
     const isFound = group !== this.#group || isLedAnew || group.countTrusted(nowMs) > this.#trustedBefore;
@@ -254,6 +265,11 @@ export class ShardCall<Result extends CallResult> {
     return this.#group.hedgeAfterMs ?? hedgeAfterMs;
   }
 
+  #groupOfMoment(): ShardGroup | undefined {
+    const { shard, slot } = this.#plan;
+    return shard === undefined ? this.#context.groupOf(slot) : this.#context.groupOfShard(shard);
+  }
+
   get #silenceMs(): number {
     return this.#context.times.silenceMs + (this.#plan.waitsMs ?? 0);
   }
@@ -282,7 +298,7 @@ export class ShardCall<Result extends CallResult> {
         this.#onRefusal(member, reply);
         return;
       case "wrong_owner":
-        this.#onWrongOwner(reply.topology);
+        this.#onWrongOwner(member, reply);
         return;
       case "overloaded":
         this.#onOverloaded(reply.retryAfterMs);
@@ -312,12 +328,26 @@ export class ShardCall<Result extends CallResult> {
     this.#proceed(nowMs);
   }
 
-  /** At most one extra hop: whoever is sent away twice meets a topology that is changing right now. */
-  #onWrongOwner(topology: Topology): void {
+  /**
+   * At most one extra hop at once: whoever is sent away twice meets a slot that is changing hands right now, which takes its
+   * new owner a moment. A pause later the question is asked anew.
+   */
+  #onWrongOwner(by: GroupMember, { topology, moved }: Extract<Refusal, { status: "wrong_owner" }>): void {
     this.#context.maybeInstall(topology);
-    const owner = this.#context.groupOf(this.#plan.slot);
-    if (this.#hasMoved || owner === this.#group) {
-      this.#giveUp("the edge and the replicas do not agree yet on who owns the key");
+    if (moved !== undefined) this.#context.maybeMove(moved, by.address.shard);
+    this.#lastReason = "the edge and the replicas do not agree yet on who owns the key";
+    if (this.#plan.isOutdated?.() === true) {
+      this.#giveUp(this.#lastReason);
+      return;
+    }
+    const nowMs = this.#context.now();
+    const owner = this.#groupOfMoment() ?? this.#group;
+    if (owner === this.#group) {
+      this.#proceed(nowMs);
+      return;
+    }
+    if (this.#hasMoved) {
+      this.#pause(nowMs);
       return;
     }
     this.#hasMoved = true;
@@ -328,7 +358,7 @@ export class ShardCall<Result extends CallResult> {
     this.#attempts = [];
     this.#asked = [];
     this.#order = undefined;
-    this.#proceed(this.#context.now());
+    this.#proceed(nowMs);
   }
 
   /** Never the same replica again. Another one can serve a read; for the rest there is only the leader. */

@@ -16,6 +16,8 @@ import type { LoadBalancer } from "../../routing/load-balancer.ts";
 import { preferenceList } from "../../routing/preference-list.ts";
 import type { ReplicaLoads } from "../../routing/replica-loads.ts";
 import { HEDGE_BUDGET, RETRY_BUDGET, RequestBudget } from "../../routing/request-budget.ts";
+import type { ShardView } from "../../routing/topology-view.ts";
+import { epochOf } from "../http/bookmark.ts";
 import { type HealthPorts, HealthWatch } from "./health-watch.ts";
 import { createOperations, type Operations, type PolicyFor } from "./operations.ts";
 import type { ReadAnswer, ReplicaAddress, ReplicaPort, Timers } from "./ports.ts";
@@ -110,6 +112,16 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
     health === undefined
       ? undefined
       : new HealthWatch({ ports: health, port, timers, groups: () => groups.values(), now, random });
+  const groupIn = (shard: ShardView): ShardGroup => {
+    const { epoch } = topology.view;
+    let group = groups.get(shard.shard);
+    if (group === undefined || group.epoch !== epoch) {
+      group = new ShardGroup(shard, epoch, group);
+      groups.set(shard.shard, group);
+    }
+    return group;
+  };
+
   const context: CallContext = {
     port,
     timers: deps.timers,
@@ -118,15 +130,10 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
     random: deps.random,
     retries: new RequestBudget(RETRY_BUDGET),
     hedges: new RequestBudget(HEDGE_BUDGET),
-    groupOf(slot) {
-      const { view } = topology;
-      const owner = view.ownerOf(slot);
-      let group = groups.get(owner.shard);
-      if (group === undefined || group.epoch !== view.epoch) {
-        group = new ShardGroup(owner, view.epoch, group);
-        groups.set(owner.shard, group);
-      }
-      return group;
+    groupOf: (slot) => groupIn(topology.view.ownerOf(slot)),
+    groupOfShard(shard) {
+      const view = topology.view.shard(shard);
+      return view === undefined ? undefined : groupIn(view);
     },
     maybeInstall(document) {
       if (!topology.maybeInstall(document)) return false;
@@ -143,6 +150,7 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
         .order(named, moment)
         .map(({ member }) => member);
     },
+    maybeMove: (moved, from) => topology.maybeMove(moved, from),
     onStranded() {
       const nowMs = deps.now();
       if (nowMs - lastTopologyReadMs < TOPOLOGY_READ_INTERVAL_MS) return;
@@ -252,6 +260,7 @@ function readRequest(read: ClientRead, address: ReplicaAddress, epoch: number): 
   }
   return {
     ...request,
+    ...(read.after === undefined ? {} : { epoch: Math.max(epoch, epochOf(read.after)) }),
     ...(read.after === undefined ? {} : { after: read.after.get(address.shard) }),
     ...(read.boundMs === undefined ? {} : { boundMs: read.boundMs }),
     ...(read.maxStaleMs === undefined ? {} : { maxStaleMs: read.maxStaleMs }),

@@ -2,11 +2,15 @@
 //
 //   1 . 1x3k9f2 . 0-2-1f . 3-1-a          version . cluster tag . shard-term-index . …     numbers in base 36
 //
+// The newest topology epoch that the session has met stands among them, as the index of a shard that cannot be: so that code
+// from before there was one keeps it, and merges it as it should. A cluster that was never reshaped has none.
+//
 // The form is canonical (shards ascend, no leading zeros), so equal bookmarks are equal texts. The cluster tag keeps a
 // bookmark of another cluster from being compared with positions that mean nothing to it.
 
 import type { LogPosition } from "../../durable/protocol.ts";
 import { hash32 } from "../../routing/hash.ts";
+import { SHARD_NUMBER_MAX } from "../../routing/topology-parser.ts";
 import { type Parsed, parsed, refused } from "./problem.ts";
 
 /** Highest position seen, by shard number. */
@@ -15,8 +19,10 @@ export type Bookmark = ReadonlyMap<number, LogPosition>;
 export const BOOKMARK_VERSION = "1";
 /** Room for the most shards that a cluster can have, and under what proxies allow for one header (8 KiB). */
 export const BOOKMARK_CHARS_MAX = 7_168;
-/** More than any cluster has, so that shard numbers stay small even in a forged bookmark. */
-export const BOOKMARK_SHARD_MAX = 65_535;
+/** So that shard numbers stay small even in a forged bookmark. */
+export const BOOKMARK_SHARD_MAX = SHARD_NUMBER_MAX + 1;
+/** In the place of a shard's number: what stands there is no position but the epoch. */
+const EPOCH_SHARD = BOOKMARK_SHARD_MAX;
 
 const POSITION = /^(0|[1-9a-z][0-9a-z]{0,10})-(0|[1-9a-z][0-9a-z]{0,10})-(0|[1-9a-z][0-9a-z]{0,10})$/;
 const EXPECTED = "expected the Halo-Bookmark of an earlier reply, unchanged";
@@ -76,6 +82,16 @@ export function mergeBookmarks(left: Bookmark, right: Bookmark): Bookmark {
   let merged = left;
   for (const [shard, position] of right) merged = advance(merged, shard, position);
   return merged;
+}
+
+/** The bookmark that has also met this epoch of the topology. */
+export function withEpoch(bookmark: Bookmark, epoch: number): Bookmark {
+  return epoch === 0 ? bookmark : advance(bookmark, EPOCH_SHARD, { term: 0, index: epoch });
+}
+
+/** The newest epoch that it has met. */
+export function epochOf(bookmark: Bookmark): number {
+  return bookmark.get(EPOCH_SHARD)?.index ?? 0;
 }
 
 /**

@@ -18,15 +18,22 @@ export function parseIdempotencyKey(header: string): Parsed<string> {
   );
 }
 
-/** SHA-256 of everything that decides what the write does, in hexadecimal. Only writes with an id pay for it. */
-export async function fingerprintOf(mutation: KeyMutation): Promise<string> {
+/**
+ * SHA-256 of everything that decides what the write does, in hexadecimal. Only writes with an id pay for it. `digest`: of a
+ * value in parts.
+ */
+export async function fingerprintOf(mutation: KeyMutation, digest?: string | undefined): Promise<string> {
   // The log's own form leaves nothing out, and is the same for the same request. An upload's id is another one every time,
-  // so of a value in parts only its size counts.
+  // so of a value in parts its digest counts in that place.
   const comparable =
     mutation.kind === "put" && mutation.parts !== undefined
-      ? { ...mutation, parts: { ...mutation.parts, upload: "-" } }
+      ? { ...mutation, parts: { ...mutation.parts, upload: digest ?? "" } }
       : mutation;
-  const bytes = encodeBatch({ stampMs: 0, mutations: [{ ...comparable, idempotency: undefined }] });
+  return digestOf(encodeBatch({ stampMs: 0, mutations: [{ ...comparable, idempotency: undefined }] }));
+}
+
+/** SHA-256 in hexadecimal. */
+export async function digestOf(bytes: Uint8Array): Promise<string> {
   return toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>)));
 }
 

@@ -81,11 +81,15 @@ export function readLifetime(headers: Headers): Parsed<Lifetime> {
   });
 }
 
-/** The mutation, recognisable by the request's Idempotency-Key if it has one. */
-export async function withIdempotency<T extends KeyMutation>(mutation: T, headers: Headers): Promise<Parsed<T>> {
+/** The mutation, recognisable by the request's Idempotency-Key if it has one. `digest`: of a value in parts. */
+export async function withIdempotency<T extends KeyMutation>(
+  mutation: T,
+  headers: Headers,
+  digest?: string | undefined,
+): Promise<Parsed<T>> {
   const header = headers.get("Idempotency-Key");
   if (header === null) return parsed(mutation);
   const id = parseIdempotencyKey(header);
   if (!id.ok) return id;
-  return parsed({ ...mutation, idempotency: { id: id.value, fingerprint: await fingerprintOf(mutation) } });
+  return parsed({ ...mutation, idempotency: { id: id.value, fingerprint: await fingerprintOf(mutation, digest) } });
 }

@@ -3,13 +3,22 @@
 import type { LogPosition, Provenance } from "../../durable/protocol.ts";
 import type { HttpAnswer } from "../clients/http-answer.ts";
 import type { ShardClient } from "../clients/shard-client.ts";
-import { advance, type Bookmark, decodeBookmark, encodeBookmark, encodeSingle } from "../http/bookmark.ts";
+import type { TopologyHolder } from "../clients/topology-holder.ts";
+import {
+  advance,
+  type Bookmark,
+  decodeBookmark,
+  encodeBookmark,
+  encodeSingle,
+  mergeBookmarks,
+} from "../http/bookmark.ts";
 import type { Consistency } from "../http/consistency.ts";
 import { type Parsed, parsed } from "../http/problem.ts";
 
 export interface KvDeps {
   readonly client: ShardClient<HttpAnswer>;
   readonly defaultConsistency: Consistency;
+  readonly topology: Pick<TopologyHolder, "sessionMarks">;
   /** `clusterTag()` of this cluster. */
   readonly bookmarkTag: string;
   /** Uniform in [0, 1). */
@@ -24,8 +33,16 @@ export function readBookmark({ bookmarkTag }: KvDeps, headers: Headers): Parsed<
   return text === null ? parsed(undefined) : decodeBookmark(bookmarkTag, text);
 }
 
-export function bookmarkAfter({ bookmarkTag }: KvDeps, bookmark: Bookmark | undefined, from: Provenance): string {
+export function bookmarkAfter(deps: KvDeps, bookmark: Bookmark | undefined, from: Provenance): string {
+  const { bookmarkTag, topology } = deps;
   const position: LogPosition = { term: from.term, index: from.index };
-  if (bookmark === undefined) return encodeSingle(bookmarkTag, from.shard, position);
-  return encodeBookmark(bookmarkTag, advance(bookmark, from.shard, position));
+  if (bookmark === undefined && topology.sessionMarks.size === 0) {
+    return encodeSingle(bookmarkTag, from.shard, position);
+  }
+  return encodeBookmark(bookmarkTag, advance(seenSoFar(deps, bookmark), from.shard, position));
+}
+
+/** What a session has seen before the reply that is being made, and with any reply of this isolate. */
+export function seenSoFar({ topology }: KvDeps, bookmark: Bookmark | undefined): Bookmark {
+  return mergeBookmarks(topology.sessionMarks, bookmark ?? new Map());
 }

@@ -1,14 +1,17 @@
-// GET with Halo-Fill: the value, or the right to load it, or a wait for whoever has that right.
+// GET with Halo-Fill: the value, or the right to load it, or a wait for whoever has that right. DELETE /v1/fills/{key} gives
+// that right back.
 
 import { readHeaders } from "../../durable/http/read-wire.ts";
 import type { FillOk, FillState, ReadEntry } from "../../durable/protocol.ts";
 import { FILL_LEASE_MS_MAX } from "../../durable/store/limits.ts";
 import type { FinalRefusal } from "../clients/shard-call.ts";
 import { type Parsed, parsed, problem, refused } from "../http/problem.ts";
+import { parseIdempotencyKey } from "./idempotency.ts";
 import { type KeyTarget, readTarget } from "./key-request.ts";
 import { bookmarkAfter, type KeepAlive, type KvDeps, readBookmark } from "./kv-context.ts";
 import { streamParts } from "./large-value.ts";
 import { problemReply, type ReplyHeaders, refusalReply } from "./replies.ts";
+import { change } from "./write-reply.ts";
 
 const LEASE_MS_DEFAULT = 10_000;
 const WAIT_MS_DEFAULT = 5_000;
@@ -23,6 +26,7 @@ const WAIT = /^(?:0|[1-9][0-9]{0,4})$/;
 const BETA = /^[0-9]{1,3}(?:\.[0-9]{1,3})?$/;
 
 interface FillWishes {
+  readonly holder: string;
   readonly leaseMs: number;
   readonly waitMs: number;
   /** Undefined: no early refresh. */
@@ -41,8 +45,8 @@ export async function handleFill(
   if (!bookmark.ok) return problemReply(bookmark.problem);
   const wishes = parseWishes(fill, request.headers);
   if (!wishes.ok) return problemReply(wishes.problem);
-  const { leaseMs, waitMs, beta } = wishes.value;
-  const wish = { ...target.value, leaseMs, waitMs, isEarly: false };
+  const { beta, ...asked } = wishes.value;
+  const wish = { ...target.value, ...asked, isEarly: false };
   let answer = await deps.client.fill(wish);
   if (answer.status === "ok" && beta !== undefined && isEarlyRefreshDue(answer, beta, deps.random())) {
     const early = await deps.client.fill({ ...wish, waitMs: 0, isEarly: true });
@@ -64,6 +68,30 @@ export async function handleFill(
     : refusalReply(body);
 }
 
+export const FILLS_PATH = "/v1/fills/";
+
+export async function handleFillRelease(deps: KvDeps, request: Request, keepAlive: KeepAlive): Promise<Response> {
+  const target = readTarget(request, FILLS_PATH);
+  if (!target.ok) return problemReply(target.problem);
+  const token = parseFillToken(request.headers.get("Halo-Fill-Token"));
+  if (!token.ok) return problemReply(token.problem);
+  if (token.value === undefined) return problemReply(problem("malformed-fill", "Halo-Fill-Token: expected the token"));
+  const mutation = { kind: "release_fill", ...target.value, token: token.value } as const;
+  return change(deps, request, keepAlive, mutation, ({ outcome }, headers) => {
+    if (outcome.kind !== "fill_released") return undefined;
+    return new Response(null, { status: 204, headers: { ...headers, "Halo-Existed": String(outcome.existed) } });
+  });
+}
+
+const TOKEN = /^[1-9][0-9]{0,15}$/;
+
+/** Undefined: there is none. */
+export function parseFillToken(header: string | null): Parsed<number | undefined> {
+  if (header === null) return parsed(undefined);
+  if (TOKEN.test(header) && Number.isSafeInteger(Number(header))) return parsed(Number(header));
+  return refused("malformed-fill", "Halo-Fill-Token: expected the token of an earlier reply");
+}
+
 function parseWishes(fill: string, headers: Headers): Parsed<FillWishes> {
   const lease = LEASE.exec(fill);
   const leaseMs = lease?.[1] === undefined ? LEASE_MS_DEFAULT : Number(lease[1]);
@@ -78,7 +106,12 @@ function parseWishes(fill: string, headers: Headers): Parsed<FillWishes> {
   if (beta !== null && (!BETA.test(beta) || Number(beta) > BETA_MAX)) {
     return refused("malformed-fill", `Halo-Fill-Early: expected a number from 0 to ${BETA_MAX}`);
   }
+  // The caller's own, so that its retry is known, or this request's, so that the edge's are.
+  const header = headers.get("Idempotency-Key");
+  const holder = header === null ? parsed(crypto.randomUUID()) : parseIdempotencyKey(header);
+  if (!holder.ok) return holder;
   return parsed({
+    holder: holder.value,
     leaseMs,
     waitMs: wait === null ? WAIT_MS_DEFAULT : Number(wait),
     beta: beta === null ? undefined : Number(beta),

@@ -11,7 +11,8 @@ import { parseConsistency } from "../http/consistency.ts";
 import { type Parsed, parsed, refused } from "../http/problem.ts";
 import { type KeyTarget, readConditions, readLifetime, readTarget, withIdempotency } from "./key-request.ts";
 import { type KeepAlive, type KvDeps, readBookmark } from "./kv-context.ts";
-import { type ReceivedValue, receiveValue } from "./large-value.ts";
+import { parseFillToken } from "./kv-fill.ts";
+import { receiveValue } from "./large-value.ts";
 import { problemReply, type ReplyHeaders } from "./replies.ts";
 import { type WriteOk, writeReply } from "./write-reply.ts";
 
@@ -20,7 +21,6 @@ export const DEFAULT_CONTENT_TYPE = "application/octet-stream";
 export const CONTENT_TYPE_CHARS_MAX = 255;
 const CONTENT_TYPE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+\/[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*(?:;.*)?$/;
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
-const TOKEN = /^[1-9][0-9]{0,15}$/;
 
 export async function handleWrite(deps: KvDeps, request: Request, keepAlive: KeepAlive): Promise<Response> {
   const target = readTarget(request);
@@ -54,7 +54,8 @@ async function mutationOf(deps: KvDeps, target: KeyTarget, request: Request): Pr
   // Last, since a large value is on its way into the shard as it is received.
   const received = await receiveValue(deps.client, target, request);
   if (!received.ok) return received;
-  return withIdempotency({ kind: "put", ...shared, ...options.value, ...(received.value as ReceivedValue) }, headers);
+  const { digest, ...value } = received.value;
+  return withIdempotency({ kind: "put", ...shared, ...options.value, ...value }, headers, digest);
 }
 
 /** What a PUT says of its value beside the value. */
@@ -113,12 +114,6 @@ function parseMetadata(header: string | null): Parsed<string | undefined> {
   if (header === null) return parsed(undefined);
   if (header.length <= METADATA_BYTES_MAX && FIELD_VALUE.test(header)) return parsed(header);
   return refused("malformed-metadata", `Halo-Metadata: expected at most ${METADATA_BYTES_MAX} bytes of a header value`);
-}
-
-function parseFillToken(header: string | null): Parsed<number | undefined> {
-  if (header === null) return parsed(undefined);
-  if (TOKEN.test(header) && Number.isSafeInteger(Number(header))) return parsed(Number(header));
-  return refused("malformed-fill", "Halo-Fill-Token: expected the token of an earlier reply");
 }
 
 function parseReturn(header: string | null): Parsed<boolean> {

@@ -8,7 +8,10 @@ import type { Operations } from "../clients/operations.ts";
 import type { FinalRefusal, WriteResult } from "../clients/shard-call.ts";
 import { type Parsed, type Problem, parsed, problem, refused } from "../http/problem.ts";
 import type { ByteRange } from "../http/range.ts";
+import { digestOf } from "./idempotency.ts";
 import type { KeyTarget } from "./key-request.ts";
+import { problemOfOutcome } from "./outcomes.ts";
+import { problemOfRefusal } from "./replies.ts";
 
 /** Parts on their way at once, in either direction. */
 const PARTS_IN_FLIGHT_MAX = 2;
@@ -16,6 +19,8 @@ const PARTS_IN_FLIGHT_MAX = 2;
 export interface ReceivedValue {
   readonly value: Uint8Array;
   readonly parts?: Parts | undefined;
+  /** Of a value in parts, where its request can be sent again: the same bytes have the same, whatever the upload's id. */
+  readonly digest?: string | undefined;
 }
 
 interface Writer {
@@ -43,7 +48,7 @@ export async function receiveValue(
       return value.byteLength === announced ? parsed({ value }) : cutShort(value.byteLength, announced);
     }
     if (request.body === null) return parsed({ value: NOTHING });
-    const upload = new Upload(client, target);
+    const upload = new Upload(client, target, request.headers.has("Idempotency-Key"));
     const reader = request.body.getReader();
     for (let read = await reader.read(); !read.done; read = await reader.read()) {
       const failure = await upload.add(read.value);
@@ -64,14 +69,17 @@ class Upload {
   readonly #client: Writer;
   readonly #target: KeyTarget;
   readonly #id = crypto.randomUUID();
+  readonly #isDigested: boolean;
+  readonly #digests: Promise<ArrayBuffer>[] = [];
   #buffer = new Uint8Array(PART_BYTES_MAX);
   #filled = 0;
   #count = 0;
   #inFlight: Promise<Problem | undefined>[] = [];
 
-  constructor(client: Writer, target: KeyTarget) {
+  constructor(client: Writer, target: KeyTarget, isDigested: boolean) {
     this.#client = client;
     this.#target = target;
+    this.#isDigested = isDigested;
   }
 
   /** Resolves when there is room for more; with a problem when there is no point in more. */
@@ -97,11 +105,19 @@ class Upload {
     const failures = [await this.#send(), ...(await Promise.all(this.#inFlight))];
     const failure = failures.find((found) => found !== undefined);
     if (failure !== undefined) return { ok: false, problem: failure };
-    return parsed({ value: NOTHING, parts: { upload: this.#id, count: this.#count, bytes: this.bytes } });
+    const parts = { upload: this.#id, count: this.#count, bytes: this.bytes };
+    return parsed({ value: NOTHING, parts, digest: this.#isDigested ? await this.#digest() : undefined });
+  }
+
+  /** Parts are cut at the same places however the bytes arrive, so the digest of their digests stands for all of them. */
+  async #digest(): Promise<string> {
+    const digests = await Promise.all(this.#digests);
+    return digestOf(new Uint8Array(await new Blob(digests).arrayBuffer()));
   }
 
   async #send(): Promise<Problem | undefined> {
     const value = this.#buffer.slice(0, this.#filled);
+    if (this.#isDigested) this.#digests.push(crypto.subtle.digest("SHA-256", value));
     this.#buffer = this.#filled === PART_BYTES_MAX ? new Uint8Array(PART_BYTES_MAX) : this.#buffer;
     this.#filled = 0;
     const { slot, key } = this.#target;
@@ -113,10 +129,10 @@ class Upload {
 }
 
 function problemOfStage(result: WriteResult): Problem | undefined {
-  if (result.status === "ok") return undefined;
-  const reason = result.status === "overloaded" ? "the shard is shedding load" : result.reason;
+  if (result.status === "ok") return problemOfOutcome(result.outcome)?.problem;
   // Nothing names the parts yet, so whatever became of this one, nothing has changed.
-  return problem(result.status === "overloaded" ? "overloaded" : "unavailable", `${reason}; nothing was changed`);
+  if (result.status === "unknown") return problem("unavailable", `${result.reason}; nothing was changed`);
+  return problemOfRefusal(result);
 }
 
 /**
@@ -136,8 +152,10 @@ export async function streamParts(
   const opening = await fetchPart(next);
   if (!(opening instanceof Uint8Array)) return opening;
   let ahead: Promise<Uint8Array | undefined | FinalRefusal> | undefined = Promise.resolve(opening);
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
+  const source = {
+    // workerd's own: with it the reply has a Content-Length, which every client can tell a broken-off one by.
+    expectedLength: last - first + 1,
+    async pull(controller: ReadableStreamDefaultController<Uint8Array>) {
       const part = next++;
       const bytes = await (ahead ?? fetchPart(part));
       if (!(bytes instanceof Uint8Array)) {
@@ -149,7 +167,8 @@ export async function streamParts(
       controller.enqueue(bytes.subarray(Math.max(0, first - start), Math.min(bytes.byteLength, last - start + 1)));
       if (part >= end) controller.close();
     },
-  });
+  };
+  return new ReadableStream<Uint8Array>(source);
 }
 
 function cutShort(arrived: number, announced: number): Parsed<never> {

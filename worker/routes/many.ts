@@ -8,7 +8,7 @@ import { advance, type Bookmark, encodeBookmark } from "../http/bookmark.ts";
 import { parseConsistency } from "../http/consistency.ts";
 import { parseNamespace } from "../http/namespace.ts";
 import { type Parsed, parsed } from "../http/problem.ts";
-import { type KvDeps, readBookmark } from "./kv-context.ts";
+import { type KvDeps, readBookmark, seenSoFar } from "./kv-context.ts";
 import type { ReplyHeaders } from "./replies.ts";
 
 export interface ManyRequest {
@@ -33,7 +33,7 @@ export function readMany(deps: KvDeps, headers: Headers): Parsed<ManyRequest> {
 
 /** The weakest level that a shard has met, and the bookmark of what all of them have shown. */
 export function manyHeaders(
-  { bookmarkTag }: KvDeps,
+  deps: KvDeps,
   { bookmark, wanted }: ManyRequest,
   from: readonly Provenance[],
   level: ConsistencyLevel | undefined,
@@ -41,8 +41,8 @@ export function manyHeaders(
 ): ReplyHeaders {
   const headers: ReplyHeaders = level === undefined ? {} : { "Halo-Consistency": level };
   if (!hasWritten && bookmark === undefined && wanted.level !== "session") return headers;
-  let seen: Bookmark = bookmark ?? new Map();
+  let seen = seenSoFar(deps, bookmark);
   for (const { shard, term, index } of from) seen = advance(seen, shard, { term, index });
-  if (seen.size > 0) headers["Halo-Bookmark"] = encodeBookmark(bookmarkTag, seen);
+  if (seen.size > 0) headers["Halo-Bookmark"] = encodeBookmark(deps.bookmarkTag, seen);
   return headers;
 }

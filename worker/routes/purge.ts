@@ -1,7 +1,7 @@
 // POST /v1/purge: takes away what is in some scopes, at once and everywhere. The reply is only 200 if every shard has done
 // it; otherwise it says which have, and doing it again does no harm.
 
-import type { Provenance } from "../../durable/protocol.ts";
+import type { BatchMutation, Provenance } from "../../durable/protocol.ts";
 import type { PurgeScope } from "../../durable/store/command.ts";
 import { JSON_BODY_BYTES_MAX, readJson, readQuery } from "../api/request-body.ts";
 import { resultOfItem } from "../api/results.ts";
@@ -56,18 +56,24 @@ async function purgeAll(
   scopes: readonly PurgeScope[],
   isSoft: boolean,
 ): Promise<{ readonly shards: readonly ShardReport[]; readonly failedKeys: readonly string[] }> {
-  const deletions = keys.map((key) => ({ kind: "delete" as const, ...targetIn(namespace, key) }));
-  const [deleted, purged] = await Promise.all([
-    deletions.length === 0 ? undefined : client.batch(deletions, { level: "strong" }),
+  const operations = keys.map((key): BatchMutation => {
+    const target = targetIn(namespace, key);
+    return isSoft ? { kind: "touch", ...target, softens: true } : { kind: "delete", ...target };
+  });
+  const [byKey, purged] = await Promise.all([
+    // Twice has the effect of once, as with scopes.
+    operations.length === 0 ? undefined : client.batch(operations, { level: "strong", isRepeatable: true }),
     scopes.length === 0 ? [] : client.purge(scopes, isSoft),
   ]);
   const failedKeys = keys.filter((_, at) => {
-    const item = deleted?.items[at];
-    return item !== undefined && resultOfItem(item).problem !== undefined;
+    const item = byKey?.items[at];
+    const problem = item === undefined ? undefined : resultOfItem(item).problem;
+    // There is nothing to make stale, and whoever loads it is refused.
+    return problem !== undefined && problem !== "not-found";
   });
   const reports = purged.map(reportOf);
   const known = new Set(reports.map(({ shard }) => shard));
-  const onlyKeys = (deleted?.from ?? []).filter(({ shard }) => !known.has(shard)).map(doneBy);
+  const onlyKeys = (byKey?.from ?? []).filter(({ shard }) => !known.has(shard)).map(doneBy);
   return { shards: [...reports, ...onlyKeys].sort((left, right) => left.shard - right.shard), failedKeys };
 }
 

@@ -29,6 +29,7 @@ import { handleBatch } from "./batch.ts";
 import { COUNTERS_PATH, handleCounter } from "./counters.ts";
 import { handleRead } from "./kv.ts";
 import type { KeepAlive, KvDeps } from "./kv-context.ts";
+import { FILLS_PATH, handleFillRelease } from "./kv-fill.ts";
 import { handleWrite } from "./kv-write.ts";
 import { handleLimit, LIMITS_PATH } from "./limits.ts";
 import { handleLockAcquire, handleLockRead, handleLockRelease, handleLockRenew, LOCKS_PATH } from "./locks.ts";
@@ -92,6 +93,7 @@ const READ_PROBLEMS = [
   "malformed-condition",
   "malformed-ttl",
   "malformed-fill",
+  "malformed-idempotency-key",
   "not-found",
   "precondition-failed",
   "range-not-satisfiable",
@@ -199,6 +201,20 @@ export const ROUTES: readonly Route[] = [
         headers: [...NAMESPACE, ...WRITE, ...CONDITIONS, ...LIFETIME],
         replies: { 204: { description: "It has it", headers: PROVENANCE } },
         problems: [...WRITE_PROBLEMS, "malformed-ttl", "not-found"],
+      },
+    },
+  },
+  {
+    path: FILLS_PATH,
+    parameter: "key",
+    methods: {
+      DELETE: {
+        handle: handleFillRelease,
+        id: "releaseFill",
+        summary: "Gives back the right to load a value, so that the next caller gets it at once",
+        headers: [...NAMESPACE, ...WRITE, "Halo-Fill-Token"],
+        replies: { 204: { description: "It is free; Halo-Existed says whether it was held", headers: PROVENANCE } },
+        problems: [...LOCK_PROBLEMS, "malformed-fill"],
       },
     },
   },

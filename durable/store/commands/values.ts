@@ -13,7 +13,7 @@ import type {
 import { conditionsHold } from "../conditions.ts";
 import type { Entry } from "../entry.ts";
 import { partKey } from "../keyspace.ts";
-import { exists, extrasOf, isAccessDue, timesFrom, withTimes } from "../lifetime.ts";
+import { exists, extrasOf, isAccessDue, softened, timesFrom, withTimes } from "../lifetime.ts";
 import { VALUE_BYTES_MAX } from "../limits.ts";
 import type { Workspace } from "../workspace.ts";
 
@@ -113,15 +113,25 @@ export function touch(work: Workspace, mutation: TouchMutation): Outcome {
   const { present, current } = targetOf(work, mutation);
   const refusal = refusalOf(mutation, current);
   if (refusal !== undefined) return refusal;
+  // Also where there is nothing: whoever is loading has begun before the purge.
+  if (mutation.softens === true) work.endFill(mutation.key);
   if (current === undefined) return { kind: "not_found" };
   const { version } = current;
+  if (mutation.softens === true) return soften(work, { present, current });
   // Decided in log order: of many readers' accesses one writes.
   if (mutation.isAccess === true && !isAccessDue(current, work.clockMs))
     return { kind: "touched", version, expiresMs: current.expiresMs };
   const sliding = mutation.isAccess === true ? current.extras?.slidingMs : mutation.slidingMs;
   const times = timesFrom({ ...mutation, slidingMs: sliding }, work.clockMs);
   const { expiresMs } = times;
-  work.put({ ...current, expiresMs, extras: withTimes(present?.extras, times) }, present);
+  // Its extras as it is seen: once it is in the row that it was purged softly, no lifetime makes it fresh.
+  work.put({ ...current, expiresMs, extras: withTimes(current.extras, times) }, present);
+  return { kind: "touched", version, expiresMs };
+}
+
+function soften(work: Workspace, { present, current }: { present: Target["present"]; current: Entry }): Outcome {
+  const { version, expiresMs, extras } = current;
+  if (extras?.purgedMs === undefined) work.put({ ...current, extras: softened(extras, work.clockMs) }, present);
   return { kind: "touched", version, expiresMs };
 }
 

@@ -18,6 +18,7 @@ import { LeaderCompletenessChecker } from "./leader-completeness.ts";
 import { LeaseExclusivityChecker } from "./lease-exclusivity.ts";
 import { LinearizabilityChecker } from "./linearizability.ts";
 import { LogMatchingChecker } from "./log-matching.ts";
+import { LogModel } from "./log-model.ts";
 import { PurgeChecker } from "./purges.ts";
 import type { Report, Violation } from "./report.ts";
 import { SessionChecker } from "./sessions.ts";
@@ -28,24 +29,28 @@ export class Checks {
   readonly violations: Violation[] = [];
   readonly #world: World;
   readonly #truths: readonly GroundTruth[];
-  readonly #elections = new ElectionSafetyChecker(this.#reportOf("one leader per term"));
-  readonly #logs = new LogMatchingChecker(this.#reportOf("log matching"));
-  readonly #completeness = new LeaderCompletenessChecker(this.#reportOf("leader completeness"));
-  readonly #states = new StateMachineChecker(this.#reportOf("state machine equality"));
-  readonly #acknowledged = new AcknowledgedWritesChecker(this.#reportOf("no acknowledged write lost"));
-  readonly #leases = new LeaseExclusivityChecker(this.#reportOf("lease exclusivity"));
-  readonly #ownership = new KeyOwnershipChecker(this.#reportOf("key ownership"));
-  readonly #bookmarks = new BookmarkChecker(this.#reportOf("monotonic bookmarks"));
-  readonly #sessions = new SessionChecker(this.#reportOf("session guarantees"));
-  readonly #staleness = new StalenessChecker(this.#reportOf("staleness bound"));
-  readonly #expiry = new ExpiryChecker(this.#reportOf("nothing expired early"));
-  readonly #purges = new PurgeChecker(this.#reportOf("purge never undone"));
-  readonly #linearizability = new LinearizabilityChecker(this.#reportOf("linearizability"));
+  readonly #elections = new ElectionSafetyChecker(this.reportOf("one leader per term"));
+  readonly #logs = new LogMatchingChecker(this.reportOf("log matching"));
+  readonly #completeness = new LeaderCompletenessChecker(this.reportOf("leader completeness"));
+  readonly #states = new StateMachineChecker(this.reportOf("state machine equality"));
+  readonly #acknowledged = new AcknowledgedWritesChecker(this.reportOf("no acknowledged write lost"));
+  readonly #leases = new LeaseExclusivityChecker(this.reportOf("lease exclusivity"));
+  readonly #ownership = new KeyOwnershipChecker(this.reportOf("key ownership"));
+  readonly #bookmarks = new BookmarkChecker(this.reportOf("monotonic bookmarks"));
+  readonly #sessions = new SessionChecker(this.reportOf("session guarantees"));
+  readonly #staleness = new StalenessChecker(this.reportOf("staleness bound"));
+  readonly #expiry = new ExpiryChecker(this.reportOf("nothing expired early"));
+  readonly #purges = new PurgeChecker(this.reportOf("purge never undone"));
+  readonly #linearizability = new LinearizabilityChecker(this.reportOf("linearizability"));
 
-  constructor(world: World, keysOf: (shard: number) => readonly string[]) {
+  constructor(world: World) {
     this.#world = world;
-    const report = this.#reportOf("applied once");
-    this.#truths = world.view.shards.map(({ shard }) => new GroundTruth(shard, keysOf(shard), report));
+    const workloadKeys = world.workload.objects.flatMap(({ keys }) => keys);
+    this.#truths = world.view.shards.map(({ shard }) => {
+      const model = new LogModel(world.ownedBy(shard, workloadKeys), this.reportOf("commands mean what they say"));
+      const others = world.ownedBy(shard, workloadKeys);
+      return new GroundTruth(shard, world.ownedBy(shard, world.keys), this.reportOf("applied once"), model, others);
+    });
   }
 
   report(checker: string, message: string): void {
@@ -231,6 +236,9 @@ export class Checks {
     for (const truth of this.#truths) {
       const ofShard = operations.filter(({ shard }) => shard === truth.shard);
       const writes = ofShard.filter((operation) => operation.kind !== "read");
+      this.#world.coverage.count("dead rows reclaimed", truth.model.reclaimed);
+      this.#world.coverage.count("living rows evicted", truth.model.evicted);
+      this.#world.coverage.count("purges forgotten", truth.model.forgotten);
       const isEffective = ({ outcome, value }: WriteOperation) =>
         outcome === "unknown" && value !== undefined && truth.indexOf(value) !== undefined;
       this.#world.coverage.count("unknown write that took effect", writes.filter(isEffective).length);
@@ -251,7 +259,7 @@ export class Checks {
     this.report("session guarantees", `a ${level} read of ${key} was answered as ${met}`);
   }
 
-  #reportOf(checker: string): Report {
+  reportOf(checker: string): Report {
     return (message) => this.report(checker, message);
   }
 }

@@ -9,6 +9,8 @@ import { EMPTY_STORE_STATE, Store } from "../../../durable/store/store.ts";
 import { slotOf } from "../../../routing/slots.ts";
 import { applyUnseen } from "../core-probe.ts";
 import { textOf } from "../values.ts";
+import { LogModel } from "./log-model.ts";
+import type { Report } from "./report.ts";
 
 export interface CommittedEntry {
   readonly entry: LogEntry;
@@ -50,12 +52,22 @@ export class GroundTruth {
   readonly #deletions = new Map<string, number>();
   /** Highest stamp of the entries up to index i + 1. */
   readonly #stamps: number[] = [];
-  readonly #report: (message: string) => void;
+  readonly #report: Report;
+  /** What the same log means to somebody else. */
+  readonly model: LogModel;
 
-  constructor(shard: number, keys: readonly string[], report: (message: string) => void) {
+  /** `otherKeys`: no registers, but part of the state all the same. */
+  constructor(
+    shard: number,
+    keys: readonly string[],
+    report: Report,
+    model = new LogModel(keys, report),
+    otherKeys: readonly string[] = [],
+  ) {
     this.shard = shard;
-    this.#keys = keys;
+    this.#keys = [...keys, ...otherKeys];
     this.#report = report;
+    this.model = model;
     for (const key of keys) this.#states.set(key, [{ fromIndex: 0, toIndex: Number.POSITIVE_INFINITY }]);
   }
 
@@ -74,6 +86,7 @@ export class GroundTruth {
       const { mutations, stampMs } = decodeBatch(entry.data);
       latestStampMs = Math.max(latestStampMs, stampMs);
       const outcomes = applyUnseen(this.#store, { mutations, stampMs });
+      this.model.append(entry.index, { mutations, stampMs }, outcomes);
       for (const [position, mutation] of mutations.entries()) this.#note(entry.index, mutation, outcomes[position]);
     }
     this.#stamps.push(latestStampMs);

@@ -33,14 +33,16 @@ export class StateMachineChecker {
 
   /**
    * A leader applies what followers hold while its own write is still on its way to the disk. That is no commitment until
-   * its gate opens: a crash before may undo it, and nobody has heard of it.
+   * its gate opens: a crash before may undo it, and nobody has heard of it. Where its own copy is on the disk already, what
+   * else was written in the same event does not matter: an answer that was sent before that does not wait for it.
    */
   publish(instance: Instance, truth: GroundTruth): void {
     const { unpublished, core } = instance;
     for (let first = unpublished[0]; first !== undefined; first = unpublished[0]) {
-      if (first.unit > instance.durableUnits) return;
+      const { entry, index, unit } = first;
+      const isOnDisk = entry !== undefined && instance.host.disk.holds(index, entry.term);
+      if (unit > instance.durableUnits && !isOnDisk) return;
       unpublished.shift();
-      const { entry, index } = first;
       const known = truth.at(index);
       if (entry !== undefined && known !== undefined && !isSame(known.entry, entry)) {
         this.#report(

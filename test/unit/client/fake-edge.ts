@@ -19,6 +19,7 @@ interface Stored {
 interface Lease {
   readonly token: number;
   readonly untilMs: number;
+  readonly holder?: string | null;
 }
 
 /** What happens to a request instead of its answer. `lost` is carried out, but its reply does not arrive. */
@@ -112,7 +113,8 @@ export class FakeEdge {
 
   async #once(request: Request, pathname: string, body: Uint8Array<ArrayBuffer>): Promise<Response> {
     if (request.headers.get("Authorization") !== `Bearer ${this.token}`) return problem("unauthorized", 401);
-    const id = request.headers.get("Idempotency-Key");
+    // A read's key says who asks, and is not remembered.
+    const id = request.method === "GET" ? null : request.headers.get("Idempotency-Key");
     const known = id === null ? undefined : this.#outcomes.get(id);
     if (known instanceof Response) return known.clone();
     const reply = await this.#answer(request, pathname, body);
@@ -133,6 +135,9 @@ export class FakeEdge {
         return this.#put(key, headers, body);
       case "DELETE kv":
         return this.#delete(key, headers);
+      case "DELETE fills":
+        if (this.#leases.get(key)?.token === Number(headers.get("Halo-Fill-Token"))) this.#end(key);
+        return new Response(null, { status: 204 });
       case "POST touch":
         return this.#touch(key, headers);
       case "POST counters":
@@ -181,14 +186,17 @@ export class FakeEdge {
       const isEarly = headers.get("Halo-Fill-Early") !== null;
       if (fill !== null && (!isServed || isStale || isEarly)) {
         const lease = this.#leases.get(key);
-        const isHeld = lease !== undefined && Date.now() < lease.untilMs;
+        const holder = headers.get("Idempotency-Key");
+        const isInForce = lease !== undefined && Date.now() < lease.untilMs;
+        const isOwn = isInForce && holder !== null && lease.holder === holder;
+        const isHeld = isInForce && !isOwn;
         if (isHeld && !isServed && Date.now() < endMs) {
           await this.#untilWoken(key, Math.min(endMs, lease.untilMs) - Date.now());
           continue;
         }
         extra["Halo-Fill"] = isHeld ? "held" : "granted";
         if (!isHeld) {
-          const granted = { token: ++this.#fence, untilMs: Date.now() + Number(fill[1]) };
+          const granted = isOwn ? lease : { token: ++this.#fence, untilMs: Date.now() + Number(fill[1]), holder };
           this.#leases.set(key, granted);
           extra["Halo-Fill-Token"] = String(granted.token);
           extra["Halo-Fill-Until"] = String(granted.untilMs);

@@ -16,6 +16,10 @@ function later<T>(ms: number, value: T): Promise<T> {
   return new Promise((resolve) => setTimeout(resolve, ms, value));
 }
 
+function fail(message: string): never {
+  throw new Error(message);
+}
+
 const FRESH = { ttlSeconds: 10, staleWhileRevalidateSeconds: 20, staleIfErrorSeconds: 40 };
 
 describe("a miss", () => {
@@ -160,7 +164,60 @@ describe("a miss", () => {
         text,
       ),
     ).rejects.toBe(error);
-    expect(edge.requests).toEqual(["GET /v1/kv/k", "GET /v1/kv/j"]);
+    const given = ["k", "j"].flatMap((key) => [`GET /v1/kv/${key}`, `DELETE /v1/fills/${key}`]);
+    expect(edge.requests).toEqual(given);
+  });
+
+  test.each([
+    ["its loader fails", () => Promise.reject(new Error("down")), text],
+    ["its loader's value cannot be written", () => later(0, "v"), { ...text, encode: () => fail("unwritable") }],
+  ] as const)("passes on at once where %s", async (_how, load, codec) => {
+    const edge = new FakeEdge();
+    const failing = clientOf(edge)
+      .getOrSet("k", () => later(10, undefined).then(load), codec, { leaseMs: 60_000 })
+      .catch((error) => error);
+    await vi.advanceTimersByTimeAsync(5);
+    const next = clientOf(edge).getOrSet("k", () => "from the next", text, { waitMs: 30_000 });
+    await vi.advanceTimersByTimeAsync(100);
+    expect(await failing).toBeInstanceOf(Error);
+    expect(await next).toMatchObject({ value: "from the next", source: "loaded" });
+  });
+
+  test("gives its right back although the caller has given up, and behind the reply where it can", async () => {
+    const edge = new FakeEdge();
+    const behind: Promise<void>[] = [];
+    const waitUntil = (promise: Promise<void>) => behind.push(promise);
+    for (const options of [{}, { waitUntil }]) {
+      const controller = new AbortController();
+      const load = () => later(1_000, "v");
+      const { signal } = controller;
+      const filling = clientOf(edge)
+        .getOrSet("k", load, text, { signal, ...options })
+        .catch((error) => error);
+      await vi.advanceTimersByTimeAsync(10);
+      controller.abort();
+      expect(await filling).toMatchObject({ name: "AbortError" });
+      await vi.advanceTimersByTimeAsync(0);
+      expect(edge.requests.at(-1)).toBe("DELETE /v1/fills/k");
+    }
+    expect(behind).toHaveLength(1);
+  });
+
+  test("whose right cannot be given back rejects with the loader's error all the same, and soon", async () => {
+    const { halo, edge } = connect();
+    const failing = halo.getOrSet("k", () => later(10, "").then(() => fail("down")), text).catch((error) => error);
+    await vi.advanceTimersByTimeAsync(5);
+    edge.failNext("hang", "hang", "hang");
+    await vi.advanceTimersByTimeAsync(1_100);
+    expect(await failing).toMatchObject({ message: "down" });
+  });
+
+  test("whose reply is lost asks again and gets the same right", async () => {
+    const { halo, edge } = connect();
+    edge.failNext("lost");
+    const filling = halo.getOrSet("k", () => "v", text, { leaseMs: 60_000, waitMs: 0, onWaitTimeout: "throw" });
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await filling).toMatchObject({ value: "v", source: "loaded" });
   });
 
   test("ends with the caller's signal", async () => {

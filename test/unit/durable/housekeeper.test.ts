@@ -1,8 +1,11 @@
 // What the housekeeper takes away, what it leaves, and when it rests.
 
 import { describe, expect, test } from "vitest";
-import { ORPHAN_GRACE_MS, PASS_PAUSE_MS, SLICE_ROWS } from "../../../durable/housekeeper.ts";
+import { ORPHAN_GRACE_MS, PASS_PAUSE_MS, SLICE_ROWS, SOFTEN_BYTES_MAX } from "../../../durable/housekeeper.ts";
+import type { AppendMutation, TransactionOperation } from "../../../durable/store/command.ts";
 import { partKey, storedKey } from "../../../durable/store/keyspace.ts";
+import { PART_BYTES_MAX } from "../../../durable/store/limits.ts";
+import { PURGE_MARKS_MAX, PURGE_NAMES_CHARS_MAX } from "../../../durable/store/marks.ts";
 import type { Namespaces } from "../../../durable/store/namespace-settings.ts";
 import { slotOf } from "../../../routing/slots.ts";
 import { Housekeeping, put, range, START_MS } from "./housekeeping.ts";
@@ -187,6 +190,53 @@ describe("purges", () => {
     expect(keeping.store.marks.purges).toBe(0);
   });
 
+  test("one softly purged row that nobody writes anew does not make purges fill their table, evictable or not", () => {
+    const namespaces: Namespaces = new Map([["", { evict: false }]]);
+    const keeping = new Housekeeping({ storageBytesMax: 1e9, namespaces });
+    keeping.apply(put("old", { tags: ["t"], ttlMs: 1e9, staleIfErrorMs: 1e9 }), purgeOf("t", true));
+    const purged = (from: number, to: number) => {
+      for (let number = from; number < to; number++) keeping.apply(purgeOf(`other-${number}`));
+    };
+    purged(0, PURGE_MARKS_MAX / 2 - 1);
+    keeping.settle();
+    // There is room: the row is not written again for its purge.
+    expect(keeping.store.marks.purges).toBe(PURGE_MARKS_MAX / 2);
+    expect(keeping.store.find(slotOf("old"), "old")?.extras?.purgedMs).toBeUndefined();
+    purged(PURGE_MARKS_MAX / 2 - 1, PURGE_MARKS_MAX / 2 + 10);
+    keeping.nowMs += PASS_PAUSE_MS;
+    keeping.settle();
+    expect(keeping.store.marks.purges).toBe(0);
+    expect(keeping.store.read(slotOf("old"), "old", keeping.nowMs)?.extras?.staleMs).toBe(START_MS);
+    // A purge after that concerns it as any other.
+    keeping.apply(purgeOf("t"));
+    expect(keeping.store.read(slotOf("old"), "old", keeping.nowMs)).toBeUndefined();
+  });
+
+  test("long names count too, and large values are softened a few at a time, until none holds a purge", () => {
+    const keeping = new Housekeeping();
+    const size = SOFTEN_BYTES_MAX / 2;
+    for (const number of range(5)) keeping.apply(put(`k${number}`, { tags: ["t"], value: new Uint8Array(size) }));
+    keeping.apply(purgeOf("t", true));
+    const prefix = "p".repeat(1_000);
+    for (let number = 0; number < PURGE_NAMES_CHARS_MAX / 2_000 + 1; number++) {
+      const scope = { kind: "prefix", namespace: "", prefix: `${prefix}${number}` } as const;
+      keeping.apply({ kind: "purge", scope, isSoft: false });
+    }
+    keeping.settle();
+    const softened = () =>
+      keeping.proposed.flatMap((mutation) =>
+        mutation.kind === "reclaim" && mutation.softens === true ? [mutation.rows.length] : [],
+      );
+    expect(softened()).toEqual([2]);
+    expect(keeping.store.marks.purges).toBeGreaterThan(0);
+    for (const _ of range(2)) {
+      keeping.nowMs += PASS_PAUSE_MS;
+      keeping.settle();
+    }
+    expect(softened()).toEqual([2, 2, 1]);
+    expect(keeping.store.marks.purges).toBe(0);
+  });
+
   test("purges that the lease of a fill keeps are forgotten once it is over", () => {
     const keeping = new Housekeeping();
     const [granted] = keeping.apply({ kind: "begin_fill", slot: slotOf("k"), key: "k", leaseMs: 30_000 });
@@ -296,6 +346,26 @@ describe("eviction", () => {
     expect(keeping.store.usage.of("").keys).toBe(300);
   });
 
+  test("room is made for a value that is larger than what is left between the marks, and for none larger than the quota", () => {
+    const quotaBytes = 20_000;
+    const namespaces: Namespaces = new Map([["pages", { quotaBytes }]]);
+    const keeping = new Housekeeping({ storageBytesMax: 1e9, namespaces });
+    const page = (number: number, bytes = 3_000) =>
+      put(storedKey("pages", named(number)), { value: new Uint8Array(bytes) });
+    for (const number of range(6)) expect(keeping.write(page(number))).toMatchObject({ kind: "stored" });
+    // 18,500 bytes are under the mark at which eviction starts, and the seventh does not fit.
+    expect(keeping.write(page(6))).toMatchObject({ status: "overloaded" });
+    keeping.settle();
+    expect(keeping.write(page(6))).toMatchObject({ kind: "stored" });
+    expect(keeping.counters.rows_evicted).toBe(1);
+    // What has been given its room asks for no more of it.
+    keeping.settle();
+    expect(keeping.counters.rows_evicted).toBe(1);
+    expect(keeping.write(page(7, quotaBytes))).toMatchObject({ status: "full" });
+    keeping.settle();
+    expect(keeping.counters.rows_evicted).toBe(1);
+  });
+
   test("the quota of a no-evict namespace refuses as full, its limit of size as invalid, and its lifetime is the default", () => {
     const settings = { quotaBytes: 1_000, evict: false, maxValueBytes: 200, ttlSeconds: 60 };
     const keeping = new Housekeeping({ storageBytesMax: 1e9, namespaces: new Map([["q", settings]]) });
@@ -307,6 +377,59 @@ describe("eviction", () => {
     expect(replies.at(-1)).toMatchObject({ status: "full" });
     expect(keeping.store.usage.of("q").bytes).toBeLessThanOrEqual(1_000);
     expect(keeping.write(put("elsewhere"))).toMatchObject({ kind: "stored" });
+  });
+
+  test("the limit of size and the lifetime of a namespace hold inside of transactions, in the branch that is done", () => {
+    const keeping = new Housekeeping({
+      storageBytesMax: 1e9,
+      namespaces: new Map([["q", { maxValueBytes: 200, ttlSeconds: 60 }]]),
+    });
+    const key = (name: string) => storedKey("q", `{t}${name}`);
+    const slot = slotOf(key("a"));
+    const append = (name: string, bytes: number): AppendMutation => {
+      return { kind: "append", slot, key: key(name), value: new Uint8Array(bytes), contentType: "" };
+    };
+    const transaction = (onSuccess: readonly TransactionOperation[], onFailure: readonly TransactionOperation[] = []) =>
+      keeping.write({ kind: "transaction", slot, key: key("a"), compare: [], onSuccess, onFailure });
+    const increment = { kind: "increment", slot, key: key("n"), by: "1" } as const;
+    const lasting = { kind: "stored", expiresMs: START_MS + 60_000 };
+    expect(transaction([put(key("a")), append("b", 200), increment])).toMatchObject({
+      kind: "transaction",
+      results: [lasting, lasting, { kind: "number", expiresMs: START_MS + 60_000 }],
+    });
+    expect(transaction([put(key("a"), { ttlMs: 5 })])).toMatchObject({ results: [{ expiresMs: START_MS + 5 }] });
+    // One of two branches is done, so what both append does not add up.
+    expect(transaction([append("c", 150)], [append("c", 150)])).toMatchObject({ kind: "transaction" });
+    const tooLarge: readonly (readonly TransactionOperation[])[] = [
+      [put(key("d"), { value: new Uint8Array(201) })],
+      [append("c", 51)],
+      [append("d", 150), append("d", 51)],
+      [put(key("b"), { value: new Uint8Array(1) }), append("b", 200)],
+    ];
+    for (const operations of tooLarge) {
+      expect(transaction(operations)).toMatchObject({ status: "invalid" });
+      expect(transaction([], operations)).toMatchObject({ status: "invalid" });
+    }
+    expect(keeping.has(key("d"))).toBe(false);
+  });
+
+  test("a namespace's limit of size counts what an append adds to, and all parts of an upload up to this one", () => {
+    const maxValueBytes = PART_BYTES_MAX + 10;
+    const keeping = new Housekeeping({ storageBytesMax: 1e9, namespaces: new Map([["q", { maxValueBytes }]]) });
+    const target = { slot: slotOf(storedKey("q", "k")), key: storedKey("q", "k") };
+    const append = (bytes: number) =>
+      keeping.write({ kind: "append", ...target, value: new Uint8Array(bytes), contentType: "" });
+    expect(append(PART_BYTES_MAX)).toMatchObject({ kind: "stored" });
+    expect(append(11)).toMatchObject({ status: "invalid" });
+    const stage = (part: number, bytes: number) =>
+      keeping.write({ kind: "stage", ...target, upload: "u", part, value: new Uint8Array(bytes) });
+    expect(stage(0, PART_BYTES_MAX)).toEqual({ kind: "staged" });
+    expect(stage(1, 11)).toMatchObject({ status: "invalid" });
+    expect(stage(1, 10)).toEqual({ kind: "staged" });
+    const named = (count: number, bytes: number) =>
+      keeping.write(put(target.key, { value: new Uint8Array(0), parts: { upload: "u", count, bytes } }));
+    expect(named(2, PART_BYTES_MAX + 11)).toMatchObject({ status: "invalid" });
+    expect(named(2, maxValueBytes)).toMatchObject({ kind: "stored" });
   });
 
   test("the parts of an evicted value count as gone at once, so that nothing else is evicted for them", () => {

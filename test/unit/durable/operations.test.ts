@@ -199,6 +199,37 @@ describe("a fill", () => {
     expect(group.clock.nowMs - startedMs).toBeLessThan(1_000);
   });
 
+  test("passes on at once when its holder gives the right back", async () => {
+    const group = new ShardGroup();
+    const leader = await group.lead(0);
+    const token = tokenOf(await group.clock.until(fill(leader, "k", { leaseMs: 60_000 })));
+    const waiting = fill(leader, "k", { waitMs: 30_000 });
+    await settle();
+    const startedMs = group.clock.nowMs;
+    const mutation = { kind: "release_fill", slot: slotOf("k"), key: "k", token } as const;
+    const released = leader.replica.write({ ...header(leader), slot: slotOf("k"), mutation, deadlineMs: 2_000 });
+    expect(tokenOf(await group.clock.until(waiting))).toBeGreaterThan(token);
+    expect(group.clock.nowMs - startedMs).toBeLessThan(1_000);
+    expect(await released).toMatchObject({ outcome: { kind: "fill_released", existed: true } });
+  });
+
+  test("that its holder asks for again, since the reply was lost, is the same, also at the next leader", async () => {
+    const group = new ShardGroup();
+    const leader = await group.lead(0);
+    const wish = { leaseMs: 60_000, holder: "me" };
+    const lost = tokenOf(await group.clock.until(fill(leader, "k", wish)));
+    const before = batches(leader);
+    expect(tokenOf(await group.clock.until(fill(leader, "k", { ...wish, waitMs: 0 })))).toBe(lost);
+    // It was read, not written once more.
+    expect(batches(leader)).toBe(before);
+    leader.replica.transferLeadership(1);
+    const successor = await group.newLeader(group.hosts.slice(1));
+    expect(tokenOf(await group.clock.until(fill(successor, "k", { ...wish, waitMs: 0 })))).toBe(lost);
+    expect(await group.clock.until(fill(successor, "k", { holder: "you", waitMs: 0 }))).toMatchObject({
+      fill: { state: "held" },
+    });
+  });
+
   test("that may not wait is told at once who is at it, and asks nothing of a fresh value", async () => {
     const group = new ShardGroup();
     const leader = await group.lead(0);
@@ -255,6 +286,13 @@ describe("those who wait for a key", () => {
     watch.applied([{ kind: "purge", isSoft: false, scope: { kind: "tag", namespace: "", tag: "t" } }]);
     await settle();
     expect(woken).toBe(2);
+    void wait();
+    watch.applied([{ kind: "touch", ...header, ttlMs: 1 }]);
+    await settle();
+    expect(woken).toBe(2);
+    watch.applied([{ kind: "touch", ...header, softens: true }]);
+    await settle();
+    expect(woken).toBe(3);
   });
 });
 
@@ -302,6 +340,34 @@ describe("a scan", () => {
       status: "wrong_owner",
     });
     expect(await group.clock.until(leader.replica.scan({ ...request, limit: SCAN_LIMIT_MAX + 1 }))).toMatchObject({
+      status: "invalid",
+    });
+  });
+
+  test("of given slots shows those and no others, whatever the epoch, or is sent away", async () => {
+    const group = new ShardGroup();
+    const leader = await group.lead(0);
+    const keys = ["{1}a", "{2}a", "{3}a"];
+    await group.clock.until(
+      batch(
+        leader,
+        keys.map((key) => set(key, "x")),
+      ),
+    );
+    const slots = new Uint8Array(128);
+    for (const key of keys.slice(1))
+      slots[slotOf(key) >> 3] = (slots[slotOf(key) >> 3] ?? 0) | (1 << (slotOf(key) & 7));
+    const request = { ...header(leader), namespace: "", prefix: "", limit: 10, level: "strong", what: "keys" } as const;
+    const shown = await group.clock.until(leader.replica.scan({ ...request, epoch: 7, slots }));
+    if (shown.status !== "ok") throw new Error(shown.status);
+    expect(shown.items.map(({ key }) => key).sort()).toEqual(["{2}a", "{3}a"]);
+    const { topology } = leader.ownership.view;
+    const moved = topology.slots.with(slotOf("{3}a"), 99);
+    leader.ownership.install({ ...topology, epoch: 8, slots: moved });
+    expect(await group.clock.until(leader.replica.scan({ ...request, epoch: 8, slots }))).toMatchObject({
+      status: "wrong_owner",
+    });
+    expect(await group.clock.until(leader.replica.scan({ ...request, slots: new Uint8Array(3) }))).toMatchObject({
       status: "invalid",
     });
   });

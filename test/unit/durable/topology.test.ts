@@ -22,7 +22,7 @@ function changed(topology: Topology, change: TopologyChange): Topology {
   return result.topology;
 }
 
-const FIVE = changed(SEED, { kind: "set_replicas", replicas: 5, regions: ["oc"] });
+const FIVE = changed(SEED, { kind: "set_replicas", replicas: 5, regions: ["oc", "sam"] });
 const REPLACED = changed(SEED, { kind: "replace_replica", shard: 0, replica: 2, region: "oc" });
 
 describe("the founding membership", () => {
@@ -34,6 +34,17 @@ describe("the founding membership", () => {
     for (const topology of [FIVE, REPLACED]) {
       expect(new Ownership(topology).foundingMembership(0)).toEqual({ voters: [], learners: [] });
     }
+  });
+
+  test("is all with whom a shard was added, until they change", () => {
+    const added = changed(SEED, { kind: "add_shard", replicas: 3, regions: ["weur", "enam", "apac"] });
+    const voters = ["0.2", "1.2", "2.2"];
+    expect(new Ownership(added).foundingMembership(1)).toEqual({ voters, learners: [] });
+    const later = changed(added, { kind: "replace_replica", shard: 0, replica: 0, region: "oc" });
+    expect(new Ownership(later).foundingMembership(1)).toEqual({ voters, learners: [] });
+    expect(new Ownership(later).foundingMembership(0)).toEqual({ voters: [], learners: [] });
+    const replaced = changed(added, { kind: "replace_replica", shard: 1, replica: 0, region: "oc" });
+    expect(new Ownership(replaced).foundingMembership(1)).toEqual({ voters: [], learners: [] });
   });
 
   test("is nobody for a shard that the topology does not have", () => {

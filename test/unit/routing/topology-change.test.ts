@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Region } from "../../../routing/region.ts";
+import type { ChangeRefusalCode } from "../../../routing/shard-change.ts";
 import { buildTopology, type Topology } from "../../../routing/topology.ts";
 import { changedTopology, successorProblem, type TopologyChange } from "../../../routing/topology-change.ts";
 import { FORMER_REPLICAS_MAX, parseTopology } from "../../../routing/topology-parser.ts";
@@ -43,12 +44,12 @@ describe("a change of the number of replicas", () => {
 
   test("never uses an object again that was taken away", () => {
     const three = changed(FIVE, { kind: "set_replicas", replicas: 3 });
-    const again = changed(three, { kind: "set_replicas", replicas: 5, regions: ["oc"] });
-    expect(members(again, 0).slice(3)).toEqual(["3.4@oc", "4.4@oc"]);
+    const again = changed(three, { kind: "set_replicas", replicas: 5, regions: ["oc", "sam"] });
+    expect(members(again, 0).slice(3)).toEqual(["3.4@oc", "4.4@sam"]);
   });
 
   test("of one shard leaves the others as they are", () => {
-    const next = changed(SEED, { kind: "set_replicas", shard: 1, replicas: 5, regions: ["oc"] });
+    const next = changed(SEED, { kind: "set_replicas", shard: 1, replicas: 5, regions: ["oc", "sam"] });
     expect(next.shards[0]).toBe(SEED.shards[0]);
     expect(members(next, 1)).toHaveLength(5);
   });
@@ -74,21 +75,58 @@ describe("a replacement", () => {
 });
 
 describe("a change that makes no sense is refused, with what was expected:", () => {
-  test.each<[string, TopologyChange, RegExp]>([
-    ["an unknown shard", { kind: "set_replicas", shard: 9, replicas: 5, regions: ["oc"] }, /no shard 9/],
-    ["an unknown replica", { kind: "replace_replica", shard: 0, replica: 7, region: "oc" }, /shard 0 has no replica 7/],
-    ["an even number", { kind: "set_replicas", replicas: 4, regions: ["oc"] }, /expected one of 1, 3, 5, got 4/],
-    ["no replicas", { kind: "set_replicas", replicas: 0 }, /expected one of 1, 3, 5, got 0/],
+  test.each<[string, TopologyChange, ChangeRefusalCode, RegExp]>([
+    [
+      "an unknown shard",
+      { kind: "set_replicas", shard: 9, replicas: 5, regions: ["oc"] },
+      "unknown_shard",
+      /no shard 9/,
+    ],
+    [
+      "an unknown replica",
+      { kind: "replace_replica", shard: 0, replica: 7, region: "oc" },
+      "invalid",
+      /shard 0 has no replica 7/,
+    ],
+    ["an even number", { kind: "set_replicas", replicas: 4, regions: ["oc"] }, "invalid", /one of 1, 3, 5, got 4/],
+    ["no replicas", { kind: "set_replicas", replicas: 0 }, "invalid", /expected one of 1, 3, 5, got 0/],
     [
       "no region for a new one",
       { kind: "set_replicas", replicas: 5 },
+      "invalid",
       /expected a region for each or one for all, got 0/,
     ],
-    ["too many regions", { kind: "set_replicas", replicas: 5, regions: ["oc", "me", "afr"] }, /got 3/],
-    ["a region for nobody", { kind: "set_replicas", replicas: 1, regions: ["oc"] }, /gets no new replica/],
-    ["nothing new", { kind: "set_replicas", replicas: 3 }, /changes nothing/],
-  ])("%s", (_, change, problem) => {
-    expect(changedTopology(SEED, change)).toEqual({ ok: false, problem: expect.stringMatching(problem) });
+    ["too many regions", { kind: "set_replicas", replicas: 5, regions: ["oc", "me", "afr"] }, "invalid", /got 3/],
+    ["a region for nobody", { kind: "set_replicas", replicas: 1, regions: ["oc"] }, "invalid", /gets no new replica/],
+    ["nothing new", { kind: "set_replicas", replicas: 3 }, "nothing_to_change", /changes nothing/],
+    [
+      "a region that does not exist",
+      { kind: "replace_replica", shard: 0, replica: 0, region: "mars" as Region },
+      "unknown_region",
+      /mars is no region: known are/,
+    ],
+    [
+      "one region for two new replicas, without consent",
+      { kind: "set_replicas", replicas: 5, regions: ["oc"] },
+      "shared_regions",
+      /5 replicas in 4 region\(s\); .* allowSharedRegions/,
+    ],
+    [
+      "a replacement beside another replica, without consent",
+      { kind: "replace_replica", shard: 0, replica: 0, region: "enam" },
+      "shared_regions",
+      /3 replicas in 2 region/,
+    ],
+  ])("%s", (_, change, code, problem) => {
+    expect(changedTopology(SEED, change)).toEqual({ ok: false, code, problem: expect.stringMatching(problem) });
+  });
+
+  test("with consent, replicas may share a region", () => {
+    const consented = { allowSharedRegions: true } as const;
+    const grown = changed(SEED, { kind: "set_replicas", replicas: 5, regions: ["oc"], ...consented });
+    expect(members(grown, 0).slice(3)).toEqual(["3.2@oc", "4.2@oc"]);
+    const replaced = changed(SEED, { kind: "replace_replica", shard: 0, replica: 0, region: "enam", ...consented });
+    expect(members(replaced, 0)).toEqual(["0.2@enam", "1.1@enam", "2.1@apac"]);
   });
 });
 
@@ -103,12 +141,14 @@ describe("a successor", () => {
         fc.constantFrom(...regions).map((region) => [region]),
         { nil: undefined },
       ),
+      allowSharedRegions: fc.constant(true),
     }),
     fc.record({
       kind: fc.constant("replace_replica" as const),
       shard: fc.nat(1),
       replica: fc.nat(4),
       region: fc.constantFrom(...regions),
+      allowSharedRegions: fc.boolean(),
     }),
   );
 
@@ -156,7 +196,7 @@ describe("a successor", () => {
     ["forgets who left", (next) => withShard(next, { former: [] }), /^shards\.0\.former: /],
   ])("that %s is none", (_, spoil, problem) => {
     const three = changed(SEED, { kind: "replace_replica", shard: 0, replica: 0, region: "me" });
-    const next = changed(three, { kind: "set_replicas", shard: 0, replicas: 5, regions: ["oc"] });
+    const next = changed(three, { kind: "set_replicas", shard: 0, replicas: 5, regions: ["oc", "sam"] });
     expect(successorProblem(three, next)).toBeUndefined();
     expect(successorProblem(three, spoil(next))).toMatch(problem);
   });

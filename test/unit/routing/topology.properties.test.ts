@@ -33,21 +33,34 @@ const someShard = fc.record({
   }),
 });
 
-/** Any that an operator could publish: gaps in the numbers, drained shards, replicas of any number and generation. */
+/** Any that there could be: gaps in the numbers, drained shards, slots that move, replicas of any number and generation. */
 const someTopology: fc.Arbitrary<Topology> = fc
   .record({
     cluster: someClusterName,
-    epoch: fc.maxSafeNat(),
+    epoch: fc.integer({ min: 2, max: Number.MAX_SAFE_INTEGER }),
     shards: fc.uniqueArray(someShard, { minLength: 1, maxLength: 6, selector: ({ shard }) => shard }),
     spread: fc.array(fc.nat(), { minLength: 1, maxLength: 40 }),
+    moving: fc.uniqueArray(fc.nat({ max: SLOT_COUNT - 1 }), { maxLength: 8 }),
+    moved: fc.uniqueArray(fc.nat({ max: SLOT_COUNT - 1 }), { minLength: 2, maxLength: 8 }),
   })
-  .map(({ spread, ...topology }) => ({
-    ...topology,
-    slots: Array.from({ length: SLOT_COUNT }, (_, slot) => {
-      const at = (spread[slot % spread.length] ?? 0) + slot;
-      return topology.shards[at % topology.shards.length]?.shard ?? 0;
-    }),
-  }));
+  .map(({ spread, moving, moved, ...topology }) => {
+    const shardAt = (at: number) => topology.shards[at % topology.shards.length]?.shard ?? 0;
+    const ownerAt = (slot: number) => (spread[slot % spread.length] ?? 0) + slot;
+    const moves = moving
+      .map((slot) => ({ slot, from: shardAt(ownerAt(slot)), to: shardAt(ownerAt(slot) + 1), epoch: topology.epoch }))
+      .filter(({ from, to }) => from !== to);
+    return {
+      ...topology,
+      slots: Array.from({ length: SLOT_COUNT }, (_, slot) => shardAt(ownerAt(slot))),
+      moves: moves.slice(0, 4),
+      cancelled: moves.slice(4),
+      movedAt: [
+        { epoch: 1, slots: moved.slice(0, 1) },
+        { epoch: topology.epoch, slots: moved.slice(1) },
+      ],
+      nextShard: SHARD_NUMBER_MAX + 1,
+    };
+  });
 
 function overTheWire(document: unknown): unknown {
   return JSON.parse(JSON.stringify(document));
@@ -64,7 +77,8 @@ describe("a topology document", () => {
   });
 
   test("is refused, not repaired, when any one field is missing or is not what it has to be", () => {
-    // None of these is right anywhere; 1.5 would be for a weight, which is spared it.
+    // None of these is right anywhere but 1.5 as a weight, and an empty list or none where moves are listed.
+    const mayBeAbsent = new Set(["moves", "cancelled", "movedAt", "nextShard"]);
     const poison = fc.constantFrom<unknown>(undefined, null, -1, 1.5, 1e300, "Not This", true, [], {});
     fc.assert(
       fc.property(someTopology, fc.nat(), poison, (topology, pick, value) => {
@@ -72,6 +86,7 @@ describe("a topology document", () => {
         const places = placesIn(document);
         const place = places[pick % places.length];
         if (place === undefined || (place.name === "weight" && value === 1.5)) return;
+        if (mayBeAbsent.has(place.name) && (value === undefined || Array.isArray(value))) return;
         place.set(value);
         const parsed = parseTopology(document);
         expect(parsed).toEqual({ ok: false, problem: expect.stringContaining(": ") });
@@ -148,7 +163,7 @@ describe("epochs only rise", () => {
 
   test("at the edge: the newest proper document of the own cluster counts, whatever the order of arrival", () => {
     fc.assert(
-      fc.property(someTopology, someArrivals, (topology, arrivals) => {
+      fc.property(someTopology, someArrivals, ({ moves, cancelled, movedAt, ...topology }, arrivals) => {
         const holder = new TopologyHolder(new TopologyView({ ...topology, epoch: 3 }));
         const foreign = topology.cluster === "other" ? "another" : "other";
         let newest = 3;

@@ -161,6 +161,7 @@ function incrementOf(keys: Keys): fc.Arbitrary<KeyMutation & { kind: "increment"
 /** Mutations of keys out of `keys`, of every kind that a client's request becomes. */
 export function keyMutationsOf(keys: Keys): fc.Arbitrary<KeyMutation> {
   const isAccess = fc.constant({ isAccess: true });
+  const softens = fc.constant({ softens: true });
   const comparison: fc.Arbitrary<Comparison> = fc
     .tuple(keys, conditions)
     .map(([key, some]) => ({ slot: slotOfTestKey(key), key, ...some }));
@@ -193,7 +194,7 @@ export function keyMutationsOf(keys: Keys): fc.Arbitrary<KeyMutation> {
       weight: 4,
     },
     { arbitrary: mutationOf("delete", keys, { returnPrevious: flag(2) }, conditions), weight: 2 },
-    { arbitrary: mutationOf("touch", keys, {}, conditions, fc.oneof(lifetime, isAccess)), weight: 2 },
+    { arbitrary: mutationOf("touch", keys, {}, conditions, fc.oneof(lifetime, isAccess, softens)), weight: 3 },
     { arbitrary: incrementOf(keys), weight: 2 },
     { arbitrary: mutationOf("append", keys, { value, contentType }, conditions, lifetime), weight: 1 },
     {
@@ -208,9 +209,11 @@ export function keyMutationsOf(keys: Keys): fc.Arbitrary<KeyMutation> {
       arbitrary: mutationOf("begin_fill", keys, {
         leaseMs: fc.constantFrom(1, 4, 30),
         isEarly: flag(1),
+        holder: seldom(1, fc.constantFrom("h", "i")),
       }),
       weight: 4,
     },
+    { arbitrary: mutationOf("release_fill", keys, { token: fc.integer({ min: 1, max: 12 }) }), weight: 1 },
     { arbitrary: limits, weight: 1 },
     {
       arbitrary: mutationOf("transaction", keys, {
@@ -269,6 +272,7 @@ export const reclaims: fc.Arbitrary<Mutation> = fc.record({
     { maxLength: 4 },
   ),
   evicts: flag(1),
+  softens: flag(1),
 });
 
 /** At any revision, rightly or not: replicas must agree all the same. */
@@ -332,8 +336,10 @@ function aimedAt(mutation: Mutation, model: StoreModel, granted: ReadonlyMap<str
   if (mutation.kind === "put" && mutation.parts !== undefined) {
     return { ...mutation, ...match, parts: stagedParts(mutation.parts, key, model) };
   }
+  const token = (drawn: number) => (drawn % 3 > 0 ? (granted.get(key) ?? drawn) : drawn);
+  if (mutation.kind === "release_fill") return { ...mutation, token: token(mutation.token) };
   if (mutation.kind !== "put" || mutation.fillToken === undefined) return { ...mutation, ...match };
-  const fillToken = mutation.fillToken % 3 > 0 ? (granted.get(key) ?? mutation.fillToken) : mutation.fillToken;
+  const fillToken = token(mutation.fillToken);
   return { ...mutation, ...match, fillToken };
 }
 

@@ -18,8 +18,9 @@ const FULL: EntryExtras = {
   tags: ["t"],
   sourceVersion: 5,
   parts: { upload: "u", count: 6, bytes: 7 },
+  purgedMs: 8,
 };
-const FULL_WIRE = [1, 2, 3, 4, "m", ["t"], 5, ["u", 6, 7]];
+const FULL_WIRE = [1, 2, 3, 4, "m", ["t"], 5, ["u", 6, 7], 8];
 
 const optional = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: undefined });
 const count = fc.maxSafeNat();
@@ -43,6 +44,7 @@ describe("extras", () => {
       tags: optional(fc.array(fc.string())),
       sourceVersion: optional(count),
       parts: optional(fc.record({ upload: fc.string(), count, bytes: count })),
+      purgedMs: optional(count),
     });
     fc.assert(
       fc.property(extras, (some) => {
@@ -68,6 +70,7 @@ const GOLDEN_MARKS: readonly (readonly [Mark, readonly unknown[]])[] = [
   [{ kind: "tag", name: "t", hardRevision: 1, softRevision: 2, softMs: 3 }, [0, "t", 1, 2, 3]],
   [{ kind: "prefix", name: "\ufeffp", hardRevision: 1, softRevision: 0, softMs: 0 }, [1, "\u0000\ufeffp", 1, 0, 0]],
   [{ kind: "namespace", name: "", hardRevision: 0, softRevision: 2, softMs: 3 }, [2, "", 0, 2, 3]],
+  [{ kind: "fill", name: "k", slot: 7, token: 8, untilMs: 9, holder: "h" }, [3, "k", 7, 8, 9, "h"]],
   [{ kind: "fill", name: "k", slot: 7, token: 8, untilMs: 9 }, [3, "k", 7, 8, 9]],
 ];
 

@@ -63,7 +63,7 @@ describe("soft purges", () => {
   it("make stale from then on what was written before them", () => {
     const marks = new Marks([]);
     marks.purge(prefix("a"), true, 5, 100);
-    expect(marks.survivor(entryOf("a", 4, ["t"]))?.extras).toEqual({ tags: ["t"], staleMs: 100 });
+    expect(marks.survivor(entryOf("a", 4, ["t"]))?.extras).toEqual({ tags: ["t"], staleMs: 100, purgedMs: 100 });
     expect(marks.survivor(entryOf("a", 6))?.extras).toBeUndefined();
   });
 

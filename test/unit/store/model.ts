@@ -36,6 +36,7 @@ interface Purge extends Pick<PurgeMutation, "scope" | "isSoft"> {
 interface Lease {
   readonly token: number;
   readonly untilMs: number;
+  readonly holder: string | undefined;
 }
 
 interface Counts {
@@ -65,9 +66,9 @@ export class StoreModel {
     const later = this.purges.filter(({ revision, scope }) => revision > row.version && concerns(scope, row));
     if (later.some(({ isSoft }) => !isSoft)) return undefined;
     const newest = later.at(-1);
-    if (newest === undefined) return row;
+    if (newest === undefined || row.extras?.purgedMs !== undefined) return row;
     const staleMs = Math.min(newest.atMs, row.extras?.staleMs ?? newest.atMs);
-    return { ...row, extras: { ...row.extras, staleMs } };
+    return { ...row, extras: { ...row.extras, staleMs, purgedMs: newest.atMs } };
   }
 
   get state(): StoreState {
@@ -122,6 +123,10 @@ export class StoreModel {
         const gone = mutation.rows.filter(({ key, version }) => {
           const row = this.rows.get(key);
           if (row?.version !== version) return false;
+          if (mutation.softens === true) {
+            const current = this.read(key, 0);
+            return current !== undefined && current !== row && this.rows.set(key, current);
+          }
           const part = parsePartKey(key);
           if (part !== undefined && this.read(part.key, 0)?.extras?.parts?.upload === part.upload) return false;
           const mayGo = part !== undefined || mutation.evicts === true || this.read(key, 0) === undefined;
@@ -141,6 +146,12 @@ export class StoreModel {
       }
       case "begin_fill":
         return this.#beginFill(mutation);
+      case "release_fill": {
+        const lease = this.leases.get(mutation.key);
+        if (lease?.token !== mutation.token) return { kind: "fill_released", existed: false };
+        this.leases.delete(mutation.key);
+        return { kind: "fill_released", existed: lease.untilMs > this.clockMs };
+      }
       case "limit":
         return this.#limit(mutation);
       case "transaction":
@@ -195,8 +206,15 @@ export class StoreModel {
         return { kind: "deleted", existed: current !== undefined, previous };
       }
       case "touch": {
+        if (mutation.softens === true) this.leases.delete(key);
         if (current === undefined) return { kind: "not_found" };
         const { version } = current;
+        if (mutation.softens === true) {
+          const [staleMs, purgedMs] = [current.extras?.staleMs ?? this.clockMs, current.extras?.purgedMs];
+          const extras = { ...current.extras, staleMs: Math.min(staleMs, this.clockMs), purgedMs: this.clockMs };
+          if (purgedMs === undefined) this.rows.set(key, { ...current, extras });
+          return { kind: "touched", version, expiresMs: current.expiresMs };
+        }
         const slidingMs = current.extras?.slidingMs;
         if (mutation.isAccess === true) {
           // It has to live `slidingMs` from now; a tenth more is written, so that one write serves many accesses.
@@ -206,7 +224,10 @@ export class StoreModel {
         const times = timesOf(mutation.isAccess === true ? { slidingMs } : mutation, this.clockMs);
         const row = this.rows.get(key) as Entry;
         const { metadata, tags, sourceVersion } = row.extras ?? {};
-        const extras = { ...times.extras, metadata, tags, sourceVersion, parts };
+        const purgedMs = current.extras?.purgedMs;
+        const staleMs = purgedMs === undefined ? undefined : Math.min(times.extras?.staleMs ?? purgedMs, purgedMs);
+        const stays = purgedMs === undefined ? {} : { staleMs, purgedMs };
+        const extras = { ...times.extras, ...stays, metadata, tags, sourceVersion, parts };
         this.rows.set(key, { ...row, expiresMs: times.expiresMs, extras: plain(extras) });
         return { kind: "touched", version, expiresMs: times.expiresMs };
       }
@@ -275,17 +296,20 @@ export class StoreModel {
     return this.purges.some(({ scope, revision }) => revision > since && concerns(scope, { key, extras: { tags } }));
   }
 
-  #beginFill({ key, leaseMs, isEarly }: Extract<KeyMutation, { kind: "begin_fill" }>): Outcome {
+  #beginFill({ key, leaseMs, isEarly, holder }: Extract<KeyMutation, { kind: "begin_fill" }>): Outcome {
     const current = this.read(key, 0);
     const isStale = (current?.extras?.staleMs ?? Number.POSITIVE_INFINITY) <= this.clockMs;
     if (current !== undefined && !isStale && isEarly !== true)
       return { kind: "fill_unneeded", version: current.version };
     const lease = this.leases.get(key);
-    if (lease !== undefined && this.#isFillGood(key, lease.token, []))
-      return { kind: "fill_held", untilMs: lease.untilMs };
+    if (lease !== undefined && this.#isFillGood(key, lease.token, [])) {
+      const { token, untilMs } = lease;
+      const isSame = holder !== undefined && holder === lease.holder;
+      return isSame ? { kind: "fill_granted", token, untilMs } : { kind: "fill_held", untilMs };
+    }
     this.revision += 1;
     const granted = { token: this.revision, untilMs: this.clockMs + leaseMs };
-    this.leases.set(key, granted);
+    this.leases.set(key, { ...granted, holder });
     return { kind: "fill_granted", ...granted };
   }
 

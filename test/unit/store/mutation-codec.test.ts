@@ -45,6 +45,7 @@ const GOLDEN: readonly (readonly [string, Mutation, readonly unknown[]])[] = [
   ],
   ["a plain touch", { kind: "touch", ...K }, [2, 5, "k"]],
   ["an access", { kind: "touch", ...K, isAccess: true }, [2, 5, "k", null, null, true]],
+  ["a soft purge of a key", { kind: "touch", ...K, softens: true }, [2, 5, "k", null, null, null, true]],
   ["a touch with a time", { kind: "touch", ...K, slidingMs: 5 }, [2, 5, "k", null, [null, null, null, null, 5]]],
   ["a plain increment", { kind: "increment", ...K, by: "1" }, [3, 5, "k", null, "1"]],
   [
@@ -55,6 +56,8 @@ const GOLDEN: readonly (readonly [string, Mutation, readonly unknown[]])[] = [
   ["an append", { kind: "append", ...K, value: V, contentType: "a/b", ttlMs: 1 }, [4, 5, "k", null, V, "a/b", [1]]],
   ["a part", { kind: "stage", ...K, upload: "u", part: 1, value: V }, [5, 5, "k", null, "u", 1, V]],
   ["a fill", { kind: "begin_fill", ...K, leaseMs: 9, isEarly: true }, [6, 5, "k", null, 9, true]],
+  ["a fill by somebody", { kind: "begin_fill", ...K, leaseMs: 9, holder: "h" }, [6, 5, "k", null, 9, null, "h"]],
+  ["a fill given back", { kind: "release_fill", ...K, token: 4 }, [13, 5, "k", null, 4]],
   [
     "a fixed window",
     { kind: "limit", ...K, limit: 1, windowMs: 2, cost: 3, algorithm: "fixed_window" },
@@ -94,6 +97,7 @@ const GOLDEN: readonly (readonly [string, Mutation, readonly unknown[]])[] = [
   ["a soft purge of a prefix", purge(prefix("\ufeffp"), true), [9, 1, "", "\u0000\ufeffp", true]],
   ["a reclaim", { kind: "reclaim", rows: [{ ...K, version: 4 }] }, [10, [[5, "k", 4]]]],
   ["an eviction", { kind: "reclaim", rows: [{ ...K, version: 4 }], evicts: true }, [10, [[5, "k", 4]], true]],
+  ["a softening", { kind: "reclaim", rows: [{ ...K, version: 4 }], softens: true }, [10, [[5, "k", 4]], null, true]],
   ["a forgetting", { kind: "forget_purges", revision: 4 }, [11, 4]],
 ];
 
@@ -138,7 +142,7 @@ describe("every kind", () => {
   it("has its bytes written down here", () => {
     const numbers = new Set(GOLDEN.map(([, , wire]) => wire[0]));
     // 12 is a get, which is an operation of a transaction only.
-    expect([...numbers].sort((a, b) => Number(a) - Number(b))).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    expect([...numbers].sort((a, b) => Number(a) - Number(b))).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13]);
     expect(errorOf([12, 5, "k"])).toBeInstanceOf(UnknownCodecVersionError);
   });
 });
@@ -161,8 +165,8 @@ describe("what only newer or damaged bytes say", () => {
     ["a field of a row", [10, [[5, "k", 1, "new"]]]],
     ["a field of a comparison", [8, 5, "k", null, [[5, "k", null, "new"]], [], []]],
     ["a field of a get", [8, 5, "k", null, [], [[12, 5, "k", "new"]], []]],
-    ["a kind of operation", [8, 5, "k", null, [], [[13, 5, "k"]], []]],
-    ["a kind of mutation", [13, 5, "k"]],
+    ["a kind of operation", [8, 5, "k", null, [], [[99, 5, "k"]], []]],
+    ["a kind of mutation", [99, 5, "k"]],
   ])("is refused as newer: %s", (_what, wire) => {
     expect(errorOf(wire)).toBeInstanceOf(UnknownCodecVersionError);
   });

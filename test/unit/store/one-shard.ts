@@ -11,6 +11,7 @@ import type {
   PurgeMutation,
   PurgeScope,
   PutMutation,
+  ReleaseFillMutation,
   StageMutation,
   TouchMutation,
   TransactionMutation,
@@ -52,6 +53,10 @@ export function stage(key: string, upload: string, part: number, text: string): 
 
 export function beginFill(key: string, leaseMs = 100, options: Options<BeginFillMutation> = {}): BeginFillMutation {
   return { kind: "begin_fill", slot: SLOT, key, leaseMs, ...options };
+}
+
+export function releaseFill(key: string, token: number): ReleaseFillMutation {
+  return { kind: "release_fill", slot: SLOT, key, token };
 }
 
 export function limit(name: string, options: Options<LimitMutation> = {}): LimitMutation {

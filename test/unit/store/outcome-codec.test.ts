@@ -53,6 +53,7 @@ const GOLDEN: readonly (readonly [Outcome, readonly unknown[]])[] = [
   [{ kind: "table_full" }, [20]],
   [{ kind: "incomplete_upload" }, [21]],
   [{ kind: "transaction_failed", at: 1, outcome: { kind: "not_found" } }, [22, 1, [13]]],
+  [{ kind: "fill_released", existed: true }, [23, true]],
 ];
 
 function errorOf(wire: readonly unknown[]): unknown {
@@ -84,8 +85,8 @@ describe.each(GOLDEN)("%j", (outcome, wire) => {
 
 describe("outcomes", () => {
   it("have their bytes written down here, all kinds of them", () => {
-    expect(new Set(GOLDEN.map(([, wire]) => wire[0])).size).toBe(23);
-    expect(errorOf([23])).toBeInstanceOf(UnknownCodecVersionError);
+    expect(new Set(GOLDEN.map(([, wire]) => wire[0])).size).toBe(24);
+    expect(errorOf([24])).toBeInstanceOf(UnknownCodecVersionError);
   });
 
   it("are refused however deep transactions stand in transactions", () => {

@@ -92,6 +92,7 @@ const ALL_OUTCOMES: readonly Outcome["kind"][] = [
   "fill_granted",
   "fill_held",
   "fill_refused",
+  "fill_released",
   "fill_unneeded",
   "idempotency_conflict",
   "incomplete_upload",

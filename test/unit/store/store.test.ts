@@ -5,7 +5,7 @@ import { partKey } from "../../../durable/store/keyspace.ts";
 import { IDEMPOTENCY_RECORDS_MAX, IDEMPOTENCY_RETENTION_MS, VALUE_BYTES_MAX } from "../../../durable/store/limits.ts";
 import { EMPTY_STORE_STATE, Store } from "../../../durable/store/store.ts";
 import { CheckpointTable } from "./checkpoint-table.ts";
-import { append, prefix, purge, put, remove, SLOT, START_MS, stage, transaction } from "./one-shard.ts";
+import { append, prefix, purge, put, remove, SLOT, START_MS, stage, tag, transaction } from "./one-shard.ts";
 
 // Seconds of work, beside whatever else the machine does.
 vi.setConfig({ testTimeout: 60_000 });
@@ -226,6 +226,35 @@ describe("idempotency", () => {
     expect(apply(START_MS, mutation)).toMatchObject([{ version: 2 }]);
     checkpoint();
     expect(table.recordCount).toBe(IDEMPOTENCY_RECORDS_MAX);
+  });
+});
+
+describe("softening", () => {
+  const rows = [{ slot: SLOT, key: "a", version: 1 }];
+  const softening: Mutation = { kind: "reclaim", rows, softens: true };
+
+  it("writes into the row what a soft purge has made of it, so that the purge can be forgotten", () => {
+    apply(START_MS, put("a", "1", { tags: ["t"], ttlMs: 100, staleIfErrorMs: 50 }));
+    apply(START_MS + 5, purge(tag("t"), true));
+    const seen = store.read(SLOT, "a", 0);
+    expect(apply(START_MS + 9, softening)).toEqual([{ kind: "reclaimed", rows: 1 }]);
+    apply(START_MS + 9, { kind: "forget_purges", revision: store.revision });
+    expect(store.marks.purges).toBe(0);
+    expect(store.read(SLOT, "a", 0)).toEqual(seen);
+    expect(seen?.extras?.staleMs).toBe(START_MS + 5);
+    // Twice has the effect of once.
+    expect(apply(START_MS + 9, softening)).toEqual([{ kind: "reclaimed", rows: 0 }]);
+  });
+
+  it("leaves alone what nothing has purged, what is dead, and what was written since the leader looked", () => {
+    apply(START_MS, put("a", "1", { tags: ["t"] }));
+    expect(apply(START_MS, softening)).toEqual([{ kind: "reclaimed", rows: 0 }]);
+    apply(START_MS, purge(tag("t")));
+    expect(apply(START_MS, softening)).toEqual([{ kind: "reclaimed", rows: 0 }]);
+    expect(store.find(SLOT, "a")?.extras).toEqual({ tags: ["t"] });
+    apply(START_MS, put("a", "2", { tags: ["t"] }), purge(tag("t"), true));
+    expect(apply(START_MS, softening)).toEqual([{ kind: "reclaimed", rows: 0 }]);
+    expect(store.find(SLOT, "a")?.extras).toEqual({ tags: ["t"] });
   });
 });
 

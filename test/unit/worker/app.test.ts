@@ -130,6 +130,28 @@ describe("the bookmark", () => {
     expect(response.headers.get("Halo-Bookmark")).toBe(sent);
   });
 
+  it("carries the newest epoch of the topology that the session has met, with or without a bookmark before", async () => {
+    const { call, port, topology } = setUp();
+    topology.maybeInstall({ ...topology.view.topology, epoch: 12 });
+    port.onWrite = () => stored(from(0, "leader", 3, 42));
+    port.onRead = () => readOk(from(1, "follower", 3, 42), { level: "session" });
+    const first = (await call("PUT", "/v1/kv/a", {}, "x")).headers.get("Halo-Bookmark");
+    expect(first).toBe(`1.${TAG}.0-3-16.1ekf-0-c`);
+    const newer = `1.${TAG}.0-3-16.1ekf-0-z`;
+    const read = await call("GET", "/v1/kv/a", { ...session, "Halo-Bookmark": newer });
+    expect(port.calls.at(-1)?.request).toMatchObject({ epoch: 35, after: { term: 3, index: 42 } });
+    expect(read.headers.get("Halo-Bookmark")).toBe(newer);
+    port.onScan = () => ({
+      status: "ok",
+      items: [],
+      count: 0,
+      level: "session",
+      clockMs: 1,
+      from: from(0, "leader", 3, 42),
+    });
+    expect((await call("GET", "/v1/scan", session)).headers.get("Halo-Bookmark")).toBe(first);
+  });
+
   it("starts with the first session read, and is left out of reads that do not ask for it", async () => {
     const { call, port } = setUp();
     port.onRead = () => readOk(from(1, "follower", 3, 10), { level: "session" });

@@ -58,9 +58,36 @@ describe("a fill", () => {
     expect(await read("k")).toBe("fresh");
   });
 
+  test("passes on at once when it is given back, to one of those who wait", async () => {
+    const token = await granted("k", { "Halo-Fill": "lease=60000" });
+    const waiting = call("GET", "/v1/kv/k", { headers: LEASE });
+    const release = (key: string, held: string) =>
+      call("DELETE", `/v1/fills/${key}`, { headers: { "Halo-Fill-Token": held } });
+    const other = await release("other", token);
+    expect([other.status, other.headers.get("Halo-Existed")]).toEqual([204, "false"]);
+    const given = await release("k", token);
+    expect([given.status, given.headers.get("Halo-Existed")]).toEqual([204, "true"]);
+    const next = await waiting;
+    expect(fillToken(next)).not.toBe(token);
+    await ignore(next);
+    expect((await release("k", token)).headers.get("Halo-Existed")).toBe("false");
+    expect(await load("k", token, "late")).toBe(409);
+    expect(await load("k", fillToken(next), "fresh")).toBe(201);
+  });
+
+  test("that is asked for again under the same Idempotency-Key is the same", async () => {
+    const mine = { "Halo-Fill": "lease=60000", "Halo-Fill-Wait": "0", "Idempotency-Key": "mine" };
+    const token = await granted("k", mine);
+    expect(await granted("k", mine)).toBe(token);
+    const other = await call("GET", "/v1/kv/k", { headers: { ...mine, "Idempotency-Key": "another's" } });
+    expect(await jsonOf(other, 404)).toMatchObject({ type: "/problems/not-found" });
+    expect(other.headers.get("Halo-Fill")).toBe("held");
+  });
+
   test("that began before a purge cannot bring the old value back, whatever was purged", async () => {
     for (const json of [
       { keys: ["k"] },
+      { keys: ["k"], soft: true },
       { prefixes: ["k"] },
       { tags: ["t"] },
       { all: true },

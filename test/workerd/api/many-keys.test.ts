@@ -298,4 +298,16 @@ describe("a purge", () => {
     const window = await call("GET", "/v1/kv/window");
     expect([await window.text(), window.headers.get("Halo-Stale")]).toEqual(["v", "revalidate"]);
   });
+
+  test("that is soft by key makes these keys stale and no others, whatever is done to them until they are written", async () => {
+    const lasting = { ttlMs: 60_000, staleWhileRevalidateMs: 60_000 };
+    await fill({ one: "v", two: "v", three: "v" }, lasting);
+    const { shards } = await purge({ keys: ["one", "two", "nothing"], soft: true });
+    expect(shards.every(({ status }) => status === "done")).toBe(true);
+    const stale = async (key: string) => (await call("GET", `/v1/kv/${key}`)).headers.get("Halo-Stale");
+    expect([await stale("one"), await stale("two"), await stale("three")]).toEqual(["revalidate", "revalidate", null]);
+    await call("POST", "/v1/touch/one", { headers: { "Cache-Control": "max-age=60, stale-while-revalidate=60" } });
+    await fill({ two: "new" }, lasting);
+    expect([await stale("one"), await stale("two"), await read("two")]).toEqual(["revalidate", null, "new"]);
+  });
 });

@@ -33,6 +33,8 @@ describe("a value of 16 MiB", () => {
       "video/mp4",
       written.headers.get("ETag"),
     ]);
+    // Not chunked: a reply that breaks off is known to be too short.
+    expect(whole.headers.get("Content-Length")).toBe(String(16 * MIB));
     expect(await digest(await whole.arrayBuffer())).toBe(await digest(value));
     const head = await call("HEAD", "/v1/kv/large");
     expect(head.headers.get("Content-Length")).toBe(String(16 * MIB));
@@ -44,6 +46,7 @@ describe("a value of 16 MiB", () => {
     ] as const) {
       const part = await call("GET", "/v1/kv/large", { headers: { Range: range } });
       expect([part.status, part.headers.get("Content-Range")]).toEqual([206, `bytes ${first}-${last}/${16 * MIB}`]);
+      expect(part.headers.get("Content-Length")).toBe(String(last - first + 1));
       expect(new Uint8Array(await part.arrayBuffer())).toEqual(value.slice(first, last + 1));
     }
     const beyond = await call("GET", "/v1/kv/large", { headers: { Range: `bytes=${16 * MIB}-` } });
@@ -55,6 +58,31 @@ describe("a value of 16 MiB", () => {
     const refused = await call("PUT", "/v1/kv/larger", { body: new Uint8Array(16 * MIB + 1) });
     expect(await jsonOf(refused, 413)).toMatchObject({ type: "/problems/value-too-large" });
     expect(await read("larger")).toBe(404);
+  });
+});
+
+describe("a large value under an Idempotency-Key", () => {
+  const put = (body: BodyInit) => call("PUT", "/v1/kv/k", { body, headers: { "Idempotency-Key": "once" } });
+
+  test("is stored once, however its bytes arrive, and another one of the same size is a conflict", async () => {
+    const value = pattern(2 * MIB + 5);
+    const first = await put(value);
+    expect(first.status).toBe(201);
+    const inOddPieces = new ReadableStream<Uint8Array>({
+      start(controller) {
+        for (let at = 0; at < value.length; at += 700_001) controller.enqueue(value.slice(at, at + 700_001));
+        controller.close();
+      },
+    });
+    const again = await put(inOddPieces);
+    expect([again.status, again.headers.get("ETag")]).toEqual([201, first.headers.get("ETag")]);
+    // One byte, in the last part or in the first.
+    for (const at of [value.length - 1, 0]) {
+      const other = value.slice();
+      other[at] = (other[at] ?? 0) ^ 1;
+      expect(await jsonOf(await put(other), 422)).toMatchObject({ type: "/problems/idempotency-conflict" });
+    }
+    expect(await digest(await (await call("GET", "/v1/kv/k")).arrayBuffer())).toBe(await digest(value));
   });
 });
 

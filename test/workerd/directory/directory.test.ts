@@ -1,5 +1,5 @@
 // The Directory in real workerd: what it promises to its clients, what survives an eviction, and that nothing reaches
-// the itty-durable object inside it except through the two methods.
+// the itty-durable object inside it except through the four methods.
 
 import { evictDurableObject, reset, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -7,7 +7,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import type { Directory } from "../../../durable/directory.ts";
 import { createDirectoryClient, directoryName } from "../../../durable/directory-client.ts";
 import { parseClusterConfig } from "../../../routing/cluster-config.ts";
-import { buildTopology, type Topology } from "../../../routing/topology.ts";
+import { buildTopology, type SlotMove, type Topology } from "../../../routing/topology.ts";
 
 const variables = env as unknown as {
   readonly DIRECTORY: DurableObjectNamespace<Directory>;
@@ -29,9 +29,22 @@ function directoryStub(): DurableObjectStub<Directory> {
   return variables.DIRECTORY.getByName(directoryName(variables.HALO_CLUSTER));
 }
 
-/** The next epoch after `topology`, in which all slots belong to `owner`. */
-function successorOf(topology: Topology, owner = 0): Topology {
-  return { ...topology, epoch: topology.epoch + 1, slots: topology.slots.map(() => owner) };
+/** The next epoch after `topology`, in which `shard` has another weight. */
+function successorOf(topology: Topology, shard = 0): Topology {
+  const shards = topology.shards.map((placement) =>
+    placement.shard === shard ? { ...placement, weight: placement.weight + 0.25 } : placement,
+  );
+  return { ...topology, epoch: topology.epoch + 1, shards };
+}
+
+/** The next epoch, in which some slots of shard 0 are to move to shard 1. */
+function movingFrom(topology: Topology): { readonly topology: Topology; readonly moves: readonly SlotMove[] } {
+  const epoch = topology.epoch + 1;
+  const moves = [...topology.slots.keys()]
+    .filter((slot) => topology.slots[slot] === 0)
+    .slice(0, 3)
+    .map((slot): SlotMove => ({ slot, from: 0, to: 1, epoch }));
+  return { topology: { ...topology, epoch, moves }, moves };
 }
 
 describe("read", () => {
@@ -66,7 +79,7 @@ describe("publish", () => {
 
   test("lets exactly one of many concurrent publishers win", async () => {
     const replies = await Promise.all(
-      [0, 1, 2, 3, 0, 1, 2, 3].map((owner) => client.publish(successorOf(seedTopology(), owner), 0)),
+      [0, 1, 2, 3, 0, 1, 2, 3].map((shard) => client.publish(successorOf(seedTopology(), shard), 0)),
     );
     const winners = replies.filter((reply) => reply.status === "ok");
     expect(winners).toHaveLength(1);
@@ -82,7 +95,16 @@ describe("publish", () => {
       (seed) => ({ ...successorOf(seed), cluster: "other" }),
       /^cluster: this is the Directory of/,
     ],
-    ["gives slots to nobody", (seed) => successorOf(seed, 77), /^slots\.0: shard 77 is not among the shards/],
+    [
+      "gives slots to nobody",
+      (seed) => ({ ...successorOf(seed), slots: seed.slots.map(() => 77) }),
+      /^slots\.0: shard 77 is not among the shards/,
+    ],
+    [
+      "hands slots over without a move",
+      (seed) => ({ ...successorOf(seed), slots: seed.slots.map(() => 0) }),
+      /^slots\.\d+: expected shard/,
+    ],
     ["has no shards", (seed) => ({ ...successorOf(seed), shards: [] }), /^shards: /],
   ])("refuses a document that %s, and changes nothing", async (_, spoil, problem) => {
     const reply = await client.publish(spoil(seedTopology()), 0);
@@ -112,11 +134,75 @@ test("two clusters of one deployment do not share a document", async () => {
   expect((await createDirectoryClient(variables.DIRECTORY, "another").read()).epoch).toBe(0);
 });
 
+describe("moves", () => {
+  test("that are reported as completed change the owners and the epoch, once", async () => {
+    const { topology, moves } = movingFrom(seedTopology());
+    await client.publish(topology, 0);
+    const [first, ...others] = moves;
+    if (first === undefined) throw new Error("shard 0 has slots");
+    const reply = await client.completeMoves([first]);
+    expect(reply).toMatchObject({ status: "ok", topology: { epoch: 2, moves: others } });
+    expect(await client.read()).toMatchObject({ epoch: 2, movedAt: [{ epoch: 1, slots: [first.slot] }] });
+    expect((await client.read()).slots[first.slot]).toBe(1);
+    expect(await client.completeMoves([first])).toEqual(reply);
+    expect((await client.read()).epoch).toBe(2);
+  });
+
+  test("that several sources report at once are all recorded, whatever is published in between", async () => {
+    const { topology, moves } = movingFrom(seedTopology());
+    await client.publish(topology, 0);
+    const replies = await Promise.all([
+      ...moves.map((move) => client.completeMoves([move])),
+      ...moves.map((move) => client.completeMoves([move])),
+    ]);
+    expect(replies.map(({ status }) => status)).toEqual(replies.map(() => "ok"));
+    const recorded = await client.read();
+    expect(recorded.epoch).toBe(1 + moves.length);
+    expect(recorded.moves).toBeUndefined();
+    expect(recorded.movedAt).toEqual([{ epoch: 1, slots: moves.map(({ slot }) => slot) }]);
+    await evictDurableObject(directoryStub());
+    expect(await client.read()).toEqual(recorded);
+  });
+
+  test("that were cancelled stay listed until their source has called them off, or made them", async () => {
+    const { topology, moves } = movingFrom(seedTopology());
+    await client.publish(topology, 0);
+    const { moves: _, ...calm } = topology;
+    const [made, ...others] = moves;
+    if (made === undefined) throw new Error("shard 0 has slots");
+    expect(await client.publish({ ...calm, epoch: 2, cancelled: moves }, 1)).toMatchObject({ status: "ok" });
+    await client.completeMoves([made]);
+    const reply = await client.settleCancelled(others);
+    expect(reply).toMatchObject({ status: "ok", topology: { epoch: 4 } });
+    expect(await client.settleCancelled(others)).toEqual(reply);
+    const settled = await client.read();
+    expect([settled.cancelled, settled.slots[made.slot]]).toEqual([undefined, 1]);
+    expect(others.map(({ slot }) => settled.slots[slot])).toEqual(others.map(() => 0));
+  });
+
+  test("that cannot be, and reports that are none, change nothing", async () => {
+    const { topology, moves } = movingFrom(seedTopology());
+    await client.publish(topology, 0);
+    const [first] = moves;
+    if (first === undefined) throw new Error("shard 0 has slots");
+    expect(await client.completeMoves([first, { ...first, slot: first.slot + 1, from: 3 }])).toMatchObject({
+      status: "invalid",
+    });
+    expect(await client.settleCancelled([first])).toMatchObject({ status: "invalid" });
+    for (const junk of [undefined, null, "x", [7], [{ ...first, slot: 1_024 }], [first, first]]) {
+      expect(await directoryStub().completeMoves(junk as never)).toMatchObject({ status: "invalid" });
+      expect(await directoryStub().settleCancelled(junk as never)).toMatchObject({ status: "invalid" });
+    }
+    expect(await client.read()).toEqual(topology);
+  });
+});
+
 describe("the guard", () => {
   test.each([
     ["GET", "/do/call/read"],
     ["GET", "/do/call/publish"],
     ["GET", "/do/call/destroy"],
+    ["GET", "/do/call/completeMoves"],
     ["GET", "/do/call/setAlarm"],
     ["GET", "/do/call/reset"],
     ["GET", "/do/set/topology"],
@@ -144,7 +230,17 @@ describe("the guard", () => {
     const methods = await runInDurableObject(directoryStub(), (directory) =>
       Object.getOwnPropertyNames(Object.getPrototypeOf(directory)),
     );
-    expect(methods.sort()).toEqual(["constructor", "fetch", "health", "noteSweep", "publish", "read", "reportHealth"]);
+    expect(methods.sort()).toEqual([
+      "completeMoves",
+      "constructor",
+      "fetch",
+      "health",
+      "noteSweep",
+      "publish",
+      "read",
+      "reportHealth",
+      "settleCancelled",
+    ]);
   });
 
   test("sets no alarm", async () => {

@@ -23,15 +23,16 @@ test("a replica that learns of a newer epoch from a caller answers for slots tha
   const from = shardOf(key);
   const to = topologyView().shards.find(({ shard }) => shard !== from.shard);
   if (to === undefined) throw new Error("the test needs two shards");
-  const slots = topology.slots.map((owner, index) => (index === slot ? to.shard : owner));
-  const published = { ...topology, epoch: 1, slots };
+  const move = { slot, from: from.shard, to: to.shard, epoch: 1 };
   const directory = createDirectoryClient(bindings.DIRECTORY, topology.cluster);
-  expect(await directory.publish(published, 0)).toMatchObject({ status: "ok" });
+  expect(await directory.publish({ ...topology, epoch: 1, moves: [move] }, 0)).toMatchObject({ status: "ok" });
+  expect(await directory.completeMoves([move])).toMatchObject({ status: "ok" });
+  const published = await directory.read();
 
   const [old] = from.replicas;
   if (old === undefined) throw new Error("a shard has replicas");
   const read = { v: PROTOCOL_VERSION, to: old.name, slot, key, level: "strong" } as const;
-  const refusal = await stubOf(old.name).fetch(readUrl(readUrlBase(old.name), { ...read, epoch: 1 }));
+  const refusal = await stubOf(old.name).fetch(readUrl(readUrlBase(old.name), { ...read, epoch: 2 }));
   expect(refusal.status).toBe(STATUS_REFUSED);
   expect(await refusal.json()).toEqual({ status: "wrong_owner", topology: published });
 

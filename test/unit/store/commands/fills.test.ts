@@ -9,6 +9,7 @@ import {
   prefix,
   purge,
   put,
+  releaseFill,
   remove,
   START_MS,
   tag,
@@ -68,6 +69,30 @@ describe("begin_fill", () => {
     expect(shard.do(put("a", "old", { fillToken: token }))).toEqual({ kind: "fill_refused" });
   });
 
+  it("gives the same holder the same right again, whose reply was lost, and nobody else", () => {
+    const mine = beginFill("a", LEASE_MS, { holder: "me" });
+    const [first] = shard.apply(START_MS, mine);
+    shard.restart();
+    expect(shard.apply(START_MS + 5, mine)).toEqual([first]);
+    expect(shard.store.revision).toBe(1);
+    for (const other of [beginFill("a"), beginFill("a", 1, { holder: "you" }), beginFill("a", 1, { holder: "m" })]) {
+      expect(shard.do(other)).toMatchObject({ kind: "fill_held" });
+    }
+    expect(shard.apply(START_MS + LEASE_MS, mine)).toMatchObject([{ kind: "fill_granted", token: 2 }]);
+    // A right that a purge has made worthless is worthless for its holder too.
+    shard.do(purge(prefix("a")));
+    expect(shard.do(mine)).toMatchObject({ kind: "fill_granted", token: 4 });
+  });
+
+  it("counts the holder's name among the characters that all fills have", () => {
+    const holder = "h".repeat(FILL_NAMES_CHARS_MAX - 1);
+    shard.do(beginFill("a", LEASE_MS, { holder }));
+    expect(shard.do(beginFill("b"))).toEqual({ kind: "table_full" });
+    shard.apply(START_MS + LEASE_MS, beginFill("a"));
+    expect(shard.do(beginFill("b", LEASE_MS, { holder: holder.slice(1) }))).toMatchObject({ kind: "fill_granted" });
+    expect(shard.do(beginFill("c"))).toEqual({ kind: "table_full" });
+  });
+
   it("refuses more than FILL_LEASES_MAX at once, and makes room of those that are over", () => {
     for (let index = 0; index < FILL_LEASES_MAX; index++) grant(`k${index}`);
     const { revision } = shard.store;
@@ -85,6 +110,28 @@ describe("begin_fill", () => {
     expect(shard.do(beginFill("k"))).toEqual({ kind: "table_full" });
     shard.do(remove(longKey(5)));
     expect(shard.do(beginFill("k"))).toMatchObject({ kind: "fill_granted" });
+  });
+});
+
+describe("release_fill", () => {
+  it("gives the right back, so that the next caller has it at once, and what was loaded under it is refused", () => {
+    const token = grant("a");
+    expect(shard.do(releaseFill("a", token))).toEqual({ kind: "fill_released", existed: true });
+    const next = grant("a");
+    expect(next).toBeGreaterThan(token);
+    expect(shard.do(put("a", "late", { fillToken: token }))).toEqual({ kind: "fill_refused" });
+    // Sent again, it does not take the right from whoever has it now.
+    expect(shard.do(releaseFill("a", token))).toEqual({ kind: "fill_released", existed: false });
+    expect(shard.do(put("a", "fresh", { fillToken: next }))).toMatchObject({ kind: "stored" });
+  });
+
+  it("with the token of another key, or after its time, has given back nothing", () => {
+    const [one, other] = [grant("a"), grant("b")];
+    expect(shard.do(releaseFill("a", other))).toEqual({ kind: "fill_released", existed: false });
+    expect(shard.do(beginFill("a"))).toMatchObject({ kind: "fill_held" });
+    expect(shard.apply(START_MS + LEASE_MS, releaseFill("a", one))).toEqual([
+      { kind: "fill_released", existed: false },
+    ]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Outcome } from "../../../../durable/store/command.ts";
+import type { Mutation, Outcome } from "../../../../durable/store/command.ts";
 import { partKey, storedKey } from "../../../../durable/store/keyspace.ts";
 import { NAMESPACES_MAX, VALUE_BYTES_MAX } from "../../../../durable/store/limits.ts";
 import {
@@ -153,6 +153,64 @@ describe("touch", () => {
     shard.do(purge(tag("t"), true));
     shard.apply(START_MS + 5, touch("a", { ttlMs: 100, staleIfErrorMs: 50 }));
     expect(shard.read("a")?.extras?.staleMs).toBe(START_MS);
+  });
+});
+
+describe("a soft purge of a key", () => {
+  const softens = { softens: true };
+
+  it("makes it stale from then on and leaves its end, its windows and its version", () => {
+    const windows = { ttlMs: 100, staleWhileRevalidateMs: 50 };
+    shard.do(put("a", "1", windows));
+    const expiresMs = START_MS + 150;
+    expect(shard.apply(START_MS + 5, touch("a", softens))).toEqual([{ kind: "touched", version: 1, expiresMs }]);
+    expect(shard.read("a")).toMatchObject({
+      version: 1,
+      expiresMs,
+      extras: { staleMs: START_MS + 5, staleWhileRevalidateMs: 50 },
+    });
+    expect(shard.do(touch("b", softens))).toEqual({ kind: "not_found" });
+  });
+
+  it("never makes stale later than before, and twice has the effect of once", () => {
+    shard.do(put("a", "1", { ttlMs: 5, staleIfErrorMs: 50 }));
+    shard.apply(START_MS + 9, touch("a", softens));
+    expect(shard.read("a")?.extras?.staleMs).toBe(START_MS + 5);
+    shard.do(put("b", "1"));
+    const [once] = shard.apply(START_MS + 10, touch("b", softens));
+    expect(shard.apply(START_MS + 20, touch("b", softens))).toEqual([once]);
+    expect(shard.read("b")?.extras?.staleMs).toBe(START_MS + 10);
+  });
+
+  it.each<[string, Mutation[]]>([
+    ["a touch", [touch("a", { ttlMs: 100, staleIfErrorMs: 50 })]],
+    ["a touch without a time", [touch("a")]],
+    ["an access", [touch("a", { isAccess: true })]],
+    ["an increment", [increment("a", "1")]],
+    ["an append and a touch", [append("a", "1"), touch("a", { ttlMs: 100 })]],
+  ])("is not undone by %s", (_what, mutations) => {
+    shard.do(put("a", "1", { slidingMs: 10 }));
+    shard.do(touch("a", softens));
+    shard.checkpoint();
+    for (const mutation of mutations) shard.apply(START_MS + 5, mutation);
+    shard.restart();
+    expect(shard.read("a")?.extras?.staleMs).toBe(START_MS);
+  });
+
+  it("ends with the next value", () => {
+    shard.do(put("a", "1"));
+    shard.do(touch("a", softens));
+    shard.do(put("a", "2"));
+    expect(shard.read("a")?.extras).toBeUndefined();
+  });
+
+  it("does not bring back what was purged by a tag, which then goes again or stays stale", () => {
+    shard.do(put("a", "1", { tags: ["t"] }));
+    shard.do(touch("a", softens));
+    shard.apply(START_MS + 5, purge(tag("t"), true));
+    expect(shard.read("a")?.extras?.staleMs).toBe(START_MS);
+    shard.do(purge(tag("t")));
+    expect(shard.read("a")).toBeUndefined();
   });
 });
 

@@ -206,7 +206,6 @@ const REFUSED: [string, string, string, number, string, RegExp, Body?, Record<st
   ["a limit", "GET", "/v1/count?limit=1", 400, "malformed-query", /limit/],
 
   ["no scope", "POST", "/v1/purge", 400, "malformed-body", /expected keys, tags/, "{}"],
-  ["keys, softly", "POST", "/v1/purge", 400, "malformed-body", /^soft: /, json({ keys: ["k"], soft: true })],
   ["a tag with a comma", "POST", "/v1/purge", 400, "malformed-body", /^tags\[0\]/, json({ tags: ["a,b"] })],
   ["an empty prefix", "POST", "/v1/purge", 400, "malformed-body", /^prefixes\[0\]/, json({ prefixes: [""] })],
   ["a long prefix", "POST", "/v1/purge", 400, "malformed-body", /prefixes/, json({ prefixes: [key] })],

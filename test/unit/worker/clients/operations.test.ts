@@ -9,7 +9,7 @@ import { TopologyView } from "../../../../routing/topology-view.ts";
 import type { BatchOperation } from "../../../../worker/clients/operations.ts";
 import { REPLY_VALUE_BYTES_MAX } from "../../../../worker/clients/operations.ts";
 import { createShardClient } from "../../../../worker/clients/shard-client.ts";
-import { CLUSTER, createWorld, from } from "../fake-world.ts";
+import { CLUSTER, createWorld, from, settle } from "../fake-world.ts";
 
 const FOUR = buildTopology({ ...CLUSTER, weights: [1, 1, 1, 1] });
 const STRONG = { level: "strong" } as const;
@@ -71,6 +71,25 @@ describe("a batch", () => {
     );
   });
 
+  test("follows a key whose slot has moved before a document says so, alone", async () => {
+    const { client, port } = setUp({ ...FOUR, epoch: 1 });
+    const operations = gets(50);
+    const slot = operations.map((operation) => operation.slot).filter((one) => FOUR.slots[one] === 0)[3] ?? 0;
+    const asked: string[] = [];
+    port.onBatch = ({ shard }, request) => {
+      const hasIt = request.operations.some((operation) => operation.slot === slot);
+      if (shard === 0 && hasIt) {
+        return { status: "wrong_owner", topology: FOUR, moved: { slot, shard: 2, epoch: 1 } };
+      }
+      asked.push(...request.operations.map((operation) => `${shard} ${operation.slot}`));
+      return answered(shard, request);
+    };
+    const { items } = await client.batch(operations, STRONG);
+    expect(items).toMatchObject(operations.map((operation) => ({ entry: { version: operation.slot } })));
+    expect(asked).toContain(`2 ${slot}`);
+    expect(asked.length).toBe(operations.length);
+  });
+
   test("asks the new owners of keys that have moved meanwhile, and nobody twice for the others", async () => {
     const { client, port } = setUp();
     const later = moved(0, 1);
@@ -118,6 +137,17 @@ describe("a batch", () => {
     let sent = 0;
     port.onBatch = ({ shard }, request) => (++sent === 1 ? "silence" : answered(shard, request));
     const pending = client.batch([increment("a", { id: "once", fingerprint: "f" })], STRONG);
+    await clock.advance(10_000);
+    expect((await pending).items).toMatchObject([{ kind: "entry" }]);
+    expect(sent).toBeGreaterThan(1);
+  });
+
+  test("is repeated where its caller says that twice has the effect of once, as a purge by key does", async () => {
+    const { client, port, clock } = setUp(buildTopology(CLUSTER));
+    let sent = 0;
+    port.onBatch = ({ shard }, request) => (++sent === 1 ? "silence" : answered(shard, request));
+    const softens: BatchOperation = { kind: "touch", key: "a", slot: slotOf("a"), softens: true };
+    const pending = client.batch([softens], { ...STRONG, isRepeatable: true });
     await clock.advance(10_000);
     expect((await pending).items).toMatchObject([{ kind: "entry" }]);
     expect(sent).toBeGreaterThan(1);
@@ -174,6 +204,41 @@ describe("a scan", () => {
     expect(pages).toBe(Math.ceil(rows.length / 7));
     expect(await client.count({ ...STRONG, namespace: "", prefix: "" })).toBe(rows.length);
   });
+
+  test("asks each shard for the slots that it owns, from the position on, and starts again when one has moved", async () => {
+    const planned: Topology = { ...FOUR, epoch: 1 };
+    const { client, port } = setUp(planned);
+    const slot = rows[30]?.slot ?? 0;
+    const from = planned.slots[slot] ?? 0;
+    const moved = { slot, shard: (from + 1) % 4, epoch: 1 };
+    const later = { ...planned, slots: planned.slots.with(slot, moved.shard) };
+    let current = planned;
+    port.onScan = ({ shard }, request) => {
+      const wanted = slotsIn(request.slots);
+      const missing = wanted.find((one) => current.slots[one] !== shard);
+      if (missing !== undefined) return { status: "wrong_owner", topology: planned, moved };
+      const shown = served(current, shard, request);
+      if (shown.status !== "ok") return shown;
+      const start = request.start?.slot ?? 0;
+      expect(wanted.every((one) => one >= start)).toBe(true);
+      return { ...shown, items: shown.items.filter((row) => wanted.includes(row.slot)) };
+    };
+    const query = { ...STRONG, namespace: "", prefix: "", limit: 20, withValues: false };
+    const first = await client.scan(query);
+    // The slot moves in the middle of the scan, and no document says so yet.
+    current = later;
+    const second = await client.scan({ ...query, start: first.status === "ok" ? first.next : undefined });
+    const third = await client.scan({ ...query, start: second.status === "ok" ? second.next : undefined });
+    const seen = [first, second, third].flatMap((page) => (page.status === "ok" ? page.items : []));
+    expect(seen).toEqual(rows);
+  });
+
+  function slotsIn(set: Uint8Array | undefined): readonly number[] {
+    if (set === undefined) throw new Error("a scan says for which slots it is");
+    return Array.from({ length: 1_024 }, (_, slot) => slot).filter(
+      (slot) => ((set[slot >> 3] ?? 0) >> (slot & 7)) % 2 === 1,
+    );
+  }
 
   test("starts its page again when the ownership changes under it: two topologies would miss keys or repeat some", async () => {
     const { client, port } = setUp();
@@ -234,6 +299,58 @@ describe("a purge", () => {
     expect(new Set(purgedAt)).toEqual(new Set([0, 1, 2, 3]));
   });
 
+  test("while slots move, goes to their targets too, and again when the sources have answered", async () => {
+    // Shard 3 is new: it owns nothing, and is to get a slot of shard 0.
+    const slot = FOUR.slots.indexOf(0);
+    const planned: Topology = { ...moved(3, 0), moves: [{ slot, from: 0, to: 3, epoch: 1 }] };
+    const { client, port } = setUp(planned);
+    const purged: string[] = [];
+    let answerSource: () => void = () => {};
+    port.onPurge = ({ shard }) => {
+      purged.push(`${shard} asked`);
+      const reply = {
+        status: "ok",
+        outcomes: [{ kind: "purged", revision: 1 }],
+        from: from(0, "leader", 1, 1, shard),
+      } as const;
+      if (shard !== 0) return reply;
+      return new Promise((resolve) => {
+        answerSource = () => {
+          purged.push("0 answered");
+          resolve(reply);
+        };
+      });
+    };
+    const pending = client.purge(scopes, false);
+    await settle();
+    expect(purged.toSorted()).toEqual(["0 asked", "1 asked", "2 asked", "3 asked"]);
+    answerSource();
+    expect((await pending).map(({ shard }) => shard).sort()).toEqual([0, 1, 2, 3]);
+    expect(purged.slice(-2)).toEqual(["0 answered", "3 asked"]);
+  });
+
+  test("is made again on all shards when one of them has given slots away that the edge took it to own", async () => {
+    const { client, port } = setUp();
+    const slot = FOUR.slots.indexOf(2);
+    const planned: Topology = { ...FOUR, epoch: 1, moves: [{ slot, from: 2, to: 1, epoch: 1 }] };
+    const purged: string[] = [];
+    port.onPurge = ({ shard }, { epoch }) => {
+      if (shard === 2 && epoch < 1)
+        return { status: "wrong_owner", topology: planned, moved: { slot, shard: 1, epoch: 1 } };
+      purged.push(`${shard} in ${epoch}`);
+      return { status: "ok", outcomes: [{ kind: "purged", revision: 1 }], from: from(0, "leader", 1, 1, shard) };
+    };
+    const reports = await client.purge(scopes, false);
+    expect(reports.every(({ result }) => result.status === "ok")).toBe(true);
+    expect(purged.filter((one) => one.endsWith("in 1")).toSorted()).toEqual([
+      "0 in 1",
+      "1 in 1",
+      "1 in 1",
+      "2 in 1",
+      "3 in 1",
+    ]);
+  });
+
   test("says of each shard what it did", async () => {
     const { client, port, clock } = setUp();
     port.onPurge = ({ shard }) =>
@@ -247,7 +364,7 @@ describe("a purge", () => {
 });
 
 describe("a fill", () => {
-  const wish = { slot: slotOf("k"), key: "k", leaseMs: 1_000, waitMs: 5_000, isEarly: false };
+  const wish = { slot: slotOf("k"), key: "k", leaseMs: 1_000, waitMs: 5_000, isEarly: false, holder: "me" };
 
   test("waits at the leader as long as it has to, which is no silence", async () => {
     const { client, port, clock } = setUp(buildTopology(CLUSTER));
@@ -263,6 +380,22 @@ describe("a fill", () => {
     await clock.advance(4_000);
     expect(await pending).toMatchObject({ fill: granted });
     expect(asked).toBe(1);
+  });
+
+  test("whose reply is lost is asked for again by the same holder", async () => {
+    const { client, port, clock } = setUp(buildTopology(CLUSTER));
+    const granted = { state: "granted", token: 7, untilMs: 1 } as const;
+    const holders: (string | undefined)[] = [];
+    port.onFill = (_address, { holder }) => {
+      holders.push(holder);
+      if (holders.length === 1) return "silence";
+      return { status: "ok", level: "strong", clockMs: 1, from: from(0), fill: granted };
+    };
+    const pending = client.fill(wish);
+    await clock.advance(20_000);
+    expect(await pending).toMatchObject({ fill: granted });
+    expect(new Set(holders)).toEqual(new Set(["me"]));
+    expect(holders.length).toBeGreaterThan(1);
   });
 
   test("follows the leadership when it changes while it waits", async () => {

@@ -14,6 +14,7 @@ import {
   TOPOLOGY_READ_INTERVAL_MS,
 } from "../../../../worker/clients/shard-client.ts";
 import { HEDGE_AFTER_MS_MIN, SUSPICION_MS } from "../../../../worker/clients/shard-group.ts";
+import { withEpoch } from "../../../../worker/http/bookmark.ts";
 import { CLUSTER, connectionLost, createWorld, from, readOk, settle, stored } from "../fake-world.ts";
 
 const KEY = "greeting";
@@ -575,12 +576,21 @@ describe("a topology that has moved on", () => {
     ]);
   });
 
-  it("is never followed twice in one request", async () => {
-    const { client, port } = setUp({}, older);
-    const newest: Topology = { ...older, epoch: 2 };
-    port.onRead = (_, { epoch }) => ({ status: "wrong_owner", topology: epoch === 0 ? newer : newest });
-    expect(await client.read(STRONG)).toMatchObject({ status: "unavailable" });
-    expect(port.asked("read").length).toBe(2);
+  it("is followed once at once; to another owner only after a pause, and not longer than to the deadline", async () => {
+    const { client, port, clock } = setUp({}, older);
+    let epoch = 0;
+    port.onRead = ({ shard }) => {
+      epoch++;
+      return { status: "wrong_owner", topology: { ...newer, epoch, slots: older.slots.map(() => 1 - shard) } };
+    };
+    const call = track(client.read(STRONG));
+    await settle();
+    expect(port.calls.map(({ shard }) => shard)).toEqual([0, 1]);
+    await clock.advance(SHARD_CLIENT_DEFAULTS.deadlineMs);
+    expect(call.result).toMatchObject({ status: "unavailable", reason: expect.stringContaining("do not agree") });
+    // A pause is 5 ms at least and soon 37, and comes after every second hop.
+    expect(port.asked("read").length).toBeLessThan((SHARD_CLIENT_DEFAULTS.deadlineMs / 35) * 2);
+    expect(clock.pending).toBe(0);
   });
 
   it("makes an answer of the old owner worthless, even if it comes first", async () => {
@@ -669,13 +679,99 @@ describe("a topology that has moved on", () => {
   ];
   for (const [name, document] of unfit) {
     it(`is not taken from a document that is ${name}`, async () => {
-      const { client, port, topology } = setUp({}, older);
+      const { client, port, topology, clock } = setUp({}, older);
       port.onRead = () => ({ status: "wrong_owner", topology: document });
-      expect(await client.read(STRONG)).toMatchObject({ status: "unavailable" });
+      const call = track(client.read(STRONG));
+      await clock.advance(SHARD_CLIENT_DEFAULTS.deadlineMs);
+      expect(call.result).toMatchObject({ status: "unavailable" });
       expect(topology.view.topology).toEqual(older);
-      expect(port.asked("read").length).toBe(1);
+      expect(port.calls.every(({ shard }) => shard === 0)).toBe(true);
     });
   }
+});
+
+describe("a slot that its owner has given away, before a document says so", () => {
+  const planned: Topology = {
+    ...buildTopology({ ...CLUSTER, weights: [1, 0] }),
+    epoch: 5,
+    moves: [{ slot: SLOT, from: 0, to: 1, epoch: 5 }],
+  };
+  const moved = { slot: SLOT, shard: 1, epoch: 5, at: { term: 3, index: 70 } };
+  const sentAway = { status: "wrong_owner", topology: planned, moved } as const;
+
+  it("costs one extra hop once, and none afterwards", async () => {
+    const { client, port, topology } = setUp({}, planned);
+    port.onWrite = ({ shard }) => (shard === 0 ? sentAway : stored(from(0, "leader", 1, 1, 1)));
+    expect(await client.write(DELETE)).toMatchObject({ status: "ok", from: { shard: 1 } });
+    expect(await client.write(DELETE)).toMatchObject({ status: "ok", from: { shard: 1 } });
+    expect(port.calls.map(({ shard }) => shard)).toEqual([0, 1, 1]);
+    expect(topology.view.ownerOf(SLOT).shard).toBe(1);
+  });
+
+  it("is waited for while its new owner does not know yet that it is the owner", async () => {
+    const { client, port, clock } = setUp({}, planned);
+    let asked = 0;
+    port.onWrite = ({ shard }) => {
+      if (shard === 0) return sentAway;
+      asked++;
+      return asked <= 3 ? { status: "wrong_owner", topology: planned } : stored(from(0, "leader", 1, 1, 1));
+    };
+    const call = track(client.write(DELETE));
+    await clock.advance(200);
+    expect(call.result).toMatchObject({ status: "ok", from: { shard: 1 } });
+    expect(port.calls.map(({ shard }) => shard)).toEqual([0, 1, 1, 1, 1]);
+  });
+
+  it("is remembered until a document has recorded the move, which may know of a later one", async () => {
+    const { client, port, topology } = setUp({}, planned);
+    port.onRead = ({ shard }) => (shard === 0 ? sentAway : readOk(from(0, "leader", 1, 1, 1)));
+    await client.read(STRONG);
+    // Of another slot's move.
+    topology.maybeInstall({ ...planned, epoch: 6 });
+    expect(topology.view.ownerOf(SLOT).shard).toBe(1);
+    const { moves: _, ...back } = planned;
+    topology.maybeInstall({ ...back, epoch: 9, movedAt: [{ epoch: 8, slots: [SLOT] }] });
+    expect(topology.view.ownerOf(SLOT).shard).toBe(0);
+    // The first move's owner may still say so: it is old news.
+    expect(topology.maybeMove(moved, 0)).toBe(false);
+    expect(topology.view.ownerOf(SLOT).shard).toBe(0);
+  });
+
+  it("is not believed to be where there is no shard, nor of a slot that is none", () => {
+    const { topology } = setUp({}, planned);
+    for (const wrong of [{ shard: 7 }, { slot: 1_024 }, { slot: -1 }, { slot: 0.5 }, { epoch: 0 }]) {
+      expect(topology.maybeMove({ ...moved, ...wrong }, 0)).toBe(false);
+    }
+    expect(topology.view.topology).toEqual(planned);
+  });
+
+  it("marks the sessions that go on at its new owner with the place at which the old one gave it away", async () => {
+    const { client, port, topology } = setUp({}, planned);
+    expect([...topology.sessionMarks.values()]).toEqual([{ term: 0, index: 5 }]);
+    port.onRead = ({ shard }) => (shard === 0 ? sentAway : readOk(from(0, "leader", 1, 1, 1)));
+    await client.read(STRONG);
+    expect(topology.sessionMarks.get(0)).toEqual({ term: 3, index: 70 });
+    const { moves: _, ...done } = planned;
+    topology.maybeInstall({
+      ...done,
+      epoch: 6,
+      slots: done.slots.with(SLOT, 1),
+      movedAt: [{ epoch: 5, slots: [SLOT] }],
+    });
+    // The epoch says it now.
+    expect([...topology.sessionMarks.values()]).toEqual([{ term: 0, index: 6 }]);
+  });
+});
+
+describe("a session", () => {
+  it("sends the newest epoch that it has met, where the edge is behind", async () => {
+    const { client, port } = setUp();
+    port.onRead = () => readOk(from(0, "follower"));
+    const read = { ...EVENTUAL, level: "session" } as const;
+    await client.read({ ...read, after: withEpoch(new Map([[0, { term: 1, index: 2 }]]), 4) });
+    await client.read({ ...read, after: new Map() });
+    expect(port.calls.map(({ request }) => "epoch" in request && request.epoch)).toEqual([4, 0]);
+  });
 });
 
 describe("refusals that end a request", () => {

@@ -1,14 +1,19 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { mergeBookmarks as mergeBySessionClient } from "../../../../client/bookmark.ts";
+import { SHARD_NUMBER_MAX } from "../../../../routing/topology-parser.ts";
 import {
   advance,
   BOOKMARK_CHARS_MAX,
+  BOOKMARK_SHARD_MAX,
   type Bookmark,
   clusterTag,
   decodeBookmark,
   encodeBookmark,
   encodeSingle,
+  epochOf,
   mergeBookmarks,
+  withEpoch,
 } from "../../../../worker/http/bookmark.ts";
 
 const TAG = clusterTag("halo");
@@ -57,6 +62,25 @@ describe("the bookmark's text", () => {
     const position = { term: 36 ** 4 - 1, index: 36 ** 9 - 1 };
     const largest = new Map(Array.from({ length: 256 }, (_, shard) => [shard, position]));
     expect(encodeBookmark(TAG, largest).length).toBeLessThanOrEqual(BOOKMARK_CHARS_MAX);
+  });
+});
+
+describe("the epoch in a bookmark", () => {
+  it("comes back, is merged as a position is, and takes no room while there was none", () => {
+    const bookmark = new Map([[3, { term: 1, index: 46 }]]);
+    expect(withEpoch(bookmark, 0)).toBe(bookmark);
+    const text = encodeBookmark(TAG, withEpoch(bookmark, 5));
+    expect(text).toBe(`1.${TAG}.3-1-1a.1ekf-0-5`);
+    const read = decodeBookmark(TAG, text);
+    expect(read.ok && epochOf(read.value)).toBe(5);
+    expect(epochOf(bookmark)).toBe(0);
+    expect(epochOf(withEpoch(withEpoch(bookmark, 5), 4))).toBe(5);
+    expect(epochOf(mergeBookmarks(withEpoch(bookmark, 5), withEpoch(bookmark, 7)))).toBe(7);
+    expect(mergeBySessionClient(text, encodeBookmark(TAG, withEpoch(bookmark, 9)))).toBe(`1.${TAG}.3-1-1a.1ekf-0-9`);
+  });
+
+  it("stands where no shard's position can", () => {
+    expect(BOOKMARK_SHARD_MAX).toBeGreaterThan(SHARD_NUMBER_MAX);
   });
 });
 

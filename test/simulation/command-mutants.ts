@@ -1,0 +1,118 @@
+// Known mistakes of the data model's commands, each as a change of one snippet of production code (see mutate.ts).
+
+import type { Mutant } from "./mutate.ts";
+
+const VALUES = "durable/store/commands/values.ts";
+const STORE = "durable/store/store.ts";
+const MARKS = "durable/store/marks.ts";
+const OPERATIONS = "worker/clients/operations.ts";
+
+export const COMMANDS: readonly Mutant[] = [
+  {
+    name: "fill-token-not-checked",
+    mistake: "a put with a fill's token goes in whether or not the lease is in force",
+    file: VALUES,
+    find: "if (isInForce && !work.marks.isPurgedSince(key, tags, fillToken)) return undefined;",
+    replace: "if (isInForce || fillToken > 0) return undefined;",
+  },
+  {
+    name: "fill-outlives-purge",
+    mistake: "a purge does not end the lease of a fill",
+    file: VALUES,
+    find: "if (isInForce && !work.marks.isPurgedSince(key, tags, fillToken)) return undefined;",
+    replace: "if (isInForce) return undefined;",
+  },
+  {
+    name: "fills-forgotten-at-restart",
+    mistake: "a replica that restarts has forgotten which fills are under way",
+    file: MARKS,
+    find: "for (const mark of marks) this.#set(mark);",
+    replace: 'for (const mark of marks) if (mark.kind !== "fill") this.#set(mark);',
+  },
+  {
+    name: "purges-forgotten-at-restart",
+    mistake: "a replica that restarts has forgotten what was purged by tag and by prefix",
+    file: MARKS,
+    find: "for (const mark of marks) this.#set(mark);",
+    replace: 'for (const mark of marks) if (mark.kind === "fill") this.#set(mark);',
+  },
+  {
+    name: "purges-forgotten-too-early",
+    mistake: "the housekeeper lets purges go that rows are left of",
+    file: "durable/housekeeper.ts",
+    find: '[{ kind: "forget_purges", revision: pass.forgetUpTo }]',
+    replace: '[{ kind: "forget_purges", revision }]',
+  },
+  {
+    name: "increment-not-remembered",
+    mistake: "the outcome of an increment is not kept under its idempotency key",
+    file: STORE,
+    find: "if (idempotency === undefined) return this.#change(mutation);",
+    replace: 'if (idempotency === undefined || mutation.kind === "increment") return this.#change(mutation);',
+  },
+  {
+    name: "batch-sent-again",
+    mistake: "the edge sends a batch again whose fate is open, whether or not the store would know it again",
+    file: OPERATIONS,
+    find: "writePlan(mutations.every(hasIdempotency))",
+    replace: "writePlan(mutations.length > 0 || mutations.every(hasIdempotency))",
+  },
+  {
+    name: "transaction-in-parts",
+    mistake: "what a transaction did before one of its operations failed stays",
+    file: "durable/store/commands/transactions.ts",
+    find: "if (FAILURES.has(outcome.kind)) return",
+    replace: "if (FAILURES.has(outcome.kind)) draft.commit();\n    if (FAILURES.has(outcome.kind)) return",
+  },
+  {
+    name: "token-from-the-clock",
+    mistake: "the version of a new entry, a lock's fencing token, is read off the clock",
+    file: VALUES,
+    find: "version: work.nextVersion(),\n    value,\n    contentType,\n    createdMs: current",
+    replace:
+      "version: current === undefined ? (Math.floor(nowMs / 1_000) % 100_000) + work.nextVersion() * 0 : work.nextVersion(),\n" +
+      "    value,\n    contentType,\n    createdMs: current",
+  },
+  {
+    name: "touch-resurrects",
+    mistake: "a touch gives an expired entry another life",
+    file: VALUES,
+    find: `const { present, current } = targetOf(work, mutation);
+  const refusal = refusalOf(mutation, current);
+  if (refusal !== undefined) return refusal;
+  if (current === undefined) return { kind: "not_found" };`,
+    replace: `const { present } = targetOf(work, mutation);
+  const current = present;
+  const refusal = refusalOf(mutation, current);
+  if (refusal !== undefined) return refusal;
+  if (current === undefined) return { kind: "not_found" };`,
+  },
+  {
+    name: "limit-answered-from-memory",
+    mistake: "a request within its limit is allowed without an entry in the log",
+    file: "durable/write-path.ts",
+    find: "if (isAllowed) return undefined;",
+    replace: "",
+  },
+  {
+    name: "parts-not-counted",
+    mistake: "a value is stored although parts of it have not arrived",
+    file: VALUES,
+    find: "if (parts === undefined) return undefined;\n  let bytes = 0;",
+    replace: "if (parts === undefined || parts.count > 0) return undefined;\n  let bytes = 0;",
+  },
+  {
+    name: "scan-skips-at-page-end",
+    mistake: "a page's cursor is the row behind it, which no page shows",
+    file: "durable/scan-path.ts",
+    find: "if (items.length >= limit || rows >= SCAN_ROWS_MAX) return finish(seen);",
+    replace: "if (items.length >= limit || rows >= SCAN_ROWS_MAX) return finish({ slot: head.slot, key: head.key });",
+  },
+  {
+    name: "reclaims-what-was-replaced",
+    mistake: "a row that was found dead is removed although it was written anew meanwhile",
+    file: STORE,
+    find: "if (present?.version !== version || !this.#mayReclaim(present, evicts === true)) continue;",
+    replace: "if (present === undefined || version < 0) continue;",
+  },
+];
