@@ -91,7 +91,7 @@ export class BatchPath {
   ): Promise<Refusal | undefined> {
     const deadlineMs = this.#context.ports.timers.now() + request.deadlineMs;
     const bytes = mutations.reduce((sum, { mutation }) => sum + mutationBytes(mutation), 0);
-    const lead = this.#writes.leadFor(bytes, deadlineMs);
+    const lead = this.#writes.leadFor(bytes, deadlineMs, request.urgency);
     const elsewhere = lead instanceof Promise ? await lead : lead;
     if (elsewhere !== undefined) return elsewhere;
     const admitted = this.#admitted(mutations, items);

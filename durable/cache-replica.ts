@@ -13,6 +13,7 @@ import { platformTimers } from "./adapters/timers.ts";
 import type { Directory } from "./directory.ts";
 import { createDirectoryClient } from "./directory-client.ts";
 import { parseReadUrl } from "./http/read-wire.ts";
+import { type LoadVariables, parseLoad } from "./load-gate.ts";
 import { type ReplicaBindings, replicaNamespace } from "./namespaces.ts";
 import { memberId, Ownership } from "./ownership.ts";
 import type { Pong, SnapshotPart, SnapshotPartReply } from "./ports.ts";
@@ -45,7 +46,8 @@ export type ReplicaEnv = ReplicaBindings & {
   readonly DIRECTORY: DurableObjectNamespace<Directory>;
 } & ClusterVariables &
   TimingVariables &
-  StorageVariables;
+  StorageVariables &
+  LoadVariables;
 
 /** In the object's key-value storage: the newest topology that it has seen, unless that is epoch 0. */
 const TOPOLOGY_KEY = "topology";
@@ -185,6 +187,9 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     if (!timing.ok) throw new Error(timing.problem);
     const storage = parseStorage(this.env);
     if (!storage.ok) throw new Error(storage.problem);
+    const load = parseLoad(this.env);
+    if (!load.ok) throw new Error(load.problem);
+    const { requestsPerSecondMax } = load;
     const own = this.#placementOf(name);
     if (own === undefined) throw new Error(`${name} is not part of the topology`);
     const transport = new RpcTransport(
@@ -192,7 +197,15 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
       () => this.#ownership.epoch,
     );
     const replica = new ShardReplica(
-      { ...identity, name, region: own.region, timing: timing.timing, storage: storage.storage, random: Math.random },
+      {
+        ...identity,
+        name,
+        region: own.region,
+        timing: timing.timing,
+        storage: storage.storage,
+        requestsPerSecondMax,
+        random: Math.random,
+      },
       {
         storage: new SqlReplicaStorage(this.ctx.storage, this.#ownership.foundingMembership(identity.shard)),
         transport,

@@ -17,6 +17,9 @@ export interface LogPosition {
   readonly index: number;
 }
 
+/** Of a request that does not say how urgent it is: 0 (first) to 7 (last), RFC 9218 section 4.1. */
+export const DEFAULT_URGENCY = 3;
+
 /** What every request says about itself: whom it is for and which topology its sender routed by. */
 export interface ShardHeader {
   readonly v: number;
@@ -24,6 +27,8 @@ export interface ShardHeader {
   readonly to: string;
   /** Epoch of the topology that the sender routed by. */
   readonly epoch: number;
+  /** Less urgent ones are shed first; absent: `DEFAULT_URGENCY`. */
+  readonly urgency?: number | undefined;
 }
 
 export interface RequestHeader extends ShardHeader {
@@ -116,8 +121,11 @@ export type Refusal =
       readonly leader?: number | undefined;
       readonly term: number;
     }
-  /** Shed by admission control before anything was done. */
-  | { readonly status: "overloaded"; readonly retryAfterMs: number }
+  /**
+   * Shed by admission control before anything was done. `shedFrom`: requests of this urgency and less urgent ones are shed
+   * whatever they want; absent: this one was, for what it wants.
+   */
+  | { readonly status: "overloaded"; readonly retryAfterMs: number; readonly shedFrom?: number | undefined }
   /** No room for what the write would add, and none is being made: a namespace's quota, or the shard's budget. */
   | { readonly status: "full"; readonly reason: string }
   /** The request itself is wrong (speaks to another replica, has an unknown protocol version, is oversized). */

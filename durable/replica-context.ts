@@ -42,6 +42,8 @@ export interface ShardReplicaOptions {
   readonly random: () => number;
   readonly checkpoints?: CheckpointLimits | undefined;
   readonly storage?: StorageOptions | undefined;
+  /** Requests a second that it takes on; absent: as many as come. */
+  readonly requestsPerSecondMax?: number | undefined;
   /** Where they differ from the defaults. */
   readonly limits?: Partial<ReplicationLimits> | undefined;
 }

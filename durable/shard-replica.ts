@@ -6,6 +6,7 @@ import { Checkpoints } from "./checkpoints.ts";
 import { Driver } from "./driver.ts";
 import { FillPath } from "./fill-path.ts";
 import { Housekeeper } from "./housekeeper.ts";
+import { RateGate } from "./load-gate.ts";
 import { MembershipKeeper } from "./membership-keeper.ts";
 import type { Pong, SnapshotPart, SnapshotPartReply } from "./ports.ts";
 import type {
@@ -58,6 +59,7 @@ export class ShardReplica {
   readonly #checkpoints: Checkpoints;
   readonly #housekeeper: Housekeeper;
   readonly #members: MembershipKeeper;
+  readonly #gate: RateGate | undefined;
   #lastExpiryMs = Number.NEGATIVE_INFINITY;
   #lastRousedMs = Number.NEGATIVE_INFINITY;
 
@@ -88,6 +90,8 @@ export class ShardReplica {
     this.#scans = new ScanPath(this.#context, this.#reads);
     this.#checkpoints = new Checkpoints(this.#context, (index) => this.#writes.replacedBySnapshot(index));
     this.#housekeeper = new Housekeeper(this.#context);
+    const { requestsPerSecondMax } = options;
+    this.#gate = requestsPerSecondMax === undefined ? undefined : new RateGate(requestsPerSecondMax);
     // Applies what storage knows to be committed, and arms the timers of a replica that was not asleep.
     driver.turn((nowMs) => core.tick(nowMs));
   }
@@ -96,15 +100,21 @@ export class ShardReplica {
 
   read(request: ReadRequest): ReadReply | Promise<ReadReply> {
     this.#doubtWhenOutOfTouch();
+    const shed = this.#gate?.refusal(this.#nowMs, request.urgency);
+    if (shed !== undefined) return shed;
     return this.#reads.read(request);
   }
 
   write(request: WriteRequest): Promise<WriteReply> {
     this.#doubtWhenOutOfTouch();
+    const shed = this.#gate?.refusal(this.#nowMs, request.urgency);
+    if (shed !== undefined) return Promise.resolve(shed);
     return this.#writes.write(request);
   }
 
   batch(request: BatchRequest): Promise<BatchReply> {
+    const shed = this.#gate?.refusal(this.#nowMs, request.urgency);
+    if (shed !== undefined) return Promise.resolve(shed);
     return this.#batches.run(request);
   }
 
@@ -113,6 +123,8 @@ export class ShardReplica {
   }
 
   scan(request: ScanRequest): ScanReply | Promise<ScanReply> {
+    const shed = this.#gate?.refusal(this.#nowMs, request.urgency);
+    if (shed !== undefined) return shed;
     return this.#scans.scan(request);
   }
 
@@ -279,6 +291,10 @@ export class ShardReplica {
         if (memberId(placed) !== core.id) ports.tellTopology?.(memberId(placed));
       }
     }
+  }
+
+  get #nowMs(): number {
+    return this.#context.ports.timers.now();
   }
 
   #suspectLeader(leader: string): void {

@@ -3,6 +3,7 @@
 
 import { CommitPace } from "./commit-pace.ts";
 import { KeyWatch } from "./key-watch.ts";
+import { shedAt } from "./load-gate.ts";
 import type { PurgeReply, PurgeRequest, Refusal, WriteReply, WriteRequest } from "./protocol.ts";
 import { LEADER_WAIT_MS, type ReplicaContext, replicaOf } from "./replica-context.ts";
 import type { LogEntry } from "./replication/entry.ts";
@@ -49,7 +50,7 @@ export class WritePath {
     const problem = OWN_KINDS.has(mutation.kind) ? "kind: expected one of a client's" : validateMutation(mutation);
     if (problem !== undefined) return { status: "invalid", reason: problem };
     const deadlineMs = ports.timers.now() + request.deadlineMs;
-    const lead = this.leadFor(mutationBytes(mutation), deadlineMs);
+    const lead = this.leadFor(mutationBytes(mutation), deadlineMs, request.urgency);
     const elsewhere = lead instanceof Promise ? await lead : lead;
     if (elsewhere !== undefined) return elsewhere;
     const shed = mutation.kind === "limit" ? this.#limitExceeded(mutation) : undefined;
@@ -89,9 +90,10 @@ export class WritePath {
   }
 
   /** Room for so many bytes, and the leadership; undefined: there is both. */
-  leadFor(bytes: number, deadlineMs: number): Refusal | undefined | Promise<Refusal | undefined> {
-    const isFull = this.#queue.isFull || this.#parkedBytes + bytes > QUEUE_BYTES_MAX;
-    if (isFull) return { status: "overloaded", retryAfterMs: LEADER_WAIT_MS };
+  leadFor(bytes: number, deadlineMs: number, urgency?: number): Refusal | undefined | Promise<Refusal | undefined> {
+    if (this.#parkedBytes + bytes > QUEUE_BYTES_MAX) return { status: "overloaded", retryAfterMs: LEADER_WAIT_MS };
+    const shed = shedAt(this.#queue.fill, urgency, LEADER_WAIT_MS);
+    if (shed !== undefined) return shed;
     // Not async: whoever leads queues in this turn. Race: thousands that find room before the first of them takes it.
     return this.#context.core.role === "leader" ? undefined : this.#park(bytes, deadlineMs);
   }

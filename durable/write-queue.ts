@@ -48,8 +48,9 @@ export class WriteQueue {
     return this.#proposed.size;
   }
 
-  get isFull(): boolean {
-    return this.#waiting.length >= QUEUE_MUTATIONS_MAX || this.#waitingBytes >= QUEUE_BYTES_MAX;
+  /** Share of its limits that is in use; 1 and more: full. */
+  get fill(): number {
+    return Math.max(this.#waiting.length / QUEUE_MUTATIONS_MAX, this.#waitingBytes / QUEUE_BYTES_MAX);
   }
 
   add(write: PendingWrite): void {

@@ -2,7 +2,7 @@
 // write has goes by position and in one line of text, because each named field of an object is a name and a tag to
 // serialise on one side and to look up on the other; what few have goes as the objects of protocol.ts.
 //
-//   write("1 halo:cluster:s0:r1:g0 <epoch> <slot> <deadlineMs>", key, value, contentType, { ttlMs, ifMatch, … })
+//   write("1 halo:cluster:s0:r1:g0 <epoch> <slot> <deadlineMs>[ <urgency>]", key, value, contentType, { ttlMs, ifMatch, … })
 //     → "<version> <created: 0 or 1> <expiresMs or -> <shard> <replica> <role> <term> <index> <clockMs>", stored
 //     → a WriteReply for every other outcome
 //
@@ -26,8 +26,8 @@ export type WriteArguments = [
 
 export type WireWriteReply = string | WriteReply;
 
-export function writeArguments({ v, to, epoch, slot, mutation, deadlineMs }: WriteRequest): WriteArguments {
-  const head = `${v} ${to} ${epoch} ${slot} ${deadlineMs}`;
+export function writeArguments({ v, to, epoch, slot, mutation, deadlineMs, urgency }: WriteRequest): WriteArguments {
+  const head = `${v} ${to} ${epoch} ${slot} ${deadlineMs}${urgency === undefined ? "" : ` ${urgency}`}`;
   const { key } = mutation;
   if (mutation.kind === "put") {
     const { kind: _, slot: _slot, key: _key, value, contentType, ...rest } = mutation;
@@ -49,13 +49,14 @@ function optionsOf(rest: WriteOptions): [] | [WriteOptions] {
 
 /** Undefined for a head that no edge sends. What a mutation must be is the replica's to check. */
 export function writeRequest(...[head, key, value, contentType, options]: WriteArguments): WriteRequest | undefined {
-  const [v, to, epoch, slot, deadlineMs] = head.split(" ");
+  const [v, to, epoch, slot, deadlineMs, urgency] = head.split(" ");
   const request = {
     v: Number(v),
     to: to ?? "",
     epoch: Number(epoch),
     slot: Number(slot),
     deadlineMs: Number(deadlineMs),
+    ...(urgency === undefined ? {} : { urgency: Number(urgency) }),
   };
   if (!Number.isFinite(request.v + request.epoch + request.slot + request.deadlineMs)) return undefined;
   const target = { slot: request.slot, key };

@@ -31,6 +31,7 @@ export function createApp(deps: AppDeps): Hono {
     ...deps,
     client,
     defaultConsistency: config.defaultConsistency,
+    heedsPriority: config.heedsPriority,
     bookmarkTag: clusterTag(config.cluster.cluster),
   };
   const authenticate = createAuthenticator(config.tokens);

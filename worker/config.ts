@@ -2,6 +2,7 @@
 // Done once per isolate. Only strings and numbers are read here; bindings are the business of index.ts.
 
 import { z } from "zod";
+import { type LoadVariables, parseLoad } from "../durable/load-gate.ts";
 import { parseNamespaces } from "../durable/store/namespace-settings.ts";
 import {
   BALANCE_POLICIES,
@@ -25,13 +26,15 @@ export interface EdgeConfig {
   readonly balance: BalancePolicy;
   readonly regionWeights: RegionWeights;
   readonly balanceOfNamespace: ReadonlyMap<string, BalancePolicy>;
+  /** Replicas shed by priority above a rate, so reads say theirs. */
+  readonly heedsPriority: boolean;
   /** A replica that no sweep has reached for so long is replaced; 0: none ever is. */
   readonly replaceAfterMs: number;
   /** Accepted bearer tokens; empty: the deployment is closed. */
   readonly tokens: readonly string[];
 }
 
-export interface EdgeVariables extends ClusterVariables {
+export interface EdgeVariables extends ClusterVariables, LoadVariables {
   readonly HALO_DEFAULT_CONSISTENCY?: unknown;
   readonly HALO_DEADLINE_MS?: unknown;
   readonly HALO_BALANCE?: unknown;
@@ -100,6 +103,8 @@ export function parseEdgeConfig(variables: EdgeVariables): EdgeConfigResult {
   const { HALO_DEFAULT_CONSISTENCY, HALO_DEADLINE_MS, HALO_TOKEN, HALO_TOKEN_PREVIOUS } = read.data;
   const weights = parseRegionWeights(read.data.HALO_REGION_WEIGHTS);
   if (!weights.ok) return { ok: false, problem: `HALO_REGION_WEIGHTS: ${weights.problem}` };
+  const load = parseLoad(variables);
+  if (!load.ok) return load;
   const namespaces = parseNamespaces(variables.HALO_NAMESPACES);
   if (!namespaces.ok) return namespaces;
   const consistency = parseConsistency(HALO_DEFAULT_CONSISTENCY);
@@ -113,6 +118,7 @@ export function parseEdgeConfig(variables: EdgeVariables): EdgeConfigResult {
       defaultConsistency: consistency.value,
       deadlineMs: HALO_DEADLINE_MS,
       balance: read.data.HALO_BALANCE,
+      heedsPriority: load.requestsPerSecondMax !== undefined,
       replaceAfterMs: read.data.HALO_REPLACE_AFTER_SECONDS * 1_000,
       regionWeights: weights.weights,
       balanceOfNamespace: new Map(

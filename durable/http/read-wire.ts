@@ -39,12 +39,13 @@ export function readUrlBase(to: string): string {
 
 /** `base` is `readUrlBase(request.to)`. A HEAD request leaves the value out: that is `omitValue`. */
 export function readUrl(base: string, request: ReadRequest): string {
-  const { epoch, slot, level, key, after, boundMs, maxStaleMs, omitValueOfVersions } = request;
+  const { epoch, slot, level, key, after, boundMs, maxStaleMs, omitValueOfVersions, urgency } = request;
   let url = `${base}${epoch}/${slot}/${level}`;
   if (after !== undefined) url += `/after=${after.term}-${after.index}`;
   if (boundMs !== undefined) url += `/bound=${boundMs}`;
   if (maxStaleMs !== undefined) url += `/stale=${Number.isFinite(maxStaleMs) ? maxStaleMs : ANY_STALENESS}`;
   if (omitValueOfVersions !== undefined) url += `/not=${omitValueOfVersions.join(",")}`;
+  if (urgency !== undefined) url += `/u=${urgency}`;
   return `${url}?${PLAIN_KEY.test(key) ? key : encodeURIComponent(key)}`;
 }
 
@@ -79,11 +80,12 @@ function decoded(text: string): string | undefined {
 
 function parseOptions(
   options: readonly string[],
-): Pick<ReadRequest, "after" | "boundMs" | "maxStaleMs" | "omitValueOfVersions"> {
+): Pick<ReadRequest, "after" | "boundMs" | "maxStaleMs" | "omitValueOfVersions" | "urgency"> {
   let after: LogPosition | undefined;
   let boundMs: number | undefined;
   let maxStaleMs: number | undefined;
   let omitValueOfVersions: readonly number[] | undefined;
+  let urgency: number | undefined;
   for (const option of options) {
     const [name, value = ""] = option.split("=");
     if (name === "after") {
@@ -92,8 +94,9 @@ function parseOptions(
     } else if (name === "bound") boundMs = Number(value);
     else if (name === "stale") maxStaleMs = value === ANY_STALENESS ? Number.POSITIVE_INFINITY : Number(value);
     else if (name === "not") omitValueOfVersions = value.split(",").map(Number);
+    else if (name === "u") urgency = Number(value);
   }
-  return { after, boundMs, maxStaleMs, omitValueOfVersions };
+  return { after, boundMs, maxStaleMs, omitValueOfVersions, urgency };
 }
 
 /** Headers of the reply to a client that asked for exactly this: the edge adds what only it knows, if anything. */

@@ -26,6 +26,7 @@ import type { BalancePolicy } from "../../routing/balance-policy.ts";
 import { SLOT_COUNT } from "../../routing/slots.ts";
 import type { TopologyView } from "../../routing/topology-view.ts";
 import { epochOf } from "../http/bookmark.ts";
+import { saidUrgency } from "../http/priority.ts";
 import type { OperationPort, ReplicaAddress } from "./ports.ts";
 import { type CallContext, type CallPlan, type FinalRefusal, ShardCall } from "./shard-call.ts";
 import type { GroupMember, ShardGroup } from "./shard-group.ts";
@@ -38,6 +39,8 @@ export interface Wanted extends Omit<Freshness, "after"> {
   readonly after?: ReadonlyMap<number, LogPosition> | undefined;
   /** The request's own policy. */
   readonly balance?: BalancePolicy | undefined;
+  /** Absent: the usual. */
+  readonly urgency?: number | undefined;
   /** All mutations may be done twice, with or without idempotency keys. */
   readonly isRepeatable?: boolean | undefined;
 }
@@ -125,8 +128,10 @@ export function createOperations(deps: OperationDeps): Operations {
   const header = (address: ReplicaAddress, epoch: number) => ({ v: PROTOCOL_VERSION, to: address.name, epoch });
 
   /** The sender's epoch, or that of its session, if it has met a newer one. */
-  const sessionHeader = (address: ReplicaAddress, epoch: number, { level, after }: Wanted) =>
-    header(address, level === "session" && after !== undefined ? Math.max(epoch, epochOf(after)) : epoch);
+  const sessionHeader = (address: ReplicaAddress, epoch: number, { level, after, urgency }: Wanted) => ({
+    ...header(address, level === "session" && after !== undefined ? Math.max(epoch, epochOf(after)) : epoch),
+    ...saidUrgency(urgency),
+  });
 
   const freshnessFor = ({ level, boundMs, after }: Wanted, shard: number): Freshness => ({
     level,
@@ -161,6 +166,7 @@ export function createOperations(deps: OperationDeps): Operations {
         : writePlan(wanted.isRepeatable === true || mutations.every(hasIdempotency));
     return ShardCall.run<Exclude<BatchReply, { status: "not_leader" | "wrong_owner" }> | UnknownFate>(context, {
       ...plan,
+      urgency: wanted.urgency,
       slot: NO_SLOT,
       shard,
       isOutdated: () => topology.view !== view,
@@ -190,6 +196,7 @@ export function createOperations(deps: OperationDeps): Operations {
     const { namespace, prefix, start, limit, what, valueBytesMax } = query;
     return ShardCall.run<ScanOk | FinalRefusal>(context, {
       ...readPlan(query, query.namespace),
+      urgency: query.urgency,
       slot: NO_SLOT,
       shard,
       isOutdated: () => topology.view !== view,

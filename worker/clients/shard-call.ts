@@ -4,7 +4,7 @@
 // Reads may be asked anywhere and again. A write may be sent again only when the last attempt certainly did nothing, or
 // when the store will recognise it (`isRepeatable`); otherwise its fate is `unknown`, which is said and never guessed.
 
-import type { MovedSlot, ReadOk, Refusal, WriteReply } from "../../durable/protocol.ts";
+import { DEFAULT_URGENCY, type MovedSlot, type ReadOk, type Refusal, type WriteReply } from "../../durable/protocol.ts";
 import type { BalancePolicy } from "../../routing/balance-policy.ts";
 import type { FailureKind } from "../../routing/circuit-breaker.ts";
 import type { ReplicaLoads } from "../../routing/replica-loads.ts";
@@ -89,6 +89,8 @@ export interface CallPlan<Result extends CallResult> {
   unknown?(reason: string, term: number): Result;
   /** Where the attempts are counted and timed; absent: they are not. */
   readonly meter?: CallMeter | undefined;
+  /** Absent: the usual. */
+  readonly urgency?: number | undefined;
   /** The policy for whom to ask first while nobody is known to lead; absent: the client's. */
   readonly balance?: BalancePolicy | undefined;
 }
@@ -102,6 +104,9 @@ interface Attempt {
   /** It has already been counted as silent. */
   isSilent: boolean;
 }
+
+/** Of what a replica would shed so many are sent, to notice when it does not any more. */
+const SHED_TRICKLE = 0.1;
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -235,6 +240,11 @@ export class ShardCall<Result extends CallResult> {
   }
 
   #send(member: GroupMember, nowMs: number): void {
+    if (nowMs < member.shedUntilMs && this.#isShed(member)) {
+      this.#asked.push(member);
+      this.#onOverloaded(member.shedUntilMs - nowMs);
+      return;
+    }
     const attempt: Attempt = { member, startedMs: nowMs, isSilent: false };
     this.#attempts.push(attempt);
     this.#asked.push(member);
@@ -263,6 +273,11 @@ export class ShardCall<Result extends CallResult> {
     // As late as a silence: that is no hedging at all.
     if (meter === undefined || hedgeAfterMs >= this.#context.times.silenceMs) return hedgeAfterMs;
     return this.#group.hedgeAfterMs ?? hedgeAfterMs;
+  }
+
+  /** The replica has said that it sheds such requests now. A few are sent all the same: it may have said so too early. */
+  #isShed({ shedFrom }: GroupMember): boolean {
+    return (this.#plan.urgency ?? DEFAULT_URGENCY) >= shedFrom && this.#context.random() >= SHED_TRICKLE;
   }
 
   #groupOfMoment(): ShardGroup | undefined {
@@ -301,6 +316,7 @@ export class ShardCall<Result extends CallResult> {
         this.#onWrongOwner(member, reply);
         return;
       case "overloaded":
+        if (reply.shedFrom !== undefined) this.#noteShed(member, reply.retryAfterMs, reply.shedFrom);
         this.#onOverloaded(reply.retryAfterMs);
         return;
       case "unknown":
@@ -370,9 +386,16 @@ export class ShardCall<Result extends CallResult> {
     else this.#finish({ status: "overloaded", retryAfterMs });
   }
 
+  #noteShed(member: GroupMember, forMs: number, shedFrom: number): void {
+    member.shedUntilMs = this.#context.now() + forMs;
+    member.shedFrom = shedFrom;
+  }
+
   #onError(attempt: Attempt, error: unknown): void {
     const failure = classifyTransportError(error);
     const nowMs = this.#context.now();
+    // The platform sheds whatever comes.
+    if (failure.kind === "overloaded") this.#noteShed(attempt.member, this.#context.times.overloadedRetryAfterMs, 0);
     if (failure.kind !== "overloaded") this.#onNoAnswer(attempt, "refused", nowMs);
     if (!this.#isWanted(attempt)) return;
     this.#plan.meter?.end(attempt.member.address.name, attempt.startedMs, nowMs);

@@ -18,6 +18,7 @@ import type { ReplicaLoads } from "../../routing/replica-loads.ts";
 import { HEDGE_BUDGET, RETRY_BUDGET, RequestBudget } from "../../routing/request-budget.ts";
 import type { ShardView } from "../../routing/topology-view.ts";
 import { epochOf } from "../http/bookmark.ts";
+import { saidUrgency } from "../http/priority.ts";
 import { type HealthPorts, HealthWatch } from "./health-watch.ts";
 import { createOperations, type Operations, type PolicyFor } from "./operations.ts";
 import type { ReadAnswer, ReplicaAddress, ReplicaPort, Timers } from "./ports.ts";
@@ -91,12 +92,16 @@ export interface ClientRead
   readonly after?: ReadonlyMap<number, LogPosition> | undefined;
   /** The request's own policy. */
   readonly balance?: BalancePolicy | undefined;
+  /** Absent: the usual. */
+  readonly urgency?: number | undefined;
 }
+
+export type WriteOptions = Pick<ClientRead, "balance" | "urgency">;
 
 export interface ShardClient<Answer extends ReadAnswer = ReadOk> extends Operations {
   read(read: ClientRead): Promise<ReadResult<Answer>>;
   /** `unknown` where the fate is open; with an idempotency key only after retries up to the deadline. */
-  write(mutation: KeyMutation, balance?: BalancePolicy): Promise<WriteResult>;
+  write(mutation: KeyMutation, options?: WriteOptions): Promise<WriteResult>;
 }
 
 export function createShardClient<Answer extends ReadAnswer = ReadOk>(
@@ -202,6 +207,7 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
         isRepeatable: true,
         hedgeAfterMs: isStrong ? options.silenceMs : options.hedgeAfterMs,
         balance: read.balance,
+        urgency: read.urgency,
       };
       if (isStrong) return ShardCall.run(context, plan);
       const policy = policyForKey(read.balance, read.key);
@@ -210,7 +216,7 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
       return ShardCall.run(context, { ...plan, order, meter: loads });
     },
 
-    write(mutation, balance) {
+    write(mutation, { balance, urgency } = {}) {
       return ShardCall.run<WriteResult>(context, {
         slot: mutation.slot,
         send: (address, epoch, remainingMs): Promise<WriteReply> =>
@@ -220,10 +226,12 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
             epoch,
             slot: mutation.slot,
             mutation,
+            ...saidUrgency(urgency),
             deadlineMs: Math.max(1, remainingMs - options.replyMarginMs),
           }),
         order: leaderOnly,
         balance: policyForKey(balance, mutation.key),
+        urgency,
         isRepeatable: isRepeatable(mutation),
         hedgeAfterMs: options.silenceMs,
         unknown: (reason, term) => ({ status: "unknown", reason, term }),
@@ -253,6 +261,7 @@ function readRequest(read: ClientRead, address: ReplicaAddress, epoch: number): 
     slot: read.slot,
     key: read.key,
     level: read.level,
+    ...(read.urgency === undefined ? undefined : saidUrgency(read.urgency)),
   };
   // Absent fields are left out: every one is a name and a tag to serialise on each call.
   if (read.level === "strong" && read.omitValue === undefined && read.omitValueOfVersions === undefined) {

@@ -30,6 +30,9 @@ export const PING_DOUBTED_MS = 1_000;
 export interface GroupMember {
   readonly address: ReplicaAddress;
   readonly breaker: CircuitBreaker;
+  /** It sheds requests of this urgency and less urgent ones until then: most of those are not sent. */
+  shedUntilMs: number;
+  shedFrom: number;
   /** What others are told; decides nothing here. */
   readonly health: ReplicaHealth;
 }
@@ -70,6 +73,8 @@ export class ShardGroup {
     this.members = view.replicas.map(({ replica, generation, region, name }) => ({
       address: { shard, replica, generation, region, name },
       breaker: previous?.memberNamed(name)?.breaker ?? new CircuitBreaker(),
+      shedUntilMs: previous?.memberNamed(name)?.shedUntilMs ?? Number.NEGATIVE_INFINITY,
+      shedFrom: previous?.memberNamed(name)?.shedFrom ?? 0,
       health: previous?.memberNamed(name)?.health ?? new ReplicaHealth(),
     }));
     this.#readTimes = previous === undefined ? new LatencyQuantile() : previous.#readTimes;

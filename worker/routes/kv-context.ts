@@ -18,6 +18,8 @@ import { type Parsed, parsed } from "../http/problem.ts";
 export interface KvDeps {
   readonly client: ShardClient<HttpAnswer>;
   readonly defaultConsistency: Consistency;
+  /** Reads say how urgent they are; without it they save looking. */
+  readonly heedsPriority: boolean;
   readonly topology: Pick<TopologyHolder, "sessionMarks">;
   /** `clusterTag()` of this cluster. */
   readonly bookmarkTag: string;

@@ -8,6 +8,7 @@ import { METADATA_BYTES_MAX, TAG_CHARS_MAX, TAGS_MAX } from "../../durable/store
 import { TAG } from "../../durable/store/validate.ts";
 import { parseBalance } from "../http/balance.ts";
 import { parseConsistency } from "../http/consistency.ts";
+import { parseUrgency } from "../http/priority.ts";
 import { type Parsed, parsed, refused } from "../http/problem.ts";
 import { type KeyTarget, readConditions, readLifetime, readTarget, withIdempotency } from "./key-request.ts";
 import { type KeepAlive, type KvDeps, readBookmark } from "./kv-context.ts";
@@ -35,7 +36,10 @@ export async function handleWrite(deps: KvDeps, request: Request, keepAlive: Kee
   if (!bookmark.ok) return problemReply(bookmark.problem);
   const mutation = await mutationOf(deps, target.value, request);
   if (!mutation.ok) return problemReply(mutation.problem);
-  const write = deps.client.write(mutation.value, balance.value);
+  const write = deps.client.write(mutation.value, {
+    balance: balance.value,
+    urgency: parseUrgency(request.headers.get("Priority")),
+  });
   // A client that hangs up must not cancel a write half way.
   keepAlive(write);
   return writeReply(deps, bookmark.value, await write, outcomeReply);

@@ -16,6 +16,7 @@ import type { Bookmark } from "../http/bookmark.ts";
 import { parseMaxStaleMs } from "../http/cache-control.ts";
 import { evaluateRead } from "../http/conditional.ts";
 import { type Consistency, parseConsistency } from "../http/consistency.ts";
+import { parseUrgency } from "../http/priority.ts";
 import { type Parsed, parsed, problem } from "../http/problem.ts";
 import { type ByteRange, contentRange, parseRange } from "../http/range.ts";
 import { type KeyTarget, readTarget, readVersionConditions, UNCONDITIONAL } from "./key-request.ts";
@@ -38,6 +39,7 @@ interface KvRead extends KeyTarget {
   readonly maxStaleMs: number | undefined;
   readonly range: string | null;
   readonly balance: BalancePolicy | undefined;
+  readonly urgency: number | undefined;
 }
 
 /** GET and HEAD. */
@@ -78,11 +80,12 @@ function readRequest(deps: KvDeps, request: Request): Parsed<KvRead> {
     maxStaleMs: maxStaleMs.value,
     range: headers.get("Range"),
     balance: balance.value,
+    urgency: deps.heedsPriority ? parseUrgency(headers.get("Priority")) : undefined,
   });
 }
 
 function clientRead(read: KvRead, isHead: boolean): ClientRead {
-  const { key, slot, consistency, conditions, bookmark, maxStaleMs, balance } = read;
+  const { key, slot, consistency, conditions, bookmark, maxStaleMs, balance, urgency } = read;
   const { level, boundMs } = consistency;
   const { ifNoneMatch } = conditions;
   return {
@@ -92,6 +95,7 @@ function clientRead(read: KvRead, isHead: boolean): ClientRead {
     boundMs,
     maxStaleMs,
     balance,
+    urgency,
     after: level === "session" ? bookmark : undefined,
     // `If-None-Match: *` is answered 304 by whatever exists, so its value is never needed either.
     omitValue: isHead || ifNoneMatch === "any" ? true : undefined,

@@ -7,6 +7,7 @@ import { parseBalance } from "../http/balance.ts";
 import { advance, type Bookmark, encodeBookmark } from "../http/bookmark.ts";
 import { parseConsistency } from "../http/consistency.ts";
 import { parseNamespace } from "../http/namespace.ts";
+import { parseUrgency } from "../http/priority.ts";
 import { type Parsed, parsed } from "../http/problem.ts";
 import { type KvDeps, readBookmark, seenSoFar } from "./kv-context.ts";
 import type { ReplyHeaders } from "./replies.ts";
@@ -27,7 +28,12 @@ export function readMany(deps: KvDeps, headers: Headers): Parsed<ManyRequest> {
   if (!balance.ok) return balance;
   const bookmark = readBookmark(deps, headers);
   if (!bookmark.ok) return bookmark;
-  const wanted = { ...consistency.value, after: bookmark.value, balance: balance.value };
+  const wanted = {
+    ...consistency.value,
+    after: bookmark.value,
+    balance: balance.value,
+    urgency: parseUrgency(headers.get("Priority")),
+  };
   return parsed({ namespace: namespace.value, wanted, bookmark: bookmark.value });
 }
 

@@ -5,6 +5,7 @@ export const HEADERS = {
   "Halo-Consistency": "strong, session, bounded=<ms> or eventual; in a reply the level that was really met",
   "Halo-Balance":
     "nearest, round-robin, weighted-round-robin or p2c: how to choose among the replicas that may all answer",
+  Priority: "u=0 (first) to u=7 (last), by default u=3: what an overloaded shard sheds last and first (RFC 9218)",
   "Halo-Bookmark": "The last bookmark that the session has seen",
   "If-Match": "Only if the version is one of these entity tags, or * for any",
   "If-None-Match": "Only if the version is none of these entity tags, or * for no value at all",
@@ -32,7 +33,7 @@ export const HEADERS = {
 export type HeaderName = keyof typeof HEADERS;
 
 export const NAMESPACE: readonly HeaderName[] = ["Halo-Namespace"];
-export const MANY: readonly HeaderName[] = ["Halo-Consistency", "Halo-Balance", "Halo-Bookmark"];
+export const MANY: readonly HeaderName[] = ["Halo-Consistency", "Halo-Balance", "Priority", "Halo-Bookmark"];
 export const READ: readonly HeaderName[] = [...MANY, "If-Match", "If-None-Match", "Cache-Control", "Range"];
 export const FILL: readonly HeaderName[] = ["Halo-Fill", "Halo-Fill-Wait", "Halo-Fill-Early", "Idempotency-Key"];
 export const WRITE: readonly HeaderName[] = ["Halo-Bookmark", "Idempotency-Key"];

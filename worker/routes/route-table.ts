@@ -148,6 +148,7 @@ export const ROUTES: readonly Route[] = [
           ...NAMESPACE,
           ...WRITE,
           "Halo-Balance",
+          "Priority",
           ...CONDITIONS,
           ...LIFETIME,
           "Cache-Tag",
@@ -181,7 +182,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleWrite,
         id: "deleteValue",
         summary: "Removes a value",
-        headers: [...NAMESPACE, ...WRITE, "Halo-Balance", ...CONDITIONS, "Halo-Return"],
+        headers: [...NAMESPACE, ...WRITE, "Halo-Balance", "Priority", ...CONDITIONS, "Halo-Return"],
         replies: {
           200: { description: "Removed; the value that was there", body: "bytes", headers: PROVENANCE },
           204: { description: "It is gone; Halo-Existed says whether it was there", headers: PROVENANCE },

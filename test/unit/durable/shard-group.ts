@@ -84,7 +84,7 @@ export class Host {
   }
 
   putRequest(key: string, text: string, options: Partial<WriteRequest & PutMutation> = {}): WriteRequest {
-    const { deadlineMs = 2_000, epoch = 0, v = PROTOCOL_VERSION, to = this.name, ...mutation } = options;
+    const { deadlineMs = 2_000, epoch = 0, v = PROTOCOL_VERSION, to = this.name, urgency, ...mutation } = options;
     const slot = slotOf(key);
     const put = {
       kind: "put",
@@ -94,7 +94,7 @@ export class Host {
       contentType: "text/plain",
       ...mutation,
     } as PutMutation | DeleteMutation;
-    return { v, to, epoch, slot: put.slot, deadlineMs, mutation: put };
+    return { v, to, epoch, slot: put.slot, deadlineMs, mutation: put, urgency };
   }
 
   read(key: string, level: ConsistencyLevel = "strong", options: Partial<ReadRequest> = {}) {
@@ -116,6 +116,7 @@ export class Host {
       random: () => this.draw,
       checkpoints: this.group.checkpoints,
       storage: this.group.storage,
+      requestsPerSecondMax: this.group.requestsPerSecondMax,
     };
     return new ShardReplica(options, {
       storage: this.storage,
@@ -154,6 +155,8 @@ export class ShardGroup {
   readonly members: readonly string[];
   readonly checkpoints: ShardReplicaOptions["checkpoints"];
   readonly storage: ShardReplicaOptions["storage"];
+  /** Of replicas that are started from now on. */
+  requestsPerSecondMax: number | undefined;
   readonly hosts: readonly Host[];
 
   constructor(

@@ -22,6 +22,12 @@ function received(sent: WriteRequest): WriteRequest | undefined {
 }
 
 describe("a write on the wire", () => {
+  it("says how urgent it is only where that is unusual", () => {
+    const urgent = { ...request(DELETE), urgency: 0 };
+    expect(received(urgent)).toEqual(urgent);
+    expect(writeArguments(request(DELETE))[0].split(" ")).toHaveLength(5);
+  });
+
   const options = { ifMatch: [3, 4], ifNoneMatch: "any", idempotency: { id: "x", fingerprint: "f" } } as const;
   const cases: [string, KeyMutation][] = [
     ["a put", PUT],

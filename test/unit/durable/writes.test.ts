@@ -306,13 +306,46 @@ describe("limits and refusals", () => {
     const group = new ShardGroup();
     const leader = await group.lead(0);
     group.network.fault("0.1", "silent");
-    const writes = Array.from({ length: QUEUE_MUTATIONS_MAX + 2 }, (_, at) => leader.put(`k${at}`, "v"));
+    const put = (_: unknown, at: number) => leader.put(`k${at}`, "v", { urgency: 0 });
+    const writes = Array.from({ length: QUEUE_MUTATIONS_MAX + 2 }, put);
     const replies: WriteReply[] = [];
     for (const write of writes) void write.then((reply) => replies.push(reply));
     await settle();
     expect(replies).toMatchObject([{ status: "overloaded" }]);
     group.network.fault("0.1", undefined);
     await group.clock.until(Promise.all(writes));
+    expect(await group.clock.until(leader.put("k", "v"))).toMatchObject({ status: "ok" });
+  });
+
+  test("the less urgent writes are shed while there is still room for the rest", async () => {
+    const group = new ShardGroup();
+    const leader = await group.lead(0);
+    group.network.fault("0.1", "silent");
+    group.network.fault("0.2", "silent");
+    const writes = Array.from({ length: QUEUE_MUTATIONS_MAX / 2 + 1 }, (_, at) => leader.put(`k${at}`, "v"));
+    const shed = { status: "overloaded", shedFrom: 7 };
+    expect(await leader.put("k", "v", { urgency: 7 })).toMatchObject(shed);
+    const more = [leader.put("usual", "v"), leader.put("urgent", "v", { urgency: 0 })];
+    group.network.fault("0.1", undefined);
+    const replies = await group.clock.until(Promise.all([...writes, ...more]));
+    expect(replies.filter(({ status }) => status !== "ok")).toEqual([]);
+  });
+
+  test("reads and writes above the rate are shed by urgency, before anything is done", async () => {
+    const group = new ShardGroup();
+    group.requestsPerSecondMax = 10;
+    for (const host of group.hosts) host.restart();
+    const leader = await group.lead(0);
+    await group.clock.pass(5_000);
+    const replies = [];
+    for (let read = 0; read < 9; read++) replies.push(await group.clock.until(leader.read("k", "eventual")));
+    expect(replies.map(({ status }) => status)).toEqual(Array(9).fill("ok"));
+    const before = leader.disk.appended.length;
+    expect(await leader.put("k", "v")).toMatchObject({ status: "overloaded", shedFrom: 3 });
+    expect(leader.read("k", "strong", { urgency: 7 })).toMatchObject({ status: "overloaded", shedFrom: 3 });
+    expect(leader.disk.appended.length).toBe(before);
+    expect(await group.clock.until(leader.put("k", "v", { urgency: 0 }))).toMatchObject({ status: "ok" });
+    await group.clock.pass(2_000);
     expect(await group.clock.until(leader.put("k", "v"))).toMatchObject({ status: "ok" });
   });
 

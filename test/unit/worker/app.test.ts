@@ -418,6 +418,37 @@ describe("bad input is refused with what was expected, and changes nothing", () 
   });
 });
 
+describe("Priority", () => {
+  it("goes with a write, and with a read where replicas shed by it", async () => {
+    const priority = { Priority: "u=6, i" };
+    const plain = setUp();
+    plain.port.onRead = () => readOk(from(0), { entry: entry() });
+    plain.port.onWrite = () => stored(from(0));
+    await plain.call("GET", "/v1/kv/a", priority);
+    await plain.call("PUT", "/v1/kv/a", priority, "x");
+    expect(plain.port.calls.map(({ request }) => request)).toMatchObject([
+      expect.not.objectContaining({ urgency: expect.anything() }),
+      { urgency: 6 },
+    ]);
+    const limited = setUp({ HALO_REPLICA_REQUESTS_PER_SECOND: "900" });
+    limited.port.onRead = () => readOk(from(0), { entry: entry() });
+    await limited.call("GET", "/v1/kv/a", priority);
+    await limited.call("GET", "/v1/kv/a", { Priority: "u=3" });
+    expect(limited.port.calls.map(({ request }) => request)).toMatchObject([
+      { urgency: 6 },
+      expect.not.objectContaining({ urgency: expect.anything() }),
+    ]);
+  });
+
+  it("is answered 503 with Retry-After when the shard sheds", async () => {
+    const { call, port } = setUp();
+    port.onWrite = () => ({ status: "overloaded", retryAfterMs: 500, shedFrom: 5 });
+    const response = await call("PUT", "/v1/kv/a", { Priority: "u=7" }, "x");
+    expect([response.status, response.headers.get("Retry-After")]).toEqual([503, "1"]);
+    expect((await problemOf(response)).type).toMatch(/overloaded$/);
+  });
+});
+
 describe("GET /v1/status", () => {
   it("asks every replica and shows those that do not answer with the reason", async () => {
     const { call, port, clock } = setUp();

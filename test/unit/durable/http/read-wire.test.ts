@@ -42,7 +42,7 @@ describe("a read on the wire", () => {
   });
 
   it("arrives with its options", () => {
-    const options = { after: { term: 3, index: 42 }, boundMs: 0, omitValueOfVersions: [7, 8] };
+    const options = { after: { term: 3, index: 42 }, boundMs: 0, omitValueOfVersions: [7, 8], urgency: 0 };
     expect(received({ ...REQUEST, level: "session", ...options })).toMatchObject({ level: "session", ...options });
     expect(received(REQUEST, true)).toMatchObject({ omitValue: true });
   });

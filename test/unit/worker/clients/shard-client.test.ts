@@ -393,12 +393,12 @@ describe("the policy of balancing", () => {
     const { client, port } = setUp();
     port.onWrite = ({ replica }) => (replica === 2 ? deleted(2) : notLeader());
     // Replica 0 is the guess; by the map of the isolate in weur replica 1 is the nearest of the others.
-    await client.write(DELETE, "nearest");
+    await client.write(DELETE, { balance: "nearest" });
     expect(port.asked("write")).toEqual([0, 1, 2]);
     const other = setUp();
     other.loads.end("halo:test:s0:r2:g1", 0, other.clock.nowMs, 1);
     other.port.onWrite = port.onWrite;
-    await other.client.write(DELETE, "nearest");
+    await other.client.write(DELETE, { balance: "nearest" });
     expect(other.port.asked("write")).toEqual([0, 2]);
   });
 
@@ -780,6 +780,66 @@ describe("refusals that end a request", () => {
     port.onWrite = () => ({ status: "overloaded", retryAfterMs: 250 });
     expect(await client.write(REPEATABLE)).toEqual({ status: "overloaded", retryAfterMs: 250 });
     expect(port.asked("write")).toEqual([0]);
+  });
+
+  it("a replica that sheds is spared most of what it would shed for so long, and sent what is more urgent", async () => {
+    const world = createWorld();
+    // Above the trickle.
+    const client = createShardClient({ ...world, random: () => 0.5 });
+    const { port, clock } = world;
+    port.onWrite = () => ({ status: "overloaded", retryAfterMs: 400, shedFrom: 3 });
+    await client.write(DELETE);
+    expect(await client.write(DELETE)).toEqual({ status: "overloaded", retryAfterMs: 400 });
+    expect(await client.write(DELETE, { urgency: 7 })).toMatchObject({ status: "overloaded" });
+    expect(await client.read(STRONG)).toMatchObject({ status: "overloaded" });
+    expect(port.calls).toHaveLength(1);
+    port.onWrite = () => deleted(0);
+    expect(await client.write(DELETE, { urgency: 2 })).toMatchObject({ status: "ok" });
+    expect(port.calls.at(-1)?.request).toMatchObject({ urgency: 2 });
+    await clock.advance(399);
+    expect(await client.write(DELETE)).toEqual({ status: "overloaded", retryAfterMs: 1 });
+    await clock.advance(1);
+    expect(await client.write(DELETE)).toMatchObject({ status: "ok" });
+    expect(port.calls.at(-1)?.request).not.toHaveProperty("urgency");
+  });
+
+  it("a replica that sheds is sent a trickle, to notice when it does not any more", async () => {
+    const world = createWorld();
+    let draw = 0.05;
+    const client = createShardClient({ ...world, random: () => draw });
+    world.port.onWrite = () => ({ status: "overloaded", retryAfterMs: 400, shedFrom: 0 });
+    await client.write(DELETE);
+    await client.write(DELETE);
+    draw = 0.1;
+    await client.write(DELETE);
+    expect(world.port.calls).toHaveLength(2);
+  });
+
+  it("a read that one replica would shed goes to another", async () => {
+    const { client, port } = setUp();
+    port.onRead = ({ replica }) =>
+      replica === 0 ? { status: "overloaded", retryAfterMs: 1_000, shedFrom: 0 } : readOk(from(replica, "follower"));
+    for (let read = 0; read < 6; read++) expect(await client.read(EVENTUAL)).toMatchObject({ status: "ok" });
+    expect(port.asked("read").filter((replica) => replica === 0)).toHaveLength(1);
+  });
+
+  it("a write that is shed for what it wants says nothing of others", async () => {
+    const { client, port } = setUp();
+    port.onWrite = () => ({ status: "overloaded", retryAfterMs: 1_000 });
+    await client.write(DELETE);
+    port.onWrite = () => deleted(0);
+    expect(await client.write(DELETE)).toMatchObject({ status: "ok" });
+  });
+
+  it("a call shed by the platform keeps the next ones from the object for a while", async () => {
+    const { client, port, clock } = setUp();
+    port.onWrite = () => Object.assign(new Error("overloaded"), { overloaded: true });
+    await client.write(REPEATABLE);
+    expect(await client.write(DELETE, { urgency: 0 })).toMatchObject({ status: "overloaded" });
+    expect(port.asked("write")).toEqual([0]);
+    await clock.advance(SHARD_CLIENT_DEFAULTS.overloadedRetryAfterMs);
+    port.onWrite = () => deleted(0);
+    expect(await client.write(DELETE)).toMatchObject({ status: "ok" });
   });
 
   it("a call shed by the platform is not sent again and not held against the replica", async () => {

@@ -4,6 +4,7 @@ import { BALANCE_POLICIES } from "../../../../routing/balance-policy.ts";
 import { parseBalance } from "../../../../worker/http/balance.ts";
 import { parseStorageDirectives, TTL_SECONDS_MAX } from "../../../../worker/http/cache-control.ts";
 import { BOUND_MS_MAX, parseConsistency } from "../../../../worker/http/consistency.ts";
+import { parseUrgency } from "../../../../worker/http/priority.ts";
 import { PROBLEMS, type ProblemSlug, problem, problemBody } from "../../../../worker/http/problem.ts";
 
 describe("the time to live of a PUT", () => {
@@ -116,5 +117,27 @@ describe("Halo-Balance", () => {
     expect(read.problem.slug).toBe("malformed-balance");
     for (const name of BALANCE_POLICIES) expect(read.problem.detail).toContain(name);
     expect(read.problem.detail.length).toBeLessThan(200);
+  });
+});
+
+describe("Priority", () => {
+  it("says how urgent a request is, and is ignored where it says something else, as the RFC wants it", () => {
+    const cases: [string | null, number][] = [
+      [null, 3],
+      ["", 3],
+      ["u=0", 0],
+      ["u=7", 7],
+      ["u=5, i", 5],
+      ["i, u=1", 1],
+      ["i;x=1,u=6;y", 6],
+      ["u=2, u=4", 4],
+      ["u=8", 3],
+      ["u=-1", 3],
+      ["u=12", 3],
+      ['u="1"', 3],
+      ["urgent", 3],
+      ["mu=1", 3],
+    ];
+    expect(cases.map(([header]) => [header, parseUrgency(header)])).toEqual(cases);
   });
 });
