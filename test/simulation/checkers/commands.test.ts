@@ -434,10 +434,10 @@ describe("large values", () => {
     ]),
   };
   const parts = { upload: "u", count: 2, bytes: 2 };
-  const large = (texts: readonly (string | undefined)[], size = 2, uploads = [upload]) =>
+  const large = (texts: readonly (string | undefined)[], size = 2, uploads = [upload], isGone = true) =>
     reportsOf((report) => {
       const commands = [operation(0, 1, put("", { parts }), stored(1))];
-      checkLargeValues({ commands, uploads, largeReads: [{ upload: "u", size, texts }] }, report);
+      checkLargeValues({ commands, uploads, largeReads: [{ upload: "u", size, texts, isGone }] }, report);
     });
 
   it("accept a whole one, and one that went while it was read", () => {
@@ -448,6 +448,7 @@ describe("large values", () => {
   it("refuse parts of something else, of another size, and a value that was never sent whole", () => {
     expect(large(["a", "x"])).toHaveLength(1);
     expect(large(["a", "b"], 3)).toHaveLength(1);
+    expect(large(["a", undefined], 2, [upload], false)).toHaveLength(1);
     expect(large(["a", undefined], 2, [{ ...upload, texts: new Map([[0, "a"]]) }])).toHaveLength(1);
   });
 });
