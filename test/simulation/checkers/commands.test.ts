@@ -355,6 +355,20 @@ describe("fills and purges", () => {
     ["a second right after the first one's time", fills([], [grant(0, 1, 1, 100), grant(101, 102, 2, 201)])],
     ["a second right after a purge", fills([], [grant(0, 1, 1, 100), grant(50, 51, 2, 150)], [purge(20, 21)])],
     [
+      "a second right after the first was given back",
+      fills(
+        [
+          operation(
+            20,
+            21,
+            { kind: "release_fill", slot: 0, key: KEY, token: 1 },
+            { kind: "fill_released", existed: true },
+          ),
+        ],
+        [grant(0, 1, 1, 100), grant(50, 51, 2, 150)],
+      ),
+    ],
+    [
       "a stale value after a soft purge",
       fills([write(0, 1, "v"), get(40, "v", { entry: { stale: "accepted" } as never })], [], [purge(5, 6, ALL, true)]),
     ],
