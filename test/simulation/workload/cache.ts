@@ -36,7 +36,9 @@ export class Cache implements WorkloadObject {
     const invokedMs = actor.nowMs;
     const leaseMs = random.pick([200, 800, 3_000]);
     const waitMs = random.pick([0, 0, 300]);
-    const wish = { slot: slotOf(key), key, leaseMs, waitMs, isEarly: random.chance(0.3) };
+    // One at a time for each client, so its number and the time name the asking.
+    const holder = `client${actor.number} ${invokedMs}`;
+    const wish = { slot: slotOf(key), key, leaseMs, waitMs, isEarly: random.chance(0.3), holder };
     const reply = await actor.orGone(actor.client.fill(wish));
     world.note(`client${actor.number}`, `fill ${key}`, reply.status);
     if (reply.status !== "ok") return;
