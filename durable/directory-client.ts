@@ -2,8 +2,8 @@
 // operators' requests and by an edge that heals a stale topology, never on the way of a read or a write.
 
 import type { Topology } from "../routing/topology.ts";
-import type { Directory, PublishReply } from "./directory.ts";
-import type { MoveRecord, MovesReply } from "./ports.ts";
+import type { Directory } from "./directory.ts";
+import type { MoveRecord, MovesReply, PublishReply } from "./ports.ts";
 
 export interface DirectoryClient extends MoveRecord {
   /** The current document. Throws when the Directory cannot be reached: the caller goes on with the one it has. */

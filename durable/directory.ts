@@ -14,13 +14,7 @@ import { withCompleted, withSettled } from "../routing/slot-moves.ts";
 import { buildTopology, type SlotMove, type Topology } from "../routing/topology.ts";
 import { successorProblem } from "../routing/topology-change.ts";
 import { parseMoves, parseTopology, type TopologyResult } from "../routing/topology-parser.ts";
-import type { MovesReply } from "./ports.ts";
-
-export type PublishReply =
-  | { readonly status: "ok"; readonly topology: Topology }
-  /** Somebody else published first: `current` is what to base the next attempt on. */
-  | { readonly status: "epoch_conflict"; readonly current: Topology }
-  | { readonly status: "invalid"; readonly problem: string };
+import type { MovesReply, PublishReply } from "./ports.ts";
 
 /** The platform's half of what itty-durable expects as its state. Without `env`, no binding can shadow a field of it. */
 interface IttyState {

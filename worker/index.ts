@@ -6,6 +6,7 @@ import type { Hono } from "hono";
 import type { Directory } from "../durable/directory.ts";
 import { createDirectoryClient } from "../durable/directory-client.ts";
 import type { ReplicaBindings } from "../durable/namespaces.ts";
+import { changeTopology } from "../durable/topology-admin.ts";
 import { Nearest } from "../routing/load-balancer.ts";
 import type { Region } from "../routing/region.ts";
 import { regionNear } from "../routing/region-distance.ts";
@@ -66,6 +67,10 @@ function createEdge(env: Env, request: Request): Edge {
     config,
     port: createReplicaPort(env),
     topology: new TopologyHolder(new TopologyView(buildTopology(config.cluster))),
+    admin: {
+      read: () => directory.read(),
+      change: (change, epoch) => changeTopology(env, config.cluster.cluster, change, epoch),
+    },
     timers,
     loads,
     balancer: new Nearest(regionOf(request, config), loads),
