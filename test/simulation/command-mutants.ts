@@ -117,9 +117,9 @@ export const COMMANDS: readonly Mutant[] = [
   },
   {
     name: "reclaims-what-was-replaced",
-    mistake: "a row that was found dead is removed although it was written anew meanwhile",
+    mistake: "a row is removed because an older version of it was found worth removing",
     file: STORE,
-    find: "if (present?.version !== version) continue;",
-    replace: "if (present === undefined || version < 0) continue;",
+    find: "if (present?.version !== version) continue;\n      const survivor",
+    replace: "if (present === undefined || version < 0) continue;\n      const survivor",
   },
 ];
