@@ -1,13 +1,12 @@
 // Many operations in few requests. Operations that a busy or failing shard turned away are sent again by themselves, each
 // under its own idempotency key; the others are done and stay done.
 
-import { utf8 } from "./codec.ts";
 import type { CallOptions, Core } from "./core.ts";
 import { HaloServerError } from "./errors.ts";
 import { pathOf } from "./headers.ts";
+import { jsonBody, parseBody } from "./json.ts";
 import { type ItemResult, itemOf, type Operation, type WireResult } from "./operation.ts";
 import { classify, pauseMs, sleep } from "./retry.ts";
-import type { Bytes } from "./transport.ts";
 
 /** The edge's limit for one request. */
 export const BATCH_OPERATIONS_MAX = 1_000;
@@ -73,18 +72,6 @@ async function sendPart(core: Core, part: readonly Pending[], options: CallOptio
   const { results } = parseBody<{ results?: readonly WireResult[] }>(body);
   if (results?.length !== part.length) throw malformed();
   return results;
-}
-
-export function jsonBody(body: unknown): { headers: { "Content-Type": string }; body: Bytes } {
-  return { headers: { "Content-Type": "application/json" }, body: utf8(JSON.stringify(body)) };
-}
-
-export function parseBody<T>(body: Uint8Array): T {
-  try {
-    return JSON.parse(new TextDecoder().decode(body)) as T;
-  } catch (cause) {
-    throw new HaloServerError({ slug: "malformed-reply", status: 0, detail: "expected a reply in JSON", cause });
-  }
 }
 
 function malformed(): HaloServerError {

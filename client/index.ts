@@ -28,6 +28,25 @@ export type { Filled, GetOrSetOptions, LoadContext, Loader } from "./fill.ts";
 export * from "./halo.ts";
 export type { Conditions, Lifetime, SetOptions } from "./headers.ts";
 export type { HaloLock, Held, LockLease, LockOptions, LockState } from "./lock.ts";
+export type {
+  Comparison,
+  PurgeResult,
+  PurgeScope,
+  ScanItem,
+  ScanOptions,
+  ScanPage,
+  Transaction,
+  TransactionResult,
+} from "./many.ts";
 export { type Counted, type IncrementOptions, type ItemResult, type Operation, op, type Stored } from "./operation.ts";
+export type { BindingOptions, ClientOptions, HaloOptions, HttpOptions, TransportOptions } from "./options.ts";
 export type { RetryOptions } from "./retry.ts";
 export type { HaloBinding, HaloRequest, HaloResponse, Transport } from "./transport.ts";
+export type {
+  ByteRange,
+  CompareAndSetResult,
+  GetOptions,
+  GetStreamOptions,
+  SetStreamOptions,
+  StreamEntry,
+} from "./values.ts";

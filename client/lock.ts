@@ -1,10 +1,10 @@
 // Locks with a lease and a fencing token. A lease can end while its holder is paused, so the token has to go along with
 // everything that is done under the lock: whoever guards the resource refuses one lower than the highest it has seen.
 
-import { jsonBody, parseBody } from "./batch.ts";
 import type { CallOptions, Core } from "./core.ts";
 import { HaloError, HaloLockHeldError, HaloLockLostError } from "./errors.ts";
 import { pathOf } from "./headers.ts";
+import { jsonBody, parseBody } from "./json.ts";
 import { sleep } from "./retry.ts";
 
 export interface LockOptions extends CallOptions {

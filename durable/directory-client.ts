@@ -2,9 +2,9 @@
 // operators' requests and by an edge that heals a stale topology, never on the way of a read or a write.
 
 import type { Topology } from "../routing/topology.ts";
-import type { Directory, PublishReply } from "./directory.ts";
+import type { Directory } from "./directory.ts";
 import type { HealthReport, HealthView, SweepRecord } from "./health-protocol.ts";
-import type { MoveRecord, MovesReply } from "./ports.ts";
+import type { MoveRecord, MovesReply, PublishReply } from "./ports.ts";
 
 export interface DirectoryClient extends MoveRecord {
   /** The current document. Throws when the Directory cannot be reached: the caller goes on with the one it has. */

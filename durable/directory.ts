@@ -16,16 +16,10 @@ import { successorProblem } from "../routing/topology-change.ts";
 import { parseMoves, parseTopology, type TopologyResult } from "../routing/topology-parser.ts";
 import { HealthBoard } from "./health-board.ts";
 import { type HealthView, healthReportSchema, type SweepRecord } from "./health-protocol.ts";
-import type { MovesReply } from "./ports.ts";
+import type { MovesReply, PublishReply } from "./ports.ts";
 
 /** In the object's key-value storage, beside the one key that itty-durable keeps the document under. */
 const SWEEP_KEY = "sweep";
-
-export type PublishReply =
-  | { readonly status: "ok"; readonly topology: Topology }
-  /** Somebody else published first: `current` is what to base the next attempt on. */
-  | { readonly status: "epoch_conflict"; readonly current: Topology }
-  | { readonly status: "invalid"; readonly problem: string };
 
 /** The platform's half of what itty-durable expects as its state. Without `env`, no binding can shadow a field of it. */
 interface IttyState {

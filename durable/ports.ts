@@ -1,6 +1,8 @@
-// What a replica needs from the world: storage, the way to its peers, time. The Durable Object implements these on the
+// What a replica needs from the world: storage, the way to its peers and to the Directory, time. The Durable Object implements these on the
 // platform, the simulator on memory and virtual time; the driver between them is the same code.
 
+import type { MovePlan } from "../routing/rebalance.ts";
+import type { ChangeRefusalCode } from "../routing/shard-change.ts";
 import type { SlotMove, Topology } from "../routing/topology.ts";
 import type { LogEntry } from "./replication/entry.ts";
 import type { HardState, LogReader } from "./replication/log-reader.ts";
@@ -81,6 +83,24 @@ export interface ReplicaTimers {
   /** Returns a function that cancels. */
   after(ms: number, run: () => void): () => void;
 }
+
+export type PublishReply =
+  | { readonly status: "ok"; readonly topology: Topology }
+  /** Somebody else published first: `current` is what to base the next attempt on. */
+  | { readonly status: "epoch_conflict"; readonly current: Topology }
+  | { readonly status: "invalid"; readonly problem: string };
+
+export type ChangeReply =
+  | Exclude<PublishReply, { status: "ok" }>
+  /** The change cannot be made, of this topology or at all. */
+  | { readonly status: "refused"; readonly code: ChangeRefusalCode; readonly problem: string }
+  /** Nothing has changed: too few replicas of a shard that is to change can be reached. */
+  | { readonly status: "unavailable"; readonly problem: string }
+  /** `untold`: names of replicas that did not answer. */
+  | (Extract<PublishReply, { status: "ok" }> & {
+      readonly untold: readonly string[];
+      readonly plan?: MovePlan | undefined;
+    });
 
 export type MovesReply =
   /** `topology`: as it is now. A report that was made before changes nothing. */

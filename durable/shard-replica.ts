@@ -132,12 +132,18 @@ export class ShardReplica {
     return this.#writes.purge(request);
   }
 
-  part(request: PartRequest): PartReply {
+  part(request: PartRequest): PartReply | Promise<PartReply> {
     const { slot, key, upload, part } = request;
     const refusal = this.#context.headerRefusal(request, key);
     if (refusal !== undefined) return refusal;
-    const row = this.#context.store.find(slot, partKey(key, upload, part));
-    return { status: "ok", bytes: row?.value, from: this.#context.provenance };
+    const reply = (): Extract<PartReply, { status: "ok" }> => {
+      const bytes = this.#context.store.find(slot, partKey(key, upload, part))?.value;
+      return { status: "ok", bytes, from: this.#context.provenance };
+    };
+    const found = reply();
+    // Race: the reader has seen the value at a replica that is further than this one, where its parts are still on their way.
+    // A part never changes, so whoever has it may give it; that it is gone is for a strong read to say.
+    return found.bytes === undefined ? this.#reads.serve({ level: "strong" }, reply) : found;
   }
 
   /** Evidence from an edge that the leader does not answer it. Believed only where this replica sees it too. */

@@ -4,25 +4,16 @@
 // not told hears of it from its peers, from routers and, a new one, from whoever moves the first slot to it; telling only
 // saves the time until then.
 
-import type { ChangeRefusalCode } from "../routing/shard-change.ts";
 import type { Topology } from "../routing/topology.ts";
 import { changedTopology, type TopologyChange } from "../routing/topology-change.ts";
 import { type ReplicaView, TopologyView } from "../routing/topology-view.ts";
-import type { Directory, PublishReply } from "./directory.ts";
+import type { Directory } from "./directory.ts";
 import { createDirectoryClient } from "./directory-client.ts";
 import { type ReplicaBindings, replicaNamespace } from "./namespaces.ts";
+import type { ChangeReply } from "./ports.ts";
 import { quorumSize } from "./replication/quorum.ts";
 
 export type TopologyBindings = ReplicaBindings & { readonly DIRECTORY: DurableObjectNamespace<Directory> };
-
-export type ChangeReply =
-  | Exclude<PublishReply, { status: "ok" }>
-  /** The change cannot be made, of this topology or at all. */
-  | { readonly status: "refused"; readonly code: ChangeRefusalCode; readonly problem: string }
-  /** Nothing has changed: too few replicas of a shard that is to change can be reached. */
-  | { readonly status: "unavailable"; readonly problem: string }
-  /** `untold`: names of replicas that did not answer. */
-  | (Extract<PublishReply, { status: "ok" }> & { readonly untold: readonly string[] });
 
 /** A replica that takes longer is told by its peers. */
 const TELL_DEADLINE_MS = 2_000;
@@ -62,7 +53,7 @@ export async function changeTopology(
     }
   }
   const told = await tellAll(env, [...concerned.values()], reply.topology.epoch);
-  return { ...reply, untold: [...concerned.keys()].filter((_, index) => !told[index]) };
+  return { ...reply, plan: changed.plan, untold: [...concerned.keys()].filter((_, index) => !told[index]) };
 }
 
 /** Shards whose replicas change, that are new or gone, and sources of moves that are planned or cancelled. */

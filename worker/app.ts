@@ -13,8 +13,10 @@ import { problem } from "./http/problem.ts";
 import { createAuthenticator } from "./middleware/authenticator.ts";
 import { methodNotAllowed, problemReply } from "./routes/replies.ts";
 import { type EdgeDeps, type Method, ROUTES } from "./routes/route-table.ts";
+import type { TopologyAdmin } from "./routes/topology.ts";
 
 export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
+  readonly admin: TopologyAdmin;
   readonly config: EdgeConfig;
   /** Asks the Directory for what is known of the replicas' health. */
   readonly readHealth?: EdgeDeps["readHealth"];

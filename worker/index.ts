@@ -7,6 +7,7 @@ import type { Directory } from "../durable/directory.ts";
 import { createDirectoryClient } from "../durable/directory-client.ts";
 import type { ReplicaBindings } from "../durable/namespaces.ts";
 import { runSweep } from "../durable/sweep-runner.ts";
+import { changeTopology } from "../durable/topology-admin.ts";
 import { Balancers } from "../routing/balance-policy.ts";
 import type { Region } from "../routing/region.ts";
 import { regionNear } from "../routing/region-distance.ts";
@@ -80,6 +81,10 @@ function createEdge(env: Env, request: Request): Edge {
     config,
     port,
     topology: new TopologyHolder(new TopologyView(buildTopology(config.cluster))),
+    admin: {
+      read: () => directory.read(),
+      change: (change, epoch) => changeTopology(env, config.cluster.cluster, change, epoch),
+    },
     timers,
     loads,
     balancer: balancers.of(config.balance),

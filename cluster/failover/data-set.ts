@@ -10,6 +10,9 @@ import type { Endpoint } from "../status.ts";
 import { pause } from "../until.ts";
 import { pathOf, refusalOf, target } from "./load.ts";
 
+/** Before the key of every record. */
+export const RECORDS_PREFIX = "cities/";
+
 /** Enough to fill the group commits; more only queue. */
 const CONNECTIONS = 48;
 const TIMEOUT_MS = 10_000;
@@ -38,7 +41,7 @@ export async function readCities(sample: number): Promise<readonly DataRecord[]>
     const city = cities[number];
     // The number keeps apart the many places of one name in a country.
     if (city !== undefined) {
-      records.push({ key: `cities/${city.country}/${city.name}/${number}`, value: JSON.stringify(city) });
+      records.push({ key: `${RECORDS_PREFIX}${city.country}/${city.name}/${number}`, value: JSON.stringify(city) });
     }
   }
   return records;

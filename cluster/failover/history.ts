@@ -50,6 +50,11 @@ export class TrackedKey {
   }
 }
 
+export interface WriteWait {
+  readonly sentMs: number;
+  readonly ackedMs: number;
+}
+
 export interface BrokenPromises {
   /** Strong reads that returned less than was acknowledged before they began. */
   staleStrongReads: number;
@@ -81,6 +86,8 @@ export class History {
   readonly told: string[] = [];
   /** Refused and failed requests by series and reason, expected ones included. */
   readonly refusals = new Map<string, number>();
+  /** Of every acknowledged write, from when it was first sent, however often it was sent again. */
+  readonly writeWaits: WriteWait[] = [];
   /** Times of success by shard and series, ascending. */
   readonly #successes: ReadonlyMap<Series, number[]>[];
 
@@ -94,6 +101,10 @@ export class History {
 
   succeed(shard: number, series: Series, atMs: number): void {
     this.#times(shard, series).push(atMs);
+  }
+
+  noteWait(sentMs: number, ackedMs: number): void {
+    this.writeWaits.push({ sentMs, ackedMs });
   }
 
   refuse(series: Series, reason: string): void {

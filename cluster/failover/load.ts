@@ -120,6 +120,7 @@ export class Load {
   /** Writes the key's next value and tries again, under the same idempotency key, until it is acknowledged. */
   async #writeNext(connection: HttpConnection, key: TrackedKey): Promise<void> {
     const value = key.acked + 1;
+    const sentMs = performance.now();
     key.sent = value;
     const request = {
       method: "PUT",
@@ -134,6 +135,7 @@ export class Load {
         const now = performance.now();
         key.acknowledge(now, outcome.header("halo-bookmark"));
         this.#history.succeed(key.shard, "write", now);
+        this.#history.noteWait(sentMs, now);
         if (majorityBefore === "absent" && this.majority === "absent") {
           this.#history.report("acknowledgedByMinority", `${key.name} = ${value}`);
         }

@@ -110,7 +110,11 @@ export async function untilSteady(history: History): Promise<void> {
   );
 }
 
-async function untilOtherLeaders(cluster: RegionCluster, region: Region, shards: readonly number[]): Promise<void> {
+export async function untilOtherLeaders(
+  cluster: RegionCluster,
+  region: Region,
+  shards: readonly number[],
+): Promise<void> {
   await until(
     `shards ${shards.join(", ")} have a leader outside ${region}`,
     async () => {

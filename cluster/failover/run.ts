@@ -61,7 +61,7 @@ export async function runFailover(cluster: RegionCluster, options: FailoverOptio
   };
 }
 
-async function checkKeys(cluster: RegionCluster, history: History, keys: readonly TrackedKey[]): Promise<void> {
+export async function checkKeys(cluster: RegionCluster, history: History, keys: readonly TrackedKey[]): Promise<void> {
   const connection = new HttpConnection(target(cluster), { timeoutMs: VERIFY_TIMEOUT_MS });
   for (const key of keys) {
     const value = Number((await readStrongly(connection, key.name)) ?? 0);

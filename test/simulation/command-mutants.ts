@@ -102,6 +102,13 @@ export const COMMANDS: readonly Mutant[] = [
     replace: "if (parts === undefined || parts.count > 0) return undefined;\n  let bytes = 0;",
   },
   {
+    name: "part-told-as-gone-by-anyone",
+    mistake: "a replica that has not got a part yet says that it is gone",
+    file: "durable/shard-replica.ts",
+    find: 'return found.bytes === undefined ? this.#reads.serve({ level: "strong" }, reply) : found;',
+    replace: "return found;",
+  },
+  {
     name: "scan-skips-at-page-end",
     mistake: "a page's cursor is the row behind it, which no page shows",
     file: "durable/scan-path.ts",

@@ -85,6 +85,7 @@ export const COUNTED = [
   "fill granted",
   "fill held by another",
   "fill stored",
+  "fill given back",
   "fill refused",
   "hard purge done",
   "soft purge done",

@@ -19,6 +19,7 @@ import {
   TTL_MS_MAX,
 } from "../../durable/store/limits.ts";
 import { TAG } from "../../durable/store/validate.ts";
+import { SLOT_COUNT } from "../../routing/slots.ts";
 import { checkKey } from "../http/key.ts";
 import { readValueSchema, valueSchema } from "./values.ts";
 
@@ -227,10 +228,54 @@ export const scanQuerySchema = z.strictObject({
   values: z.enum(["true", "false"]).optional(),
 });
 
+// --- the cluster's shape ---
+
+const shardNumber = z.int().min(0);
+/** Which there are is for the change to say: an unknown one is refused with the list. */
+const region = z.string().max(32);
+const replicas = z.int();
+const weight = z.number();
+const consent = { allowSharedRegions: z.boolean().optional() };
+
+export const topologyChangeSchema = named(
+  "TopologyChange",
+  z
+    .discriminatedUnion("kind", [
+      change("add_shard", { replicas, regions: z.array(region).max(16), weight: weight.optional(), ...consent }),
+      change("drain_shard", { shard: shardNumber }),
+      change("remove_shard", { shard: shardNumber }),
+      change("set_weight", { shard: shardNumber, weight }),
+      change("rebalance", {}),
+      change("cancel_moves", {
+        moves: z
+          .array(z.strictObject({ slot: z.int().min(0), epoch: z.int().min(0) }))
+          .min(1)
+          .max(SLOT_COUNT)
+          .optional(),
+      }),
+      change("set_replicas", {
+        shard: shardNumber.optional(),
+        replicas,
+        regions: z.array(region).max(16).optional(),
+        ...consent,
+      }),
+      change("replace_replica", { shard: shardNumber, replica: z.int().min(0), region, ...consent }),
+    ])
+    .meta({ description: "`epoch`: of the topology for which it was decided" }),
+);
+
+function change<Kind extends string, Shape extends z.ZodRawShape>(kind: Kind, shape: Shape) {
+  return z.strictObject({ kind: z.literal(kind), epoch: z.int().min(0), ...shape });
+}
+
+export const changeQuerySchema = z.strictObject({ dry_run: z.enum(["true", "false"]).optional() });
+export const epochQuerySchema = z.strictObject({
+  epoch: z.string().regex(/^(0|[1-9]\d{0,14})$/, "expected the epoch of the topology as a whole number"),
+});
+
 // --- replies ---
 
 const time = z.int().meta({ description: "Milliseconds since the Unix epoch, on the shard's clock" });
-const shardNumber = z.int().min(0);
 
 export const problemSchema = named(
   "Problem",
@@ -315,5 +360,57 @@ export const statusReplySchema = named(
     epoch: z.int(),
     health: z.looseObject({ doubted: z.array(z.looseObject({ name: z.string(), state: z.string() })) }).nullable(),
     shards: z.array(z.looseObject({ shard: shardNumber })),
+  }),
+);
+
+const slotMoves = z.array(
+  z.strictObject({
+    from: shardNumber,
+    to: shardNumber,
+    epoch: z.int(),
+    slots: z.int().meta({ description: "How many" }),
+  }),
+);
+export const topologyReplySchema = named(
+  "TopologyReply",
+  z.strictObject({
+    topology: z.looseObject({
+      cluster: z.string(),
+      epoch: z.int(),
+      shards: z.array(z.looseObject({ shard: shardNumber })),
+    }),
+    progress: z.strictObject({ pending: slotMoves, cancelled: slotMoves }),
+  }),
+);
+export const changeReplySchema = named(
+  "TopologyChangeReply",
+  z.strictObject({
+    dryRun: z.boolean(),
+    epoch: z.int().meta({ description: "Of the topology with the change" }),
+    plan: z.strictObject({
+      movedSlots: z.int(),
+      idealSlots: z.number().meta({ description: "With fewer the changed shards cannot come to their shares" }),
+      moves: z.array(
+        z.strictObject({
+          from: shardNumber,
+          to: shardNumber,
+          reason: z.enum(["drained", "above_bound", "above_share", "below_share"]),
+          slots: z.array(z.int()),
+        }),
+      ),
+      shards: z.array(
+        z.strictObject({
+          shard: shardNumber,
+          weight,
+          share: z.number().meta({ description: "Slots by weight" }),
+          slotsBefore: z.int(),
+          slotsAfter: z.int(),
+        }),
+      ),
+    }),
+    untold: z
+      .array(z.string())
+      .meta({ description: "Replicas that have not answered; they hear of it from the others" })
+      .optional(),
   }),
 );

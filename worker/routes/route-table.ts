@@ -5,10 +5,13 @@ import type { z } from "zod";
 import {
   batchReplySchema,
   batchSchema,
+  changeQuerySchema,
+  changeReplySchema,
   counterReplySchema,
   counterSchema,
   countQuerySchema,
   countReplySchema,
+  epochQuerySchema,
   limitReplySchema,
   limitSchema,
   lockRenewalSchema,
@@ -19,6 +22,8 @@ import {
   scanQuerySchema,
   scanReplySchema,
   statusReplySchema,
+  topologyChangeSchema,
+  topologyReplySchema,
   transactionReplySchema,
   transactionSchema,
 } from "../api/schemas.ts";
@@ -48,10 +53,18 @@ import {
 } from "./route-headers.ts";
 import { handleCount, handleScan } from "./scan.ts";
 import { handleStatus, type StatusDeps } from "./status.ts";
+import {
+  handleMovesCancel,
+  handleTopology,
+  handleTopologyChange,
+  MOVES_PATH,
+  TOPOLOGY_PATH,
+  type TopologyDeps,
+} from "./topology.ts";
 import { handleTouch, TOUCH_PATH } from "./touch.ts";
 import { handleTransaction } from "./transactions.ts";
 
-export type EdgeDeps = KvDeps & StatusDeps;
+export type EdgeDeps = KvDeps & StatusDeps & TopologyDeps;
 export type Method = "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
 
 export interface RouteReply {
@@ -109,6 +122,15 @@ const CHANGE_PROBLEMS = [
 ] as const;
 const WRITE_PROBLEMS = [...KEY_PROBLEMS, ...CHANGE_PROBLEMS, "malformed-condition", "precondition-failed"] as const;
 const BODY_PROBLEMS = ["malformed-body", "body-too-large", "incomplete-body"] as const;
+const CHANGED_SHAPE_PROBLEMS = [
+  "malformed-query",
+  "unavailable",
+  "epoch-conflict",
+  "moves-pending",
+  "move-finished",
+  "nothing-to-change",
+  "invalid-change",
+] as const;
 const MANY_PROBLEMS = ["malformed-namespace", "malformed-query", ...SHARD_PROBLEMS] as const;
 
 const READ_OPERATION = {
@@ -424,6 +446,53 @@ export const ROUTES: readonly Route[] = [
         headers: [],
         replies: { 200: { description: "It can" } },
         problems: ["malformed-query"],
+      },
+    },
+  },
+  {
+    path: TOPOLOGY_PATH,
+    methods: {
+      GET: {
+        handle: handleTopology,
+        id: "readTopology",
+        summary: "The cluster's shape, and the moves that are under way",
+        headers: [],
+        replies: { 200: { description: "The topology document", body: topologyReplySchema } },
+        problems: ["malformed-query", "unavailable"],
+      },
+      POST: {
+        handle: handleTopologyChange,
+        id: "changeTopology",
+        summary: "Plans a change of the shape and publishes it, unless it is a dry run",
+        headers: [],
+        query: changeQuerySchema,
+        body: { schema: topologyChangeSchema },
+        replies: { 200: { description: "What moves, and why", body: changeReplySchema } },
+        problems: [
+          ...CHANGED_SHAPE_PROBLEMS,
+          ...BODY_PROBLEMS,
+          "last-shard",
+          "shard-not-empty",
+          "unknown-shard",
+          "unknown-region",
+          "shared-regions",
+        ],
+      },
+    },
+  },
+  {
+    path: MOVES_PATH,
+    methods: {
+      DELETE: {
+        handle: handleMovesCancel,
+        id: "cancelMoves",
+        summary: "Cancels all pending moves",
+        headers: [],
+        query: epochQuerySchema,
+        replies: {
+          200: { description: "They are cancelled, but for those that were made already", body: changeReplySchema },
+        },
+        problems: CHANGED_SHAPE_PROBLEMS,
       },
     },
   },

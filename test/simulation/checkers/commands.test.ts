@@ -355,6 +355,20 @@ describe("fills and purges", () => {
     ["a second right after the first one's time", fills([], [grant(0, 1, 1, 100), grant(101, 102, 2, 201)])],
     ["a second right after a purge", fills([], [grant(0, 1, 1, 100), grant(50, 51, 2, 150)], [purge(20, 21)])],
     [
+      "a second right after the first was given back",
+      fills(
+        [
+          operation(
+            20,
+            21,
+            { kind: "release_fill", slot: 0, key: KEY, token: 1 },
+            { kind: "fill_released", existed: true },
+          ),
+        ],
+        [grant(0, 1, 1, 100), grant(50, 51, 2, 150)],
+      ),
+    ],
+    [
       "a stale value after a soft purge",
       fills([write(0, 1, "v"), get(40, "v", { entry: { stale: "accepted" } as never })], [], [purge(5, 6, ALL, true)]),
     ],
@@ -434,10 +448,10 @@ describe("large values", () => {
     ]),
   };
   const parts = { upload: "u", count: 2, bytes: 2 };
-  const large = (texts: readonly (string | undefined)[], size = 2, uploads = [upload]) =>
+  const large = (texts: readonly (string | undefined)[], size = 2, uploads = [upload], isGone = true) =>
     reportsOf((report) => {
       const commands = [operation(0, 1, put("", { parts }), stored(1))];
-      checkLargeValues({ commands, uploads, largeReads: [{ upload: "u", size, texts }] }, report);
+      checkLargeValues({ commands, uploads, largeReads: [{ upload: "u", size, texts, isGone }] }, report);
     });
 
   it("accept a whole one, and one that went while it was read", () => {
@@ -448,6 +462,7 @@ describe("large values", () => {
   it("refuse parts of something else, of another size, and a value that was never sent whole", () => {
     expect(large(["a", "x"])).toHaveLength(1);
     expect(large(["a", "b"], 3)).toHaveLength(1);
+    expect(large(["a", undefined], 2, [upload], false)).toHaveLength(1);
     expect(large(["a", undefined], 2, [{ ...upload, texts: new Map([[0, "a"]]) }])).toHaveLength(1);
   });
 });

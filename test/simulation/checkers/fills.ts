@@ -102,8 +102,9 @@ function endersOf(
   const enders: Ender[] = [];
   for (const by of commands) {
     const { command, told, outcome, invokedMs, returnedMs, from } = by;
-    if ((command.kind !== "put" && command.kind !== "delete") || command.key !== key) continue;
-    const isDone = told?.kind === "stored" || told?.kind === "deleted";
+    const isRelease = command.kind === "release_fill" && perhaps;
+    if ((command.kind !== "put" && command.kind !== "delete" && !isRelease) || command.key !== key) continue;
+    const isDone = told?.kind === "stored" || told?.kind === "deleted" || told?.kind === "fill_released";
     if (!isDone && !(perhaps && outcome === "unknown")) continue;
     const index = from?.index ?? Number.POSITIVE_INFINITY;
     enders.push({ by, what: `${command.kind} of ${key}`, invokedMs, returnedMs, isSoft: false, index });

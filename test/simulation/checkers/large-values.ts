@@ -18,9 +18,11 @@ export function checkLargeValues({ commands, uploads, largeReads }: LargeValues,
     if (upload?.texts.size !== command.parts.count)
       report(`${command.parts.upload} was stored without all of its parts`);
   }
-  for (const { upload, size, texts } of largeReads) {
+  for (const { upload, size, texts, isGone } of largeReads) {
     const sent = byName.get(upload);
     if (sent === undefined) report(`a read returned the upload ${upload}, which nobody has made`);
+    if (texts.includes(undefined) && !isGone)
+      report(`a part of ${upload} was told as gone, and the value is still there`);
     // Replaced while it was read: the reader is told so.
     if (sent === undefined || texts.includes(undefined)) continue;
     const whole = texts.join("");

@@ -36,7 +36,7 @@ export class Cache implements WorkloadObject {
     const invokedMs = actor.nowMs;
     const leaseMs = random.pick([200, 800, 3_000]);
     const waitMs = random.pick([0, 0, 300]);
-    const wish = { slot: slotOf(key), key, leaseMs, waitMs, isEarly: random.chance(0.3) };
+    const wish = { slot: slotOf(key), key, leaseMs, waitMs, isEarly: random.chance(0.3), holder: actor.unique() };
     const reply = await actor.orGone(actor.client.fill(wish));
     world.note(`client${actor.number}`, `fill ${key}`, reply.status);
     if (reply.status !== "ok") return;
@@ -45,7 +45,12 @@ export class Cache implements WorkloadObject {
     const { token, untilMs } = reply.fill;
     world.coverage.count("fill granted");
     history.grants.push({ client: actor.number, key, token, leaseMs, untilMs, invokedMs, returnedMs: actor.nowMs });
-    if (random.chance(0.2)) return;
+    if (random.chance(0.1)) return;
+    if (random.chance(0.1)) {
+      const released = await actor.write(this.name, { kind: "release_fill", slot: slotOf(key), key, token });
+      if (released.told?.kind === "fill_released") world.coverage.count("fill given back");
+      return;
+    }
     // What it loads may be out of date before it is stored.
     if (random.chance(0.25)) await actor.purge(this.#scope(actor), random.chance(0.4));
     await actor.sleep(random.exponential(random.chance(0.3) ? leaseMs : 60));

@@ -73,6 +73,8 @@ export interface LargeRead {
   readonly size: number;
   /** Undefined: gone. */
   readonly texts: readonly (string | undefined)[];
+  /** A part was told as gone, and after that the value was not there any more. */
+  readonly isGone: boolean;
 }
 
 export class WorkloadHistory {

@@ -67,7 +67,14 @@ export class Uploads implements WorkloadObject {
       texts.push(bytes === undefined ? undefined : textOf(bytes));
     }
     if (!texts.includes(undefined)) world.coverage.count("value read in parts");
-    history.largeReads.push({ upload: parts.upload, size: entry.size, texts });
+    const isGone = texts.includes(undefined) && (await this.#isGone(actor, key, entry.version));
+    history.largeReads.push({ upload: parts.upload, size: entry.size, texts, isGone });
+  }
+
+  /** Whether the version that was read before is not there any more; true also where nobody can say. */
+  async #isGone(actor: Actor, key: string, version: number): Promise<boolean> {
+    const { entry, outcome, met } = await actor.get(this.name, key, "strong");
+    return outcome !== "ok" || met !== "strong" || entry?.version !== version;
   }
 }
 

@@ -373,6 +373,41 @@ describe("a scan", () => {
   });
 });
 
+describe("a part of a large value", () => {
+  const part = (host: Host) =>
+    host.replica.part({ ...header(host), slot: slotOf("k"), key: "k", upload: "u", part: 0 });
+
+  test("is given by whoever has it, and told as gone only by a leader that a majority still follows", async () => {
+    const group = new ShardGroup();
+    const leader = await group.lead(0);
+    const follower = group.host(1);
+    expect(await group.clock.until(Promise.resolve(part(follower)))).toMatchObject({ status: "not_leader", leader: 0 });
+    expect(part(leader)).toMatchObject({ status: "ok", bytes: undefined });
+    const mutation = {
+      kind: "stage",
+      slot: slotOf("k"),
+      key: "k",
+      upload: "u",
+      part: 0,
+      value: encoder.encode("x"),
+    } as const;
+    const staged = leader.replica.write({ ...header(leader), slot: mutation.slot, mutation, deadlineMs: 2_000 });
+    expect(await group.clock.until(staged)).toMatchObject({ status: "ok" });
+    await group.clock.pass(T.heartbeatMs * 2);
+    expect(part(leader)).toMatchObject({ status: "ok", bytes: encoder.encode("x") });
+    expect(part(follower)).toMatchObject({ status: "ok", bytes: encoder.encode("x") });
+  });
+
+  test("is not told as gone by a leader that was cut off", async () => {
+    const group = new ShardGroup();
+    const leader = await group.lead(0);
+    group.network.fault("0.1", "silent");
+    await group.clock.pass(T.leaseMs * 2);
+    const reply = await group.clock.until(Promise.resolve(part(leader)));
+    expect(reply.status).not.toBe("ok");
+  });
+});
+
 describe("a purge", () => {
   const scope: PurgeScope = { kind: "prefix", namespace: "", prefix: "a" };
 

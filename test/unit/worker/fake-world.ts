@@ -1,5 +1,6 @@
 // A world for the edge that tests can drive: a clock that moves when told, and a port that answers as scripted.
 
+import type { ChangeReply } from "../../../durable/ports.ts";
 import type {
   BatchReply,
   BatchRequest,
@@ -25,9 +26,11 @@ import { type BalancePolicy, Balancers } from "../../../routing/balance-policy.t
 import { RoundRobin } from "../../../routing/load-balancer.ts";
 import { ReplicaLoads } from "../../../routing/replica-loads.ts";
 import { buildTopology, type Topology } from "../../../routing/topology.ts";
+import { changedTopology, type TopologyChange } from "../../../routing/topology-change.ts";
 import { TopologyView } from "../../../routing/topology-view.ts";
 import type { ReplicaAddress, ReplicaPort, Timers } from "../../../worker/clients/ports.ts";
 import { TopologyHolder } from "../../../worker/clients/topology-holder.ts";
+import type { TopologyAdmin } from "../../../worker/routes/topology.ts";
 
 export const CLUSTER = { cluster: "test", replicas: 3, regions: ["weur", "enam", "apac"], weights: [1] } as const;
 
@@ -162,6 +165,32 @@ function answer<Reply>(scripted: Answer<Reply>): Promise<Reply> {
   return scripted instanceof Error ? Promise.reject(scripted) : Promise.resolve(scripted);
 }
 
+/** Publishes what it is told to, as the Directory does, unless it cannot be reached. */
+export class FakeAdmin implements TopologyAdmin {
+  current: Topology;
+  isReachable = true;
+  readonly published: Topology[] = [];
+
+  constructor(topology: Topology) {
+    this.current = topology;
+  }
+
+  async read(): Promise<Topology> {
+    if (!this.isReachable) throw connectionLost();
+    return this.current;
+  }
+
+  async change(change: TopologyChange, expectedEpoch: number): Promise<ChangeReply> {
+    const current = await this.read();
+    if (current.epoch !== expectedEpoch) return { status: "epoch_conflict", current };
+    const changed = changedTopology(current, change);
+    if (!changed.ok) return { status: "refused", code: changed.code, problem: changed.problem };
+    this.current = changed.topology;
+    this.published.push(changed.topology);
+    return { status: "ok", topology: changed.topology, plan: changed.plan, untold: [] };
+  }
+}
+
 export function connectionLost(): Error {
   return Object.assign(new Error("Network connection lost."), { retryable: true, remote: true });
 }
@@ -188,6 +217,7 @@ export function createWorld(topology: Topology = buildTopology(CLUSTER)) {
     topology: new TopologyHolder(new TopologyView(topology)),
     timers: clock,
     balancer: new RoundRobin(),
+    admin: new FakeAdmin(topology),
     loads,
     policies: {
       balancers: new Balancers({ from: "weur", loads, weights: new Map() }),

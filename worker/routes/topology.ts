@@ -1,0 +1,153 @@
+// /admin/v1/topology: the cluster's shape, for operators. GET reads the document, POST plans a change and, unless it is a dry
+// run, publishes it, DELETE of the moves cancels what is pending. What a change means is decided in routing/.
+
+import type { ChangeReply } from "../../durable/ports.ts";
+import type { MovePlan, MoveReason } from "../../routing/rebalance.ts";
+import type { ChangeRefusalCode } from "../../routing/shard-change.ts";
+import type { SlotMove, Topology } from "../../routing/topology.ts";
+import { changedTopology, type TopologyChange } from "../../routing/topology-change.ts";
+import { readJson, readQuery, SMALL_BODY_BYTES_MAX } from "../api/request-body.ts";
+import { changeQuerySchema, epochQuerySchema, noQuerySchema, topologyChangeSchema } from "../api/schemas.ts";
+import type { TopologyHolder } from "../clients/topology-holder.ts";
+import { type ProblemSlug, problem } from "../http/problem.ts";
+import type { KeepAlive } from "./kv-context.ts";
+import { jsonReply, problemReply } from "./replies.ts";
+
+export const TOPOLOGY_PATH = "/admin/v1/topology";
+export const MOVES_PATH = `${TOPOLOGY_PATH}/moves`;
+
+/** The way to the Directory and the replicas. Both reject where the Directory is out of reach. */
+export interface TopologyAdmin {
+  read(): Promise<Topology>;
+  change(change: TopologyChange, expectedEpoch: number): Promise<ChangeReply>;
+}
+
+export interface TopologyDeps {
+  readonly admin: TopologyAdmin;
+  readonly topology: Pick<TopologyHolder, "maybeInstall">;
+}
+
+const SLUGS: Readonly<Record<ChangeRefusalCode, ProblemSlug>> = {
+  invalid: "invalid-change",
+  unknown_shard: "unknown-shard",
+  unknown_region: "unknown-region",
+  shared_regions: "shared-regions",
+  moves_pending: "moves-pending",
+  last_shard: "last-shard",
+  shard_not_empty: "shard-not-empty",
+  move_finished: "move-finished",
+  nothing_to_change: "nothing-to-change",
+};
+
+export async function handleTopology({ admin }: TopologyDeps, request: Request): Promise<Response> {
+  const query = readQuery(request.url, noQuerySchema);
+  if (!query.ok) return problemReply(query.problem);
+  const topology = await reached(admin.read());
+  return topology === undefined ? unreachable() : jsonReply({ topology, progress: progressOf(topology) }, {});
+}
+
+export async function handleTopologyChange(
+  deps: TopologyDeps,
+  request: Request,
+  keepAlive: KeepAlive,
+): Promise<Response> {
+  const query = readQuery(request.url, changeQuerySchema);
+  if (!query.ok) return problemReply(query.problem);
+  const body = await readJson(request, topologyChangeSchema, SMALL_BODY_BYTES_MAX);
+  if (!body.ok) return problemReply(body.problem);
+  // The schema leaves it open which regions there are: that is for the change to refuse.
+  const { epoch, ...change } = body.value as { readonly epoch: number } & TopologyChange;
+  if (query.value.dry_run === "true") return dryRun(deps, change as TopologyChange, epoch);
+  return published(deps, change as TopologyChange, epoch, keepAlive);
+}
+
+export async function handleMovesCancel(deps: TopologyDeps, request: Request, keepAlive: KeepAlive): Promise<Response> {
+  const query = readQuery(request.url, epochQuerySchema);
+  if (!query.ok) return problemReply(query.problem);
+  return published(deps, { kind: "cancel_moves" }, Number(query.value.epoch), keepAlive);
+}
+
+/** What the change would do to the topology of now. */
+async function dryRun({ admin }: TopologyDeps, change: TopologyChange, epoch: number): Promise<Response> {
+  const current = await reached(admin.read());
+  if (current === undefined) return unreachable();
+  if (current.epoch !== epoch) return epochConflict(current);
+  const changed = changedTopology(current, change);
+  if (!changed.ok) return problemReply(problem(SLUGS[changed.code], changed.problem));
+  return jsonReply({ dryRun: true, epoch: changed.topology.epoch, plan: planOf(changed.plan) }, {});
+}
+
+async function published(
+  { admin, topology: holder }: TopologyDeps,
+  change: TopologyChange,
+  epoch: number,
+  keepAlive: KeepAlive,
+): Promise<Response> {
+  const publishing = reached(admin.change(change, epoch));
+  // Whoever hangs up must not leave replicas untold that are in the document already.
+  keepAlive(publishing);
+  const reply = await publishing;
+  switch (reply?.status) {
+    case undefined:
+      return unreachable();
+    case "epoch_conflict":
+      return epochConflict(reply.current);
+    case "refused":
+      return problemReply(problem(SLUGS[reply.code], reply.problem));
+    case "invalid":
+      return problemReply(problem("invalid-change", reply.problem));
+    case "unavailable":
+      return problemReply(problem("unavailable", `${reply.problem}; nothing was changed`), { "Retry-After": "1" });
+    case "ok": {
+      const { topology, plan, untold } = reply;
+      holder.maybeInstall(topology);
+      return jsonReply({ dryRun: false, epoch: topology.epoch, plan: planOf(plan), untold }, {});
+    }
+  }
+}
+
+/** Undefined: the Directory, or the way to it, has failed. */
+function reached<T>(call: Promise<T>): Promise<T | undefined> {
+  return call.catch(() => undefined);
+}
+
+function unreachable(): Response {
+  const detail = "the Directory cannot be reached; a change may have been published all the same: read the topology";
+  return problemReply(problem("unavailable", detail), { "Retry-After": "1" });
+}
+
+function epochConflict({ epoch }: Topology): Response {
+  const found = problem("epoch-conflict", `the epoch is ${epoch}; read the topology, and decide again`);
+  return problemReply(found, {}, { epoch });
+}
+
+/** A line for each pair of shards and reason, in order. */
+function planOf(plan: MovePlan | undefined) {
+  const { moves = [], idealSlots = 0, loads = [] } = plan ?? {};
+  const groups = new Map<string, { from: number; to: number; reason: MoveReason; slots: number[] }>();
+  for (const { slot, from, to, reason } of moves) {
+    const name = `${from} ${to} ${reason}`;
+    const group = groups.get(name) ?? { from, to, reason, slots: [] };
+    group.slots.push(slot);
+    groups.set(name, group);
+  }
+  const ordered = [...groups.values()].sort(
+    (one, other) => one.from - other.from || one.to - other.to || (one.reason < other.reason ? -1 : 1),
+  );
+  return { movedSlots: moves.length, idealSlots, moves: ordered, shards: loads };
+}
+
+function progressOf({ moves = [], cancelled = [] }: Topology) {
+  return { pending: countPairs(moves), cancelled: countPairs(cancelled) };
+}
+
+function countPairs(moves: readonly SlotMove[]) {
+  const pairs = new Map<string, { from: number; to: number; epoch: number; slots: number }>();
+  for (const { from, to, epoch } of moves) {
+    const name = `${from} ${to} ${epoch}`;
+    const pair = pairs.get(name) ?? { from, to, epoch, slots: 0 };
+    pair.slots += 1;
+    pairs.set(name, pair);
+  }
+  return [...pairs.values()];
+}
