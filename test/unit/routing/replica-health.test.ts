@@ -76,6 +76,16 @@ describe("a replica that answers again", () => {
     expect(holdMs()).toBe(HOLD_MS_MIN);
   });
 
+  test("and stops again during its hold is held for twice as long", () => {
+    const health = new ReplicaHealth();
+    const states = ([false, true, false, true, true, true] as const).map((isAnswering, second) => {
+      health.observe(isAnswering, second * 1_000 - (second === 2 ? 500 : 0));
+      return health.state;
+    });
+    // It answers from the third second on: two seconds of hold, not one.
+    expect(states).toEqual(["suspect", "suspect", "suspect", "suspect", "suspect", "alive"]);
+  });
+
   test("that comes and goes every other second is reported alive at most once, not thirty times a minute", () => {
     const health = new ReplicaHealth();
     const states = watch(health, 0, 600_000, (atMs) => (atMs / 1_000) % 2 === 1);

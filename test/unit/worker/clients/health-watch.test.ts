@@ -144,6 +144,26 @@ describe("reports", () => {
     expect(reports).toEqual([]);
   });
 
+  it("are no closer to each other than that, whatever happens meanwhile", async () => {
+    const { client, traffic, reports, port, fates, clock } = setUp();
+    await traffic(1_000);
+    const reportedAtMs: number[] = [];
+    const down = new Set<number>();
+    port.onRead = ({ replica }) => (down.has(replica) ? connectionLost() : readOk(from(replica)));
+    for (let stepMs = 0; stepMs < 6_000; stepMs += 100) {
+      // One replica goes down, and a second later, when the first was reported, the other.
+      if (stepMs === 0) down.add(1);
+      if (reports.length === 1) down.add(2);
+      for (const replica of down) fates.set(replica, connectionLost());
+      for (let read = 0; read < 3; read++) await client.read({ ...STRONG, level: "eventual" });
+      await clock.advance(100);
+      while (reportedAtMs.length < reports.length) reportedAtMs.push(clock.nowMs);
+    }
+    expect(reports[1]?.replicas.map(({ name }) => name)).toEqual([NAME(1), NAME(2)]);
+    const gaps = reportedAtMs.slice(1).map((atMs, index) => atMs - (reportedAtMs[index] ?? 0));
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(REPORT_INTERVAL_MS - 100);
+  });
+
   it("put all that happens within a while into one", async () => {
     const { traffic, reports, fates } = setUp();
     for (const replica of [1, 2]) fates.set(replica, connectionLost());
