@@ -198,9 +198,6 @@ export class ShardCall<Result extends CallResult> {
     const backoffMs = Math.min(backoffMinMs * 2 ** this.#rounds, backoffMaxMs);
     // Half to the whole of it, so that requests that failed together do not come back together.
     this.#resumeAtMs = nowMs + backoffMs * (0.5 + this.#context.random() / 2);
-    // Race: a wait that was begun for the last attempt may end before the pause. With nothing in flight that wait must be one of
-    // this request's own, which the short ones are: a shared one (shared-timers.ts) does not keep the request from being ended.
-    if (this.#attempts.length === 0) this.#disarm();
     this.#arm(nowMs);
   }
 
@@ -417,12 +414,6 @@ export class ShardCall<Result extends CallResult> {
 
   #onNoAnswer({ member, startedMs }: Attempt, kind: FailureKind, nowMs: number): void {
     this.#group.onNoAnswer(member, { kind, startedMs }, nowMs, this.#context.port);
-  }
-
-  #disarm(): void {
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-    this.#timerAtMs = NEVER;
   }
 
   #fireTimer(): void {

@@ -6,7 +6,6 @@ import { SAMPLES_MIN } from "../../../../routing/latency-quantile.ts";
 import { HEDGE_BUDGET, RETRY_BUDGET } from "../../../../routing/request-budget.ts";
 import { slotOf } from "../../../../routing/slots.ts";
 import { buildTopology, type Topology } from "../../../../routing/topology.ts";
-import type { Timers } from "../../../../worker/clients/ports.ts";
 import {
   type ClientRead,
   createShardClient,
@@ -15,7 +14,6 @@ import {
   TOPOLOGY_READ_INTERVAL_MS,
 } from "../../../../worker/clients/shard-client.ts";
 import { HEDGE_AFTER_MS_MIN, SUSPICION_MS } from "../../../../worker/clients/shard-group.ts";
-import { SHARED_FROM_MS } from "../../../../worker/clients/shared-timers.ts";
 import { withEpoch } from "../../../../worker/http/bookmark.ts";
 import { CLUSTER, connectionLost, createWorld, from, readOk, settle, stored } from "../fake-world.ts";
 
@@ -556,35 +554,6 @@ describe("reads that any replica may serve", () => {
     expect(call.result).toBeUndefined();
     await clock.advance(1);
     expect(call.result).toMatchObject({ status: "unavailable", reason: "no quorum" });
-    expect(clock.pending).toBe(0);
-  });
-});
-
-describe("a pause between attempts", () => {
-  it("has a timer of its own, even if the wait for the last attempt would end sooner", async () => {
-    const world = createWorld();
-    const { port, clock } = world;
-    const delays: number[] = [];
-    const timers: Timers = {
-      after(delayMs, callback) {
-        delays.push(delayMs);
-        return clock.after(delayMs, callback);
-      },
-    };
-    const client = createShardClient({ ...world, timers, options: { backoffMinMs: 40 } });
-    // All of them know no leader, the last one says so just before its silence would count.
-    const lateMs = SHARD_CLIENT_DEFAULTS.silenceMs - 1;
-    port.onWrite = ({ replica }) =>
-      replica === 2 ? new Promise((resolve) => clock.after(lateMs, () => resolve(notLeader()))) : notLeader();
-    const call = track(client.write(DELETE));
-    await settle();
-    expect(delays.at(-1)).toBe(SHARD_CLIENT_DEFAULTS.silenceMs);
-    await clock.advance(lateMs);
-    expect(delays.at(-1)).toBeGreaterThan(1);
-    expect(delays.at(-1)).toBeLessThan(SHARED_FROM_MS);
-    port.onWrite = ({ replica }) => deleted(replica);
-    await clock.advance(40);
-    expect(call.result).toMatchObject({ status: "ok" });
     expect(clock.pending).toBe(0);
   });
 });
