@@ -16,6 +16,8 @@ import { newToken } from "./token.ts";
 /** More than the data set has. */
 const SAMPLE_MAX = 1_000_000;
 const SHARDS = 4;
+/** To six, and by one of the first to five. */
+const SHAPE = { added: 2, weight: 1, drained: 0 } as const;
 
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: { sample: { type: "string" }, json: { type: "string" } } });
@@ -25,7 +27,7 @@ async function main(): Promise<number> {
   const cluster = await startRegionCluster({ regions: ["weur", "enam", "apac"], shards: SHARDS, token: newToken() });
   try {
     console.log(`${cluster.regions.length} regions, ${SHARDS} shards, edge at ${cluster.url}`);
-    const run = await runReshard(cluster, { records, onStep: (step) => console.log(`- ${step}`) });
+    const run = await runReshard(cluster, { records, ...SHAPE, onStep: (step) => console.log(`- ${step}`) });
     const figures = reshardFigures(run);
     const faults = reshardFaults(figures);
     console.log(`\n${reshardSummary(figures)}`);

@@ -39,22 +39,16 @@ export function readTopology(endpoint: Endpoint): Promise<TopologyReport> {
   return retried(() => ask<TopologyReport>(endpoint, "GET", PATH));
 }
 
-export async function planChange(endpoint: Endpoint, change: TopologyChange): Promise<ChangePlan> {
-  const { plan } = await send(endpoint, change, "?dry_run=true");
-  return plan;
-}
-
 /** Makes the change for whatever epoch there is: this program is the only operator. */
 export async function makeChange(endpoint: Endpoint, change: TopologyChange): Promise<ChangePlan> {
-  const { plan } = await send(endpoint, change, "");
-  return plan;
-}
-
-/** Race: reports of moves go on, and each makes an epoch. */
-function send(endpoint: Endpoint, change: TopologyChange, query: string): Promise<{ readonly plan: ChangePlan }> {
   return retried(async () => {
     const { topology } = await ask<TopologyReport>(endpoint, "GET", PATH);
-    return ask(endpoint, "POST", `${PATH}${query}`, { ...change, epoch: topology.epoch });
+    // Race: reports of moves go on, and each makes an epoch.
+    const { plan } = await ask<{ readonly plan: ChangePlan }>(endpoint, "POST", PATH, {
+      ...change,
+      epoch: topology.epoch,
+    });
+    return plan;
   });
 }
 

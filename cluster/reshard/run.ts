@@ -21,7 +21,7 @@ import { checkKeys } from "../failover/run.ts";
 import { readStatus } from "../status.ts";
 import type { RegionCluster } from "../supervisor.ts";
 import { until } from "../until.ts";
-import { makeChange, planChange, readTopology } from "./admin.ts";
+import { makeChange, readTopology } from "./admin.ts";
 import { countRecords } from "./count.ts";
 import type { Interruption, ReshardRun, ShapeChange } from "./report.ts";
 
@@ -34,11 +34,17 @@ const DONE_AT_KILL = 0.1;
 
 export interface ReshardOptions {
   readonly records: readonly DataRecord[];
+  /** Shards that are added, one after the other; at least one. */
+  readonly added: number;
+  /** Their weight; those of the start have weight 1. */
+  readonly weight: number;
+  /** The shard that is drained and removed in the end. */
+  readonly drained: number;
   readonly onStep?: ((step: string) => void) | undefined;
 }
 
 export async function runReshard(cluster: RegionCluster, options: ReshardOptions): Promise<ReshardRun> {
-  const { records, onStep = () => undefined } = options;
+  const { records, added, weight, drained, onStep = () => undefined } = options;
   const startMs = performance.now();
   onStep(`storing ${records.length} records`);
   await storeRecords(cluster, records);
@@ -46,42 +52,37 @@ export async function runReshard(cluster: RegionCluster, options: ReshardOptions
   const history = new History(status.shards.length);
   const load = await Load.start(cluster, history, randomBytes(RUN_ID_BYTES).toString("hex"));
   const keys = [...records.map(({ key }) => key), ...load.keys.map(({ name }) => name)];
-  const changes: ShapeChange[] = [];
-  let interruption: Interruption;
+  const shape = new Shape(cluster, history, keys, onStep);
+  let interruption: Interruption | undefined;
   try {
     await untilSteady(history);
-    const add: TopologyChange = { kind: "add_shard", replicas: cluster.regions.length, regions: cluster.regions };
-    const change = async (title: string, wanted: TopologyChange, meanwhile?: () => Promise<void>): Promise<void> => {
-      const done = await makeShapeChange(cluster, keys, { title, change: wanted, meanwhile }, onStep);
-      await untilSteady(history);
-      changes.push(done);
-    };
-    const first = { interruption: undefined as Interruption | undefined };
-    await change(`${status.shards.length} to ${status.shards.length + 1} shards`, add, async () => {
-      first.interruption = await interrupt(cluster, history, onStep);
-    });
-    if (first.interruption === undefined) throw new Error("the first change was not interrupted");
-    interruption = first.interruption;
-    await change(`${status.shards.length + 1} to ${status.shards.length + 2} shards`, add);
-    const [leaving] = status.shards;
-    if (leaving === undefined) throw new Error("a cluster has shards");
-    await change(`${status.shards.length + 2} to ${status.shards.length + 1} shards`, {
-      kind: "drain_shard",
-      shard: leaving.shard,
-    });
-    await makeChange(cluster, { kind: "remove_shard", shard: leaving.shard });
-    onStep(`shard ${leaving.shard} is removed`);
-    await untilSteady(history);
+    for (let number = 0; number < added; number += 1) {
+      const add: TopologyChange = {
+        kind: "add_shard",
+        replicas: cluster.regions.length,
+        regions: cluster.regions,
+        weight,
+      };
+      const meanwhile =
+        number > 0
+          ? undefined
+          : async () => {
+              interruption = await interrupt(cluster, history, onStep);
+            };
+      await shape.change(add, 1, meanwhile);
+    }
+    await shape.removeShard(drained);
   } finally {
     await load.stop();
   }
+  if (interruption === undefined) throw new Error("nothing was killed: no shard was added");
 
   onStep("reading back every acknowledged write");
   await checkKeys(cluster, history, load.keys);
   for (const key of await findLostRecords(cluster, records)) history.report("acknowledgedLost", key);
   return {
     history,
-    changes,
+    changes: shape.changes,
     interruption,
     records: records.length,
     recordsCounted: await countRecords(cluster),
@@ -91,41 +92,56 @@ export async function runReshard(cluster: RegionCluster, options: ReshardOptions
   };
 }
 
-interface WantedChange {
-  readonly title: string;
-  readonly change: TopologyChange;
-  /** Begins when the change is under way; the change ends when both have. */
-  readonly meanwhile?: (() => Promise<void>) | undefined;
-}
+/** Changes the shape, waits until it has changed, and keeps account of it. */
+class Shape {
+  readonly changes: ShapeChange[] = [];
+  readonly #cluster: RegionCluster;
+  readonly #history: History;
+  readonly #keys: readonly string[];
+  readonly #onStep: (step: string) => void;
 
-async function makeShapeChange(
-  cluster: RegionCluster,
-  keys: readonly string[],
-  { title, change, meanwhile }: WantedChange,
-  onStep: (step: string) => void,
-): Promise<ShapeChange> {
-  const planned = await planChange(cluster, change);
-  onStep(`${title}: ${planned.movedSlots} slots are to move, ${planned.idealSlots.toFixed(1)} at the least`);
-  const before = (await readTopology(cluster)).topology;
-  const startMs = performance.now();
-  const plan = await makeChange(cluster, change);
-  if (meanwhile !== undefined) {
-    await untilPending(cluster, (pending) => pending <= plan.movedSlots * (1 - DONE_AT_KILL), `${title}: has begun`);
-    await meanwhile();
+  constructor(cluster: RegionCluster, history: History, keys: readonly string[], onStep: (step: string) => void) {
+    this.#cluster = cluster;
+    this.#history = history;
+    this.#keys = keys;
+    this.#onStep = onStep;
   }
-  await untilPending(cluster, (pending) => pending === 0, title);
-  const { topology } = await readTopology(cluster);
-  const movedSlots = new Set([...topology.slots.keys()].filter((slot) => topology.slots[slot] !== before.slots[slot]));
-  const seconds = (performance.now() - startMs) / 1000;
-  onStep(`${title}: ${movedSlots.size} slots have moved in ${seconds.toFixed(1)} s`);
-  return {
-    title,
-    movedSlots: movedSlots.size,
-    idealSlots: plan.idealSlots,
-    movedKeys: keys.filter((key) => movedSlots.has(slotOf(storedKey("", key)))).length,
-    idealKeys: (plan.idealSlots * keys.length) / SLOT_COUNT,
-    seconds,
-  };
+
+  /** Makes `grown` shards more or fewer. `meanwhile` begins when the change is under way; it ends when both have. */
+  async change(change: TopologyChange, grown: 1 | -1, meanwhile?: () => Promise<void>): Promise<void> {
+    const before = (await readTopology(this.#cluster)).topology;
+    const owners = new Set(before.slots).size;
+    const title = `${owners} to ${owners + grown} shards`;
+    const startMs = performance.now();
+    const plan = await makeChange(this.#cluster, change);
+    this.#onStep(`${title}: ${plan.movedSlots} slots are to move, ${plan.idealSlots.toFixed(1)} at the least`);
+    if (meanwhile !== undefined) {
+      const isUnderWay = (pending: number) => pending <= plan.movedSlots * (1 - DONE_AT_KILL);
+      await untilPending(this.#cluster, isUnderWay, `${title}: has begun`);
+      await meanwhile();
+    }
+    await untilPending(this.#cluster, (pending) => pending === 0, title);
+    const { topology } = await readTopology(this.#cluster);
+    const moved = new Set([...topology.slots.keys()].filter((slot) => topology.slots[slot] !== before.slots[slot]));
+    const seconds = (performance.now() - startMs) / 1000;
+    this.#onStep(`${title}: ${moved.size} slots have moved in ${seconds.toFixed(1)} s`);
+    this.changes.push({
+      title,
+      movedSlots: moved.size,
+      idealSlots: plan.idealSlots,
+      movedKeys: this.#keys.filter((key) => moved.has(slotOf(storedKey("", key)))).length,
+      idealKeys: (plan.idealSlots * this.#keys.length) / SLOT_COUNT,
+      seconds,
+    });
+    await untilSteady(this.#history);
+  }
+
+  async removeShard(shard: number): Promise<void> {
+    await this.change({ kind: "drain_shard", shard }, -1);
+    await makeChange(this.#cluster, { kind: "remove_shard", shard });
+    this.#onStep(`shard ${shard} is removed`);
+    await untilSteady(this.#history);
+  }
 }
 
 async function untilPending(
