@@ -50,9 +50,10 @@ export class TopologyHolder {
    * another cluster or is not a proper topology. Nothing changes then.
    */
   maybeInstall(document: unknown): boolean {
+    // Most that come are not: while slots move, every refusal brings one, and checking it costs more than the refusal.
+    if (epochIn(document) <= this.#document.epoch) return false;
     const read = parseTopology(document);
     if (!read.ok) return false;
-    if (read.topology.epoch <= this.#document.epoch) return false;
     if (read.topology.cluster !== this.#document.topology.cluster) return false;
     this.#document = new TopologyView(read.topology);
     this.#keep([...this.#handovers]);
@@ -86,4 +87,10 @@ export class TopologyHolder {
   #moved(topology: Topology): Topology {
     return { ...topology, slots: topology.slots.map((owner, slot) => this.#handovers.get(slot)?.to ?? owner) };
   }
+}
+
+/** What a document says that may be anything. */
+function epochIn(document: unknown): number {
+  const isObject = typeof document === "object" && document !== null;
+  return isObject && "epoch" in document && typeof document.epoch === "number" ? document.epoch : 0;
 }
