@@ -15,8 +15,8 @@ import { ReplicaLoads } from "../routing/replica-loads.ts";
 import { buildTopology } from "../routing/topology.ts";
 import { TopologyView } from "../routing/topology-view.ts";
 import { createApp } from "./app.ts";
+import type { Timers } from "./clients/ports.ts";
 import { createReplicaPort } from "./clients/replica-port.ts";
-import { SharedTimers } from "./clients/shared-timers.ts";
 import { TopologyHolder } from "./clients/topology-holder.ts";
 import { type EdgeConfig, type EdgeVariables, parseEdgeConfig } from "./config.ts";
 import { createEntrypoint } from "./entrypoint.ts";
@@ -30,14 +30,21 @@ export type Env = ReplicaBindings & { readonly DIRECTORY: DurableObjectNamespace
 
 type Edge = { readonly app: Hono } | { readonly problem: string };
 
-const timers = new SharedTimers({
+/**
+ * A timer that is not needed any more is left to die with its request: clearing it costs as much as arming it, in nearly every
+ * request, and it keeps nothing alive.
+ */
+const timers: Timers = {
   after(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs);
-    return () => clearTimeout(timer);
+    let isCancelled = false;
+    setTimeout(() => {
+      if (!isCancelled) callback();
+    }, delayMs);
+    return () => {
+      isCancelled = true;
+    };
   },
-  now: () => Date.now(),
-  keepAlive: waitUntil,
-});
+};
 
 /** Made by the first request: only then is there an environment to read. */
 let edge: Edge | undefined;

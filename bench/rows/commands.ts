@@ -20,6 +20,8 @@ export interface Command {
   readonly run: (send: Send, key: string, at: number) => Promise<unknown>;
   /** At most so many operations: they are large. */
   readonly operationsMax?: number;
+  /** Fills the memory so that replicas take checkpoints while it runs. */
+  readonly makesCheckpoints?: boolean;
   /** At most so many at once: a shard sheds what its queue has no room for. */
   readonly lanesMax?: number;
 }
@@ -91,13 +93,6 @@ export const COMMANDS: readonly Command[] = [
       send("PUT", kv(key), 201, { body: VALUE, headers: { "Idempotency-Key": key.replaceAll(/\W/g, "-") } }),
   },
   {
-    title: "PUT of 3 MiB, in parts",
-    routes: ["putValue"],
-    operationsMax: 10,
-    lanesMax: 2,
-    run: (send, key) => send("PUT", kv(key), 201, { body: new Uint8Array(LARGE_BYTES).fill(1) }),
-  },
-  {
     title: "DELETE",
     routes: ["deleteValue"],
     prepare: write,
@@ -123,7 +118,7 @@ export const COMMANDS: readonly Command[] = [
     run: (send, key) =>
       send("POST", "/v1/batch", 200, { json: { operations: numbered(key).map((each) => ({ op: "get", key: each })) } }),
   },
-  { title: `batch of ${BATCH} sets`, routes: ["batch"], run: setAll },
+  { title: `batch of ${BATCH} sets`, routes: ["batch"], operationsMax: 5, run: setAll },
   {
     title: "scan, a page of 100",
     routes: ["scan"],
@@ -193,5 +188,14 @@ export const COMMANDS: readonly Command[] = [
       // biome-ignore lint/suspicious/noThenProperty: the contract's name, of an array that no `await` ever sees
       return send("POST", "/v1/transactions", 200, { json: { compare, then: [set(one), set(other)] } });
     },
+  },
+  // Last: what it leaves in memory would make the next ones' checkpoint.
+  {
+    title: "PUT of 3 MiB, in parts",
+    routes: ["putValue"],
+    operationsMax: 10,
+    lanesMax: 2,
+    makesCheckpoints: true,
+    run: (send, key) => send("PUT", kv(key), 201, { body: new Uint8Array(LARGE_BYTES).fill(1) }),
   },
 ];

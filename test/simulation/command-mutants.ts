@@ -54,7 +54,7 @@ export const COMMANDS: readonly Mutant[] = [
     name: "batch-sent-again",
     mistake: "the edge sends a batch again whose fate is open, whether or not the store would know it again",
     file: OPERATIONS,
-    find: "writePlan(mutations.every(hasIdempotency))",
+    find: "writePlan(wanted.isRepeatable === true || mutations.every(hasIdempotency))",
     replace: "writePlan(mutations.length > 0 || mutations.every(hasIdempotency))",
   },
   {
@@ -80,12 +80,12 @@ export const COMMANDS: readonly Mutant[] = [
     find: `const { present, current } = targetOf(work, mutation);
   const refusal = refusalOf(mutation, current);
   if (refusal !== undefined) return refusal;
-  if (current === undefined) return { kind: "not_found" };`,
+  // Also where`,
     replace: `const { present } = targetOf(work, mutation);
   const current = present;
   const refusal = refusalOf(mutation, current);
   if (refusal !== undefined) return refusal;
-  if (current === undefined) return { kind: "not_found" };`,
+  // Also where`,
   },
   {
     name: "limit-answered-from-memory",
@@ -117,9 +117,9 @@ export const COMMANDS: readonly Mutant[] = [
   },
   {
     name: "reclaims-what-was-replaced",
-    mistake: "a row that was found dead is removed although it was written anew meanwhile",
+    mistake: "a row is removed because an older version of it was found worth removing",
     file: STORE,
-    find: "if (present?.version !== version || !this.#mayReclaim(present, evicts === true)) continue;",
-    replace: "if (present === undefined || version < 0) continue;",
+    find: "if (present?.version !== version) continue;\n      const survivor",
+    replace: "if (present === undefined || version < 0) continue;\n      const survivor",
   },
 ];
