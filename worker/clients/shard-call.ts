@@ -108,6 +108,22 @@ interface Attempt {
 /** Of what a replica would shed so many are sent, to notice when it does not any more. */
 const SHED_TRICKLE = 0.1;
 
+/** What tells whether somebody can serve now who could not before. */
+interface Known {
+  readonly leader: GroupMember | undefined;
+  readonly term: number;
+  readonly trusted: number;
+}
+
+function knownOf(group: ShardGroup, nowMs: number): Known {
+  return { leader: group.leader, term: group.leaderTerm, trusted: group.countTrusted(nowMs) };
+}
+
+function isMoreKnown(before: Known | undefined, now: Known): boolean {
+  if (before === undefined || now.trusted > before.trusted) return true;
+  return now.leader !== undefined && (now.leader !== before.leader || now.term !== before.term);
+}
+
 const NEVER = Number.POSITIVE_INFINITY;
 
 export class ShardCall<Result extends CallResult> {
@@ -131,10 +147,8 @@ export class ShardCall<Result extends CallResult> {
   /** It has followed its slot to another owner once. */
   #hasMoved = false;
   #isDone = false;
-  /** While paused: what was known of the group at its start. */
-  #leaderBefore: GroupMember | undefined;
-  #termBefore = 0;
-  #trustedBefore = 0;
+  /** What was known of the group when the last pause began. */
+  #before: Known | undefined;
   #lastReason = "no replica of the shard answered in time";
   #timerAtMs = NEVER;
   #cancelTimer: (() => void) | undefined;
@@ -192,9 +206,7 @@ export class ShardCall<Result extends CallResult> {
   #pause(nowMs: number): void {
     const { backoffMinMs, backoffMaxMs } = this.#context.times;
     this.#context.onStranded();
-    this.#leaderBefore = this.#group.leader;
-    this.#termBefore = this.#group.leaderTerm;
-    this.#trustedBefore = this.#group.countTrusted(nowMs);
+    this.#before = knownOf(this.#group, nowMs);
     const backoffMs = Math.min(backoffMinMs * 2 ** this.#rounds, backoffMaxMs);
     // Half to the whole of it, so that requests that failed together do not come back together.
     this.#resumeAtMs = nowMs + backoffMs * (0.5 + this.#context.random() / 2);
@@ -204,9 +216,7 @@ export class ShardCall<Result extends CallResult> {
   /** A new round after a pause, if it is paid for, or if another request has found somebody meanwhile who can serve. */
   #resume(nowMs: number): void {
     const group = this.#groupOfMoment() ?? this.#group;
-    const isLed = group.leader !== undefined;
-    const isLedAnew = isLed && (group.leader !== this.#leaderBefore || group.leaderTerm !== this.#termBefore);
-    const isFound = group !== this.#group || isLedAnew || group.countTrusted(nowMs) > this.#trustedBefore;
+    const isFound = group !== this.#group || isMoreKnown(this.#before, knownOf(group, nowMs));
     if (!isFound && !this.#context.retries.maybeSpend(nowMs)) {
       this.#pause(nowMs);
       return;

@@ -261,18 +261,18 @@ function readRequest(read: ClientRead, address: ReplicaAddress, epoch: number): 
     slot: read.slot,
     key: read.key,
     level: read.level,
-    ...(read.urgency === undefined ? undefined : saidUrgency(read.urgency)),
   };
   // Absent fields are left out: every one is a name and a tag to serialise on each call.
-  if (read.level === "strong" && read.omitValue === undefined && read.omitValueOfVersions === undefined) {
-    return read.maxStaleMs === undefined ? request : { ...request, maxStaleMs: read.maxStaleMs };
-  }
+  const wantsValue = read.omitValue === undefined && read.omitValueOfVersions === undefined;
+  if (read.level === "strong" && wantsValue && read.maxStaleMs === undefined && read.urgency === undefined)
+    return request;
   return {
     ...request,
     ...(read.after === undefined ? {} : { epoch: Math.max(epoch, epochOf(read.after)) }),
     ...(read.after === undefined ? {} : { after: read.after.get(address.shard) }),
     ...(read.boundMs === undefined ? {} : { boundMs: read.boundMs }),
     ...(read.maxStaleMs === undefined ? {} : { maxStaleMs: read.maxStaleMs }),
+    ...saidUrgency(read.urgency),
     ...(read.omitValue === undefined ? {} : { omitValue: read.omitValue }),
     ...(read.omitValueOfVersions === undefined ? {} : { omitValueOfVersions: read.omitValueOfVersions }),
   };
