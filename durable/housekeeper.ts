@@ -14,6 +14,7 @@ import { Sweep } from "./store/eviction/sweep.ts";
 import { namespaceOf, parsePartKey, partKey } from "./store/keyspace.ts";
 import { exists } from "./store/lifetime.ts";
 import { accountedHeadBytes } from "./store/sizes.ts";
+import { revisionOf } from "./store/slots.ts";
 
 /** Rows of one slice: at 10 µs a row, what a read from the table costs a few times over. */
 export const SLICE_ROWS = 64;
@@ -183,7 +184,7 @@ export class Housekeeper {
       if (marks.survivor(row) === row) continue;
       bytes += row.size;
       if (marks.isHalfFullOfPurges && (bytes <= SOFTEN_BYTES_MAX || softened.length === 0)) softened.push(row);
-      else pass.forgetUpTo = Math.min(pass.forgetUpTo, row.version);
+      else pass.forgetUpTo = Math.min(pass.forgetUpTo, revisionOf(row));
     }
     return softened;
   }

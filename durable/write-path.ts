@@ -19,7 +19,14 @@ import { QUEUE_BYTES_MAX, WriteQueue, type WriteResult } from "./write-queue.ts"
 const BATCHES_IN_FLIGHT_MAX = 8;
 
 /** Mutations that only a leader makes, of itself or for a purge. */
-const OWN_KINDS: ReadonlySet<Mutation["kind"]> = new Set(["purge", "reclaim", "forget_purges"]);
+const OWN_KINDS: ReadonlySet<Mutation["kind"]> = new Set([
+  "purge",
+  "reclaim",
+  "forget_purges",
+  "found_slots",
+  "move",
+  "import",
+]);
 
 export class WritePath {
   readonly #context: ReplicaContext;

@@ -33,6 +33,7 @@ export interface KeyState {
 const NOTHING_STORED: CheckpointReader = {
   entry: () => undefined,
   idempotency: () => undefined,
+  records: () => [],
   heads: () => [],
   headsAfter: () => [],
   marks: () => [],
