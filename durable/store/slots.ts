@@ -34,6 +34,8 @@ export class SlotTable {
   readonly #records = new Map<number, SlotMark>();
   readonly #dirty = new Map<string, FoundingMark | SlotMark>();
   #frozen = 0;
+  /** How often a record has been changed in this table's life. */
+  changes = 0;
 
   constructor(marks: readonly Mark[]) {
     for (const mark of marks) {
@@ -115,6 +117,7 @@ export class SlotTable {
   }
 
   set(mark: SlotMark): void {
+    this.changes += 1;
     this.#keep(mark);
     this.#dirty.set(mark.name, mark);
   }
