@@ -268,12 +268,9 @@ export class SlotMover {
   async #finish(steps: Steps, move: SlotMove): Promise<void> {
     const record = this.#context.store.marks.slots.record(move.slot);
     if (record?.state !== "moved" || record.move !== move.epoch) throw new BrokenOff();
-    const { slot, attempt, revision, clockMs } = record;
+    const { slot, attempt, revision } = record;
     // Until the target says so, the slot is nobody's: nothing is more urgent.
-    await steps.targetDone(
-      { kind: "move", step: "own", slot, move: move.epoch, attempt, revision, clockMs },
-      SENDS_MAX,
-    );
+    await steps.targetDone({ kind: "move", step: "own", slot, move: move.epoch, attempt, revision }, SENDS_MAX);
     this.#report("completeMoves", move);
   }
 

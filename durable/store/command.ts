@@ -236,8 +236,8 @@ export type MoveStep =
   | ({ readonly step: "import"; readonly from: number } & MoveId)
   /** Target: these are all chunks, and all rows. Refused if those that came are others. */
   | ({ readonly step: "seal"; readonly chunks: number; readonly rows: number; readonly digest: number } & MoveId)
-  /** Target: the slot is this shard's. Versions and time go on from the source's. */
-  | ({ readonly step: "own"; readonly revision: number; readonly clockMs: number } & MoveId)
+  /** Target: the slot is this shard's. Versions go on from the source's; time does not, or what was here before would expire early. */
+  | ({ readonly step: "own"; readonly revision: number } & MoveId)
   /** Target: nothing of this move is wanted, now or later. */
   | { readonly step: "drop"; readonly slot: number; readonly move: number };
 

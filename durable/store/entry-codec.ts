@@ -84,8 +84,8 @@ export function markToWire(mark: Mark): Wire {
     case "founding":
       return [...start, mark.slots];
     case "slot": {
-      const { slot, state, since, move, attempt, peer, base, chunks, rows, digest, revision, clockMs } = mark;
-      const fields = [since, move, attempt, peer, base, chunks, rows, digest, revision, clockMs];
+      const { slot, state, since, move, attempt, peer, base, chunks, rows, digest, revision } = mark;
+      const fields = [since, move, attempt, peer, base, chunks, rows, digest, revision];
       return [...start, slot, slotStateToWire(state), ...fields];
     }
     default:
@@ -141,7 +141,7 @@ export function asSlotBitmap(wire: unknown): Uint8Array {
 }
 
 function slotFromWire(name: string, row: Wire): Mark {
-  refuseNewerFields("mark", row, 14);
+  refuseNewerFields("mark", row, 13);
   return {
     kind: "slot",
     name,
@@ -156,7 +156,6 @@ function slotFromWire(name: string, row: Wire): Mark {
     rows: asCount("rows", row[10]),
     digest: asCount("digest", row[11]),
     revision: asCount("revision", row[12]),
-    clockMs: asCount("clockMs", row[13]),
   };
 }
 

@@ -132,9 +132,8 @@ export type Mark =
       readonly chunks: number;
       readonly rows: number;
       readonly digest: number;
-      /** Of a moved slot: what its new owner goes on from, so that neither versions nor time go back. */
+      /** Of a moved slot: what its new owner goes on from, so that versions do not go back. */
       readonly revision: number;
-      readonly clockMs: number;
     };
 
 /** Position in the order of slots and, within a slot, of keys. */

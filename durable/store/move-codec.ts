@@ -60,7 +60,7 @@ function fieldsOf(mutation: MoveMutation): readonly number[] {
     case "seal":
       return [mutation.attempt, mutation.chunks, mutation.rows, mutation.digest];
     case "own":
-      return [mutation.attempt, mutation.revision, mutation.clockMs];
+      return [mutation.attempt, mutation.revision];
   }
 }
 
@@ -106,11 +106,9 @@ function moveFromWire(row: Wire): MoveMutation {
       const [attempt, chunks, rows, digest] = [at(0, "attempt"), at(1, "chunks"), at(2, "rows"), at(3, "digest")];
       return { kind: "move", step, slot, move, attempt, chunks, rows, digest };
     }
-    case "own": {
-      refuseNewerFields(step, fields, 3);
-      const [attempt, revision, clockMs] = [at(0, "attempt"), at(1, "revision"), at(2, "clockMs")];
-      return { kind: "move", step, slot, move, attempt, revision, clockMs };
-    }
+    case "own":
+      refuseNewerFields(step, fields, 2);
+      return { kind: "move", step, slot, move, attempt: at(0, "attempt"), revision: at(1, "revision") };
   }
 }
 

@@ -216,9 +216,8 @@ export class Store implements MoveWorkspace {
     this.marks.endFill(key);
   }
 
-  raiseTo(revision: number, clockMs: number): void {
+  raiseTo(revision: number): void {
     this.#revision = Math.max(this.#revision, revision);
-    this.#clockMs = Math.max(this.#clockMs, clockMs);
   }
 
   // --- checkpoints ---

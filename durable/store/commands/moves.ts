@@ -11,8 +11,8 @@ import type { Workspace } from "../workspace.ts";
 /** What moves can do beyond other commands. */
 export interface MoveWorkspace extends Workspace {
   readonly revision: number;
-  /** Versions and time go on from here at the least. */
-  raiseTo(revision: number, clockMs: number): void;
+  /** Versions go on from here at the least. */
+  raiseTo(revision: number): void;
 }
 
 export function move(work: MoveWorkspace, mutation: MoveMutation): Outcome {
@@ -44,7 +44,7 @@ function stepFrom(work: MoveWorkspace, mutation: MoveMutation): SlotMark | "refu
       return isWhole ? advance(work, mutation, ["importing"], "sealed") : "refused";
     }
     case "own":
-      return own(work, mutation, mutation.revision, mutation.clockMs);
+      return own(work, mutation, mutation.revision);
     case "drop":
       return drop(work, mutation.slot, mutation.move);
   }
@@ -93,7 +93,7 @@ function out(work: MoveWorkspace, id: MoveId): SlotMark | "refused" | "done" {
   if (typeof moved === "string") return moved;
   // What is being loaded for a key of the slot is refused wherever it comes to: the leases stay behind, and end here.
   work.marks.endFillsOf(id.slot);
-  return { ...moved, revision: work.revision, clockMs: work.clockMs };
+  return { ...moved, revision: work.revision };
 }
 
 function callOff({ marks }: Workspace, slot: number, move: number): SlotMark | "refused" | "done" {
@@ -161,13 +161,13 @@ export function importRows(
   return outcomeOf(work, slot, true);
 }
 
-function own(work: MoveWorkspace, id: MoveId, revision: number, clockMs: number): SlotMark | "refused" | "done" {
+function own(work: MoveWorkspace, id: MoveId, revision: number): SlotMark | "refused" | "done" {
   const known = work.marks.slots.record(id.slot);
   // It has been this shard's since, be it that it was passed on meanwhile.
   if (known !== undefined && (known.since >= id.move || known.move > id.move)) return "done";
   const owned = advance(work, id, ["sealed"], "owned");
   if (typeof owned === "string") return owned;
-  work.raiseTo(revision, clockMs);
+  work.raiseTo(revision);
   return { ...owned, since: id.move };
 }
 
@@ -202,6 +202,6 @@ function isOf(known: SlotMark, { move, attempt }: MoveId): boolean {
 }
 
 function blank(slot: number): Omit<SlotMark, "state" | "move"> {
-  const nothing = { since: 0, attempt: 0, peer: 0, base: 0, chunks: 0, rows: 0, digest: 0, revision: 0, clockMs: 0 };
+  const nothing = { since: 0, attempt: 0, peer: 0, base: 0, chunks: 0, rows: 0, digest: 0, revision: 0 };
   return { kind: "slot", name: String(slot), slot, ...nothing };
 }

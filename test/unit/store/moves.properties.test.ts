@@ -349,8 +349,8 @@ class World {
   #finish(id: { readonly slot: number; readonly move: number; readonly attempt: number }): void {
     const record = this.#from.store.marks.slots.record(SLOT);
     if (record?.state !== "moved" || record.move !== this.#move) return;
-    const { revision, clockMs } = record;
-    expect(this.#send({ kind: "move", step: "own", ...id, revision, clockMs })).toMatchObject({ isDone: true });
+    const { revision } = record;
+    expect(this.#send({ kind: "move", step: "own", ...id, revision })).toMatchObject({ isDone: true });
     this.#from.copy = undefined;
     this.#source = this.#to;
     this.#move += 1;

@@ -59,7 +59,7 @@ function owning(shard: OneShard, attempt = 1): OneShard {
   const id = { slot: SLOT, move: MOVE, attempt };
   const { chunks = 0, rows = 0, digest = 0 } = shard.store.marks.slots.record(SLOT) ?? {};
   expect(take(shard, { step: "seal", ...id, chunks, rows, digest }).isDone).toBe(true);
-  expect(take(shard, { step: "own", ...id, revision: 500, clockMs: START_MS + 7 }).isDone).toBe(true);
+  expect(take(shard, { step: "own", ...id, revision: 500 }).isDone).toBe(true);
   return shard;
 }
 
@@ -173,10 +173,9 @@ describe("the target of a move", () => {
     const { chunks = 0, rows = 0, digest = 0 } = shard.store.marks.slots.record(SLOT) ?? {};
     take(shard, { step: "seal", ...id, chunks, rows, digest });
     expect(shard.read("k")).toBeUndefined();
-    take(shard, { step: "own", ...id, revision: 500, clockMs: START_MS + 7 });
+    take(shard, { step: "own", ...id, revision: 500 });
     expect(shard.read("k")).toMatchObject({ version: 400, value: bytesOf("moved") });
-    // Versions and time go on.
-    expect(shard.store.clockMs).toBe(START_MS + 7);
+    // Versions go on.
     expect(shard.do(put("k", "x"))).toMatchObject({ kind: "stored", version: 501, created: false });
     expect(shard.row("k")?.extras?.purgeRevision).toBeUndefined();
   });
@@ -237,7 +236,7 @@ describe("the target of a move", () => {
     const moved = owner();
     expect(take(moved, { step: "drop", slot: SLOT, move: MOVE }).isDone).toBe(false);
     expect(take(moved, { step: "import", ...id, attempt: 2, from: S }).isDone).toBe(false);
-    expect(take(moved, { step: "own", ...id, revision: 900, clockMs: 0 }).isDone).toBe(true);
+    expect(take(moved, { step: "own", ...id, revision: 900 }).isDone).toBe(true);
     expect(moved.store.revision).toBe(500);
     expect(moved.text("k")).toBe("moved");
   });
@@ -246,8 +245,8 @@ describe("the target of a move", () => {
     const shard = target();
     const id = { slot: SLOT, move: MOVE, attempt: 1 };
     take(shard, { step: "import", ...id, from: S });
-    expect(take(shard, { step: "own", ...id, revision: 1, clockMs: 1 }).isDone).toBe(false);
-    expect(take(shard, { step: "own", ...id, attempt: 2, revision: 1, clockMs: 1 }).isDone).toBe(false);
+    expect(take(shard, { step: "own", ...id, revision: 1 }).isDone).toBe(false);
+    expect(take(shard, { step: "own", ...id, attempt: 2, revision: 1 }).isDone).toBe(false);
   });
 
   it("remembers what the source would not apply twice", () => {
@@ -259,7 +258,7 @@ describe("the target of a move", () => {
     const record = { slot: SLOT, key: "n", id: "i", fingerprint: "f", outcome, expiresMs: START_MS * 2, sequence: 77 };
     shard.do({ kind: "import", ...id, chunk: 1, rows: [], removals: [], records: [record] });
     take(shard, { step: "seal", ...id, chunks: 1, rows: 0, digest: 0 });
-    take(shard, { step: "own", ...id, revision: 500, clockMs: 0 });
+    take(shard, { step: "own", ...id, revision: 500 });
     expect(shard.do(known)).toEqual(outcome);
     expect(shard.read("n")).toBeUndefined();
   });
