@@ -160,18 +160,21 @@ export class ReplicaContext {
     const { ownership } = ports;
     const { slots } = store.marks;
     const isListed = ownership.lists(options.shard, slot);
+    const movedAt = ownership.view.movedAt(slot);
     const isOwned = slots.isFounded ? slots.owns(slot) : isListed;
-    const isBehind = ownership.view.movedAt(slot) > slots.ownedSince(slot);
-    if (isOwned && !isBehind) return undefined;
-    if (!isListed && !slots.isArriving(slot)) return ownership.wrongOwner(this.#movedSlot(slot));
+    if (isOwned && slots.ownedSince(slot) >= movedAt) return undefined;
+    const moved = this.#movedSlot(slot);
+    // The document records a move a while after the logs have made it.
+    if (moved !== undefined && moved.epoch > movedAt) return ownership.wrongOwner(moved);
+    if (!isListed && !slots.isArriving(slot)) return ownership.wrongOwner();
     return core.role === "leader" ? this.unavailable("the slot is on its way to this shard") : this.notLeader();
   }
 
   #movedSlot(slot: number): MovedSlot | undefined {
     const record = this.store.marks.slots.record(slot);
     if (record?.state !== "moved") return undefined;
-    const at = { term: this.core.term, index: this.core.appliedIndex };
-    return { slot, shard: record.peer, epoch: record.move, at };
+    const { term, appliedIndex: index } = this.core;
+    return { slot, shard: record.peer, epoch: record.move, at: { term, index } };
   }
 
   /** Why a sender that routes by `epoch` should ask another replica of the shard than this one. */

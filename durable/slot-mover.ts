@@ -288,6 +288,8 @@ export class SlotMover {
   #maybeReport(port: MovePort, nowMs: number): void {
     if (this.#isReporting || this.#reports.size === 0) return;
     if (nowMs - this.#lastReportMs < REPORT_INTERVAL_MS) {
+      // Not to fall asleep over it.
+      this.#context.core.lastActivityMs = nowMs;
       this.#lookIn(REPORT_INTERVAL_MS / 2);
       return;
     }
@@ -302,7 +304,7 @@ export class SlotMover {
         this.#isReporting = false;
         // The topology lists what is still to be done, and what was reported in vain is planned anew.
         if (isTold) for (const report of reports) this.#reports.delete(report.move.slot);
-        if (this.#reports.size > 0) this.#lookIn(REPORT_INTERVAL_MS);
+        if (this.#reports.size > 0) this.#lookIn(REPORT_INTERVAL_MS / 2);
         this.#lastLookMs = Number.NEGATIVE_INFINITY;
         this.#context.driver.backgroundTurn(() => undefined);
       })

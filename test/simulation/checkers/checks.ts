@@ -278,10 +278,13 @@ export class Checks {
   /** R2 and R5: what clients saw, whichever logs it is in; and nothing is in two of them. */
   #finishedMoves(operations: readonly Operation[]): void {
     const holders = (value: string) => this.#truths.filter((truth) => truth.indexOf(value) !== undefined);
-    for (const { value } of operations.filter((operation) => operation.kind !== "read")) {
+    for (const { key, value } of operations.filter((operation) => operation.kind !== "read")) {
       if (value === undefined) continue;
-      const shards = holders(value).map(({ shard }) => shard);
-      if (shards.length > 1) this.report("applied once", `${value} was applied in shards ${shards.join(" and ")}`);
+      // A retry at the new owner is told the outcome of the old one, with its version.
+      const states = this.#truths.flatMap((truth) => truth.statesOf(key)).filter((state) => state.value === value);
+      const versions = new Set(states.map(({ version }) => version));
+      if (versions.size > 1)
+        this.report("applied once", `${value} was applied as versions ${[...versions].join(", ")}`);
     }
     this.#linearizability.finished(operations, { indexOf: (value) => holders(value)[0]?.indexOf(value) });
   }
