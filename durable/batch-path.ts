@@ -16,6 +16,8 @@ export const BATCH_REPLY_BYTES_MAX = 16 * 1024 * 1024;
 
 const NOT_READ: BatchItem = { kind: "not_done", reason: "the leadership was lost before the value was read" };
 
+const MOVED: BatchItem = { kind: "not_done", reason: "the key has moved to another shard just now" };
+
 type Operation = GetOperation | BatchMutation;
 
 export class BatchPath {
@@ -36,7 +38,10 @@ export class BatchPath {
     const items = new Array<BatchItem | undefined>(operations.length).fill(undefined);
     const mutations = this.#valid(operations, items);
     if (mutations.length === 0) {
-      return this.#reads.serve(request, (level, nowMs) => this.#finish(request, items, level, nowMs));
+      return this.#reads.serve(request, (level, nowMs) => {
+        // Race: a slot may have gone while the reads waited for their level.
+        return this.#ownerRefusal(operations) ?? this.#finish(request, items, level, nowMs);
+      });
     }
     const elsewhere = await this.#write(request, mutations, items);
     if (elsewhere !== undefined) return elsewhere;
@@ -69,6 +74,14 @@ export class BatchPath {
     return undefined;
   }
 
+  #ownerRefusal(operations: readonly Operation[]): Refusal | undefined {
+    for (const { slot } of operations) {
+      const elsewhere = this.#context.ownerRefusal(slot);
+      if (elsewhere !== undefined) return elsewhere;
+    }
+    return undefined;
+  }
+
   /** The mutations that can be proposed; the others' items say why not. */
   #valid(
     operations: readonly Operation[],
@@ -89,6 +102,7 @@ export class BatchPath {
     mutations: readonly { readonly mutation: BatchMutation; readonly at: number }[],
     items: (BatchItem | undefined)[],
   ): Promise<Refusal | undefined> {
+    const { operations } = request;
     const deadlineMs = this.#context.ports.timers.now() + request.deadlineMs;
     const bytes = mutations.reduce((sum, { mutation }) => sum + mutationBytes(mutation), 0);
     const lead = this.#writes.leadFor(bytes, deadlineMs, request.urgency);
@@ -108,6 +122,11 @@ export class BatchPath {
       this.#context.core.role !== "leader"
     ) {
       return this.#context.notLeader();
+    }
+    // All of it went to slots that have moved: it can go there whole.
+    const [first] = results;
+    if (first?.status === "moved" && results.length === operations.length && results.every(isMoved)) {
+      return this.#writes.movedReply(first.slot);
     }
     for (const [position, { at }] of admitted.entries()) items[at] = itemOf(results[position]);
     return undefined;
@@ -142,6 +161,7 @@ export class BatchPath {
     const items = operations.map((operation, at): BatchItem => {
       const item = done[at];
       if (item !== undefined) return item;
+      if (this.#context.ownerRefusal(operation.slot) !== undefined) return MOVED;
       const stored = store.read(operation.slot, operation.key, clockMs);
       eviction.noteRead(operation.key, stored !== undefined, store.usage.keys);
       const entry = stored === undefined ? undefined : shown(stored, false, undefined, clockMs);
@@ -164,7 +184,13 @@ function itemOf(result: WriteResult | undefined): BatchItem {
       return { kind: "unknown", reason: result.reason };
     case "not_applied":
       return { kind: "not_done", reason: result.reason };
+    case "moved":
+      return MOVED;
     case undefined:
       throw new Error("halo: one result for each mutation");
   }
+}
+
+function isMoved({ status }: WriteResult): boolean {
+  return status === "moved";
 }

@@ -7,7 +7,7 @@ import { type ClusterVariables, parseClusterConfig } from "../routing/cluster-co
 import { parseReplicaName } from "../routing/replica-name.ts";
 import { buildTopology, type Topology } from "../routing/topology.ts";
 import type { ReplicaView } from "../routing/topology-view.ts";
-import { type Peer, RpcTransport } from "./adapters/rpc-transport.ts";
+import { movePeer, type Peer, RpcTransport } from "./adapters/rpc-transport.ts";
 import { SqlReplicaStorage } from "./adapters/sql-storage.ts";
 import { platformTimers } from "./adapters/timers.ts";
 import type { Directory } from "./directory.ts";
@@ -16,12 +16,14 @@ import { parseReadUrl } from "./http/read-wire.ts";
 import { type LoadVariables, parseLoad } from "./load-gate.ts";
 import { type ReplicaBindings, replicaNamespace } from "./namespaces.ts";
 import { memberId, Ownership } from "./ownership.ts";
-import type { Pong, SnapshotPart, SnapshotPartReply } from "./ports.ts";
+import type { MovePort, Pong, SnapshotPart, SnapshotPartReply } from "./ports.ts";
 import type {
   BatchReply,
   BatchRequest,
   FillReply,
   FillRequest,
+  MoveReply,
+  MoveRequest,
   PartReply,
   PartRequest,
   PurgeReply,
@@ -113,6 +115,11 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
 
   async part(request: PartRequest): Promise<PartReply> {
     return (await this.#replica(request.to, request.epoch)).part(request);
+  }
+
+  /** From the leader of a shard that gives this one a slot. */
+  async move(request: MoveRequest): Promise<MoveReply> {
+    return (await this.#replica(request.to, request.epoch)).move(request);
   }
 
   async suspect(request: SuspectRequest): Promise<void> {
@@ -214,9 +221,21 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
         restart: (error) => this.#restart(error),
         topologyDoubted: () => this.#topology.doubt(),
         tellTopology: (member) => this.#tellTopology(member),
+        moves: this.#movePort(),
       },
     );
     return { replica, transport };
+  }
+
+  #movePort(): MovePort {
+    const { cluster } = this.#ownership.view.topology;
+    const { completeMoves, settleCancelled } = createDirectoryClient(this.env.DIRECTORY, cluster);
+    return {
+      completeMoves,
+      settleCancelled,
+      send: (to, request) => movePeer(replicaNamespace(this.env, to.region), to).move(request),
+      learned: (topology) => this.#topology.take(topology),
+    };
   }
 
   #placementOf(name: string): ReplicaView | undefined {

@@ -47,7 +47,10 @@ export class FillPath {
     const { timers } = this.#context.ports;
     const deadlineMs = timers.now() + waitMs;
     for (;;) {
-      const seen = await this.#reads.serve({ level: "strong" }, (_level, nowMs) => this.#look(request, nowMs));
+      const seen = await this.#reads.serve({ level: "strong" }, (_level, nowMs) => {
+        // Race: the slot may have gone while the caller waited.
+        return this.#context.ownerRefusal(slot) ?? this.#look(request, nowMs);
+      });
       if (seen.status !== "ok" || !seen.isWanted) return seen.status === "ok" ? seen.reply : seen;
       const { reply } = seen;
       let state = reply.fill;
@@ -110,6 +113,7 @@ export class FillPath {
       if (elsewhere !== undefined) return elsewhere;
       const [asked] = this.#writes.submit([mutation], deadlineMs);
       const result = await asked;
+      if (result?.status === "moved") return this.#writes.movedReply(result.slot);
       if (result?.status !== "applied") {
         // Granted perhaps: the same caller, when it asks again, finds out.
         const reason = result?.reason ?? "";

@@ -14,6 +14,7 @@ import { Sweep } from "./store/eviction/sweep.ts";
 import { namespaceOf, parsePartKey, partKey } from "./store/keyspace.ts";
 import { exists } from "./store/lifetime.ts";
 import { accountedHeadBytes } from "./store/sizes.ts";
+import { revisionOf } from "./store/slots.ts";
 
 /** Rows of one slice: at 10 µs a row, what a read from the table costs a few times over. */
 export const SLICE_ROWS = 64;
@@ -38,6 +39,7 @@ interface Pass {
   /** The first expiry among the rows that stay. */
   nextExpiryMs: number;
   victims: number;
+  readonly slotChanges: number;
 }
 
 interface Orphan {
@@ -62,6 +64,8 @@ export class Housekeeper {
   #orphanBytes = 0;
   #isEvicting = false;
   #lastSliceMs = Number.NEGATIVE_INFINITY;
+  /** What slots have left behind was swept as of so many changes of the slot table. */
+  #sweptChanges = 0;
   /** Where in the log the last chunk is: the next slice waits until it is applied, and so never finds the same rows again. */
   #proposedIndex = 0;
 
@@ -76,6 +80,7 @@ export class Housekeeper {
     this.#isEvicting = false;
     this.#orphans.clear();
     this.#orphanBytes = 0;
+    this.#sweptChanges = this.#context.store.marks.slots.isFounded ? -1 : 0;
     this.#context.admission.mayHaveParts = true;
   }
 
@@ -110,11 +115,13 @@ export class Housekeeper {
   #isPassDue(nowMs: number): boolean {
     const { admission, store } = this.#context;
     const { usage, marks, revision } = store;
-    if (usage.expiring === 0 && marks.purges === 0 && !admission.mayHaveParts) return false;
+    const hasMoved = marks.slots.changes !== this.#sweptChanges;
+    if (usage.expiring === 0 && marks.purges === 0 && !admission.mayHaveParts && !hasMoved) return false;
     const rest = this.#rest;
     if (rest === undefined) return true;
     if (nowMs < rest.endedMs + PASS_PAUSE_MS) return false;
-    if (revision !== rest.revision || this.#clockMs(nowMs) >= rest.nextExpiryMs || this.#orphans.size > 0) return true;
+    if (hasMoved || revision !== rest.revision) return true;
+    if (this.#clockMs(nowMs) >= rest.nextExpiryMs || this.#orphans.size > 0) return true;
     // A lease of a fill has kept purges that no row needs; or there were more rows to soften than a pass may.
     return marks.purges > 0 && (!rest.keptSoftPurged || marks.isHalfFullOfPurges);
   }
@@ -129,6 +136,7 @@ export class Housekeeper {
       forgetUpTo: revision,
       nextExpiryMs: Number.POSITIVE_INFINITY,
       victims: 0,
+      slotChanges: store.marks.slots.changes,
     };
     const pass = this.#pass;
     const rows = pass.sweep.next(this.#isEvicting ? EVICTION_SLICE_ROWS : SLICE_ROWS);
@@ -139,7 +147,10 @@ export class Housekeeper {
     const clockMs = this.#clockMs(nowMs);
     const dead: EntryHead[] = [];
     const alive: EntryHead[] = [];
-    for (const row of rows) (this.#isDead(row, clockMs, pass) ? dead : alive).push(row);
+    for (const row of rows) {
+      if (this.#isDead(row, clockMs, pass)) dead.push(row);
+      else if (store.marks.slots.refusal(row.slot) === undefined) alive.push(row);
+    }
     const softened = this.#softened(alive, pass);
     const victims = this.#victims(alive);
     pass.victims += victims.length;
@@ -163,9 +174,17 @@ export class Housekeeper {
   }
 
   #isDead(row: EntryHead, clockMs: number, pass: Pass): boolean {
+    const { marks } = this.#context.store;
+    if (marks.slots.isOfPresent(row)) {
+      // What is on its way here is counted, what is about to leave was; what has left is nobody's any more.
+      const stays = marks.slots.isArriving(row.slot) || marks.slots.stateOf(row.slot) === "frozen";
+      if (stays && marks.survivor(row) !== row) pass.forgetUpTo = Math.min(pass.forgetUpTo, revisionOf(row));
+      if (stays) return false;
+      if (!marks.slots.owns(row.slot)) return true;
+    }
     if (!exists(row, clockMs)) return true;
     if (this.#isOrphan(row, clockMs)) return true;
-    if (this.#context.store.marks.survivor(row) === undefined) return true;
+    if (marks.survivor(row) === undefined) return true;
     if (row.expiresMs !== undefined) pass.nextExpiryMs = Math.min(pass.nextExpiryMs, row.expiresMs);
     return false;
   }
@@ -183,7 +202,7 @@ export class Housekeeper {
       if (marks.survivor(row) === row) continue;
       bytes += row.size;
       if (marks.isHalfFullOfPurges && (bytes <= SOFTEN_BYTES_MAX || softened.length === 0)) softened.push(row);
-      else pass.forgetUpTo = Math.min(pass.forgetUpTo, row.version);
+      else pass.forgetUpTo = Math.min(pass.forgetUpTo, revisionOf(row));
     }
     return softened;
   }
@@ -260,6 +279,7 @@ export class Housekeeper {
     const { admission, store } = this.#context;
     const { marks, revision } = store;
     this.#pass = undefined;
+    this.#sweptChanges = pass.slotChanges;
     const isFruitless = this.#isEvicting && pass.victims === 0;
     admission.isExhausted = isFruitless;
     this.#rest = {

@@ -4,7 +4,7 @@
 import type { Topology } from "../routing/topology.ts";
 import { FIRST_GENERATION } from "../routing/topology.ts";
 import { type ReplicaView, TopologyView } from "../routing/topology-view.ts";
-import type { Refusal } from "./protocol.ts";
+import type { MovedSlot, Refusal } from "./protocol.ts";
 import type { Membership } from "./replication/membership.ts";
 
 /** What the topology says of one shard's replicas. */
@@ -48,15 +48,14 @@ export class Ownership {
     return this.#slotsOf.get(shard) ?? 0;
   }
 
-  /** What to answer to a request for a slot of another shard. */
-  refusal(shard: number, slot: number): Refusal | undefined {
-    if (this.#view.topology.slots[slot] === shard) return undefined;
-    return this.wrongOwner();
+  /** Whether the topology has the slot at the shard. Whether the shard answers for it is its log's to say. */
+  lists(shard: number, slot: number): boolean {
+    return this.#view.topology.slots[slot] === shard;
   }
 
-  /** Sends a router away that does not know whom to ask. */
-  wrongOwner(): Refusal {
-    return { status: "wrong_owner", topology: this.#view.topology };
+  /** Sends a router away that does not know whom to ask. `moved`: what the log knows of the slot that it asked for. */
+  wrongOwner(moved?: MovedSlot): Refusal {
+    return { status: "wrong_owner", topology: this.#view.topology, ...(moved === undefined ? {} : { moved }) };
   }
 
   listed(shard: number): ListedMembers {

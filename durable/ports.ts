@@ -4,6 +4,8 @@
 import type { MovePlan } from "../routing/rebalance.ts";
 import type { ChangeRefusalCode } from "../routing/shard-change.ts";
 import type { SlotMove, Topology } from "../routing/topology.ts";
+import type { ReplicaView } from "../routing/topology-view.ts";
+import type { MoveReply, MoveRequest } from "./protocol.ts";
 import type { LogEntry } from "./replication/entry.ts";
 import type { HardState, LogReader } from "./replication/log-reader.ts";
 import type { Message, SnapshotMeta } from "./replication/message.ts";
@@ -117,4 +119,12 @@ export interface MoveRecord {
   completeMoves(moves: readonly SlotMove[]): Promise<MovesReply>;
   /** The source's log calls these off and will never make them, whoever leads next and whatever topology it knows. */
   settleCancelled(moves: readonly SlotMove[]): Promise<MovesReply>;
+}
+
+/** How the leader of a shard gives slots away. */
+export interface MovePort extends MoveRecord {
+  /** Calls one replica of another shard. Rejects when the connection broke or was refused; may also stay unanswered. */
+  send(to: ReplicaView, request: MoveRequest): Promise<MoveReply>;
+  /** The Directory has answered with this. */
+  learned(topology: Topology): void;
 }

@@ -3,7 +3,7 @@
 // unknown field is ignored, because during a rolling deploy the edge and the replicas of one group run different code.
 
 import type { Topology } from "../routing/topology.ts";
-import type { GetOperation, KeyMutation, Outcome, PurgeScope } from "./store/command.ts";
+import type { GetOperation, ImportMutation, KeyMutation, MoveMutation, Outcome, PurgeScope } from "./store/command.ts";
 import type { EntryExtras, RowPosition } from "./store/entry.ts";
 
 export const PROTOCOL_VERSION = 1;
@@ -198,6 +198,16 @@ export interface ReplicaStatus {
   /** Leader only: how far each other member is (`match`: highest index known to be stored there). */
   readonly members: readonly { readonly id: string; readonly match: number; readonly state: string }[];
   readonly counters: Readonly<Record<string, number>>;
+  /** Leader only. Absent from older replicas. */
+  readonly moves?: MoveStatus | undefined;
+}
+
+/** Slots that a shard is to give away. */
+export interface MoveStatus {
+  /** Moves that are wanted or called off, and not settled. */
+  readonly pending: number;
+  /** The longest time for which writes to a slot had to wait, from the freeze until the new owner said so; milliseconds. */
+  readonly longestPauseMs: number;
 }
 
 // --- many keys, fills, parts ---
@@ -314,3 +324,16 @@ export interface PartRequest extends ShardHeader {
 export type PartReply =
   /** No bytes: the value was replaced and its parts are gone. */
   { readonly status: "ok"; readonly bytes?: Uint8Array | undefined; readonly from: Provenance } | Refusal;
+
+// --- moves of slots ---
+
+/** From the leader of a slot's source to the leader of its target: the next step there, or rows. */
+export interface MoveRequest extends ShardHeader {
+  readonly mutation: ImportMutation | MoveMutation;
+  readonly deadlineMs: number;
+}
+
+export type MoveReply =
+  | { readonly status: "ok"; readonly outcome: Outcome }
+  | Extract<WriteReply, { status: "unknown" }>
+  | Refusal;

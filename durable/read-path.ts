@@ -108,6 +108,9 @@ export class ReadPath {
 
   #answer(request: ReadRequest, level: ConsistencyLevel, nowMs: number): ReadReply {
     const { eviction, store, provenance } = this.#context;
+    // Race: the slot may have gone while the read waited for its level.
+    const elsewhere = this.#context.ownerRefusal(request.slot);
+    if (elsewhere !== undefined) return elsewhere;
     const clockMs = this.#context.clockAt(nowMs);
     const entry = store.read(request.slot, request.key, clockMs);
     eviction.noteRead(request.key, entry !== undefined, store.usage.keys);

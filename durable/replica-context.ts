@@ -8,8 +8,9 @@ import type { CheckpointLimits } from "./checkpoint-limits.ts";
 import type { Driver } from "./driver.ts";
 import { Leadership } from "./leadership.ts";
 import { memberId, type Ownership, placedIn, replicaOf } from "./ownership.ts";
-import type { ReplicaStorage, ReplicaTimers, ReplicaTransport } from "./ports.ts";
+import type { MovePort, ReplicaStorage, ReplicaTimers, ReplicaTransport } from "./ports.ts";
 import {
+  type MovedSlot,
   PROTOCOL_VERSION,
   type Provenance,
   type Refusal,
@@ -59,6 +60,8 @@ export interface ShardReplicaPorts {
   readonly topologyDoubted?: (() => void) | undefined;
   /** Lets a peer know the own epoch: whoever leads the group, or can, follows the topology then. */
   readonly tellTopology?: ((member: string) => void) | undefined;
+  /** Absent: this shard gives no slots away. */
+  readonly moves?: MovePort | undefined;
 }
 
 /** A request that needs a leader waits this long for an election to end. */
@@ -87,6 +90,9 @@ export class ReplicaContext {
     snapshots_installed: 0,
     rows_reclaimed: 0,
     rows_evicted: 0,
+    slots_given: 0,
+    slots_taken: 0,
+    moves_broken_off: 0,
   };
 
   constructor(options: ShardReplicaOptions, ports: ShardReplicaPorts, driver: Driver, store: Store) {
@@ -141,7 +147,34 @@ export class ReplicaContext {
 
   slotRefusal(slot: number, key: string): Refusal | undefined {
     if (slotOf(key) !== slot) return { status: "invalid", reason: `slot ${slot} is not the key's` };
-    return this.ports.ownership.refusal(this.options.shard, slot);
+    return this.ownerRefusal(slot);
+  }
+
+  /**
+   * Why this replica does not answer for the slot at this moment; undefined: it does. The log is the authority, as far as it is
+   * applied here. Race: a slot that went and came back. A follower that has applied neither would answer from before; but whoever
+   * asks routes by a topology that knows of the last move, or carries a bookmark of a place behind the first.
+   */
+  ownerRefusal(slot: number): Refusal | undefined {
+    const { core, options, ports, store } = this;
+    const { ownership } = ports;
+    const { slots } = store.marks;
+    const isListed = ownership.lists(options.shard, slot);
+    const movedAt = ownership.view.movedAt(slot);
+    const isOwned = slots.isFounded ? slots.owns(slot) : isListed;
+    if (isOwned && slots.ownedSince(slot) >= movedAt) return undefined;
+    const moved = this.#movedSlot(slot);
+    // The document records a move a while after the logs have made it.
+    if (moved !== undefined && moved.epoch > movedAt) return ownership.wrongOwner(moved);
+    if (!isListed && !slots.isArriving(slot)) return ownership.wrongOwner();
+    return core.role === "leader" ? this.unavailable("the slot is on its way to this shard") : this.notLeader();
+  }
+
+  #movedSlot(slot: number): MovedSlot | undefined {
+    const record = this.store.marks.slots.record(slot);
+    if (record?.state !== "moved") return undefined;
+    const { term, appliedIndex: index } = this.core;
+    return { slot, shard: record.peer, epoch: record.move, at: { term, index } };
   }
 
   /** Why a sender that routes by `epoch` should ask another replica of the shard than this one. */

@@ -42,13 +42,12 @@ export class ScanPath {
 
   /** The slots that the page is about, in order; or the refusal, where they are not what the caller takes them for. */
   #slotsOf(request: ScanRequest): readonly number[] | Refusal {
-    const { options, ports } = this.#context;
-    const { ownership } = ports;
+    const { ownership } = this.#context.ports;
     const { start = BEFORE_ALL, slots: wanted } = request;
     if (wanted === undefined && request.epoch !== ownership.epoch) return ownership.wrongOwner();
     const slots: number[] = [];
     for (let slot = Math.max(0, start.slot); slot < SLOT_COUNT; slot++) {
-      const refusal = ownership.refusal(options.shard, slot);
+      const refusal = this.#context.ownerRefusal(slot);
       const isWanted = wanted === undefined ? refusal === undefined : isIn(wanted, slot);
       if (!isWanted) continue;
       if (refusal !== undefined) return refusal;

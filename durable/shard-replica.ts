@@ -14,6 +14,8 @@ import type {
   BatchRequest,
   FillReply,
   FillRequest,
+  MoveReply,
+  MoveRequest,
   PartReply,
   PartRequest,
   PurgeReply,
@@ -39,6 +41,7 @@ import { DEFAULT_LIMITS, type ReplicationConfig } from "./replication/config.ts"
 import type { Message } from "./replication/message.ts";
 import { Replica } from "./replication/replica.ts";
 import { ScanPath } from "./scan-path.ts";
+import { SlotMover, takeStep } from "./slot-mover.ts";
 import { partKey } from "./store/keyspace.ts";
 import { Store } from "./store/store.ts";
 import { WritePath } from "./write-path.ts";
@@ -60,6 +63,7 @@ export class ShardReplica {
   readonly #housekeeper: Housekeeper;
   readonly #members: MembershipKeeper;
   readonly #gate: RateGate | undefined;
+  readonly #mover: SlotMover;
   #lastExpiryMs = Number.NEGATIVE_INFINITY;
   #lastRousedMs = Number.NEGATIVE_INFINITY;
 
@@ -92,6 +96,7 @@ export class ShardReplica {
     this.#housekeeper = new Housekeeper(this.#context);
     const { requestsPerSecondMax } = options;
     this.#gate = requestsPerSecondMax === undefined ? undefined : new RateGate(requestsPerSecondMax);
+    this.#mover = new SlotMover(this.#context, this.#writes);
     // Applies what storage knows to be committed, and arms the timers of a replica that was not asleep.
     driver.turn((nowMs) => core.tick(nowMs));
   }
@@ -196,6 +201,7 @@ export class ShardReplica {
       learners: core.membership.learners,
       isSettled: this.#members.isSettled,
       members: [...(core.leaderState?.progress.values() ?? [])].map(({ id, match, state }) => ({ id, match, state })),
+      ...(role === "leader" ? { moves: this.#mover.status } : {}),
       counters: { ...counters, rows_written: storage.rowsWritten, rpcs_sent: driver.callsSent },
     };
   }
@@ -220,7 +226,7 @@ export class ShardReplica {
   topologyChanged(): void {
     const { core, driver } = this.#context;
     driver.turn((nowMs) => {
-      if (this.#members.isSettled) return;
+      if (this.#members.isSettled && this.#mover.isSettled) return;
       // A sleeping follower cannot know whether its leader has died. If it only sleeps, it says so when asked for its vote.
       if (core.role === "follower" && core.leader !== undefined) {
         if (core.asleep) core.suspect(core.leader, nowMs);
@@ -239,6 +245,11 @@ export class ShardReplica {
     return this.#checkpoints.receiveSnapshotPart(part);
   }
 
+  /** A shard that gives this one a slot. */
+  move(request: MoveRequest): Promise<MoveReply> {
+    return takeStep(this.#context, this.#writes, request);
+  }
+
   ping(): Pong {
     const { term, leader } = this.#context.core;
     return { term, leader };
@@ -251,6 +262,7 @@ export class ShardReplica {
     const nowMs = ports.timers.now();
     if (leadership.changed()) {
       this.#housekeeper.leadershipChanged();
+      this.#mover.leadershipChanged();
       if (core.role === "leader") {
         counters.elections++;
         this.#writes.leadershipWon();
@@ -264,6 +276,8 @@ export class ShardReplica {
     }
     leadership.settle();
     this.#members.maybeStep(nowMs);
+    this.#mover.turnEnded(nowMs);
+    this.#writes.settleMoved();
     this.#writes.proposeBatches(nowMs);
     this.#reads.settleApplied();
     if (nowMs - this.#lastExpiryMs >= EXPIRY_INTERVAL_MS) {

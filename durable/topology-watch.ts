@@ -78,9 +78,14 @@ export class TopologyWatch {
   }
 
   async #read(): Promise<void> {
-    const { ownership, store, onInstalled } = this.#options;
     const topology = await this.#readInTime();
-    if (topology === undefined || topology.epoch <= ownership.epoch) return;
+    if (topology !== undefined) this.take(topology);
+  }
+
+  /** The Directory has said this without being asked. */
+  take(topology: Topology): void {
+    const { ownership, store, onInstalled } = this.#options;
+    if (topology.epoch <= ownership.epoch) return;
     store(topology);
     ownership.install(topology);
     onInstalled();

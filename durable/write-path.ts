@@ -4,31 +4,44 @@
 import { CommitPace } from "./commit-pace.ts";
 import { KeyWatch } from "./key-watch.ts";
 import { shedAt } from "./load-gate.ts";
+import { MoveWaiters } from "./move-waiters.ts";
 import type { PurgeReply, PurgeRequest, Refusal, WriteReply, WriteRequest } from "./protocol.ts";
 import { LEADER_WAIT_MS, type ReplicaContext, replicaOf } from "./replica-context.ts";
 import type { LogEntry } from "./replication/entry.ts";
 import { decodeBatch, encodeBatch } from "./store/codec.ts";
-import type { Batch, LimitMutation, Mutation, Outcome } from "./store/command.ts";
+import type { Batch, KeyMutation, LimitMutation, Mutation, Outcome } from "./store/command.ts";
 import { decideLimit } from "./store/commands/limits.ts";
 import { PURGE_SCOPES_MAX } from "./store/limits.ts";
 import { mutationBytes } from "./store/sizes.ts";
 import { validateMutation } from "./store/validate.ts";
-import { QUEUE_BYTES_MAX, WriteQueue, type WriteResult } from "./write-queue.ts";
+import { type PendingWrite, QUEUE_BYTES_MAX, WriteQueue, type WriteResult } from "./write-queue.ts";
 
 /** Batches in flight at once; how fast they may follow each other is CommitPace's. */
 const BATCHES_IN_FLIGHT_MAX = 8;
 
 /** Mutations that only a leader makes, of itself or for a purge. */
-const OWN_KINDS: ReadonlySet<Mutation["kind"]> = new Set(["purge", "reclaim", "forget_purges"]);
+const OWN_KINDS: ReadonlySet<Mutation["kind"]> = new Set([
+  "purge",
+  "reclaim",
+  "forget_purges",
+  "found_slots",
+  "move",
+  "import",
+]);
 
 export class WritePath {
   readonly #context: ReplicaContext;
   readonly #queue = new WriteQueue();
+  readonly #moving = new MoveWaiters();
   /** Batches proposed here, as they were before encoding: the leader need not decode what it has just encoded. */
   readonly #proposed = new Map<number, { readonly term: number; readonly batch: Batch; readonly proposedMs: number }>();
   readonly #pace = new CommitPace();
   /** Told of every key that a committed mutation has changed. */
   readonly watch = new KeyWatch();
+  /** Told of everything that was applied, in the turn in which it was. */
+  onApplied: (mutations: readonly Mutation[]) => void = () => undefined;
+  /** Whether the slot's new owner does not know yet that it is the owner: who would ask it now is better kept here. */
+  isHandingOver: (slot: number) => boolean = () => false;
   #lastProposedMs = Number.NEGATIVE_INFINITY;
   #isLingering = false;
   /** Mutations that wait for a leader to be known: they fill the memory like those in the queue. */
@@ -39,7 +52,11 @@ export class WritePath {
   }
 
   get isBusy(): boolean {
-    return this.#queue.waiting > 0 || this.#queue.inFlight > 0;
+    return this.#queue.waiting > 0 || this.#queue.inFlight > 0 || this.#moving.size > 0;
+  }
+
+  get hasWaitingPurge(): boolean {
+    return this.#moving.hasPurge;
   }
 
   async write(request: WriteRequest): Promise<WriteReply> {
@@ -77,13 +94,18 @@ export class WritePath {
     const lead = this.leadFor(0, deadlineMs);
     const elsewhere = lead instanceof Promise ? await lead : lead;
     if (elsewhere !== undefined) return elsewhere;
-    // In the turn of the proposal: with another topology than its caller's, some shard would never hear of the purge.
+    // In the turn of the proposal. Race (R4): a caller who has not heard of a move purges the source and not its target; applied
+    // after the slot has gone, that would take nothing away. A move that begins after this comes later in the log, and finds
+    // the rows purged.
     const { ownership } = ports;
-    if (request.epoch !== ownership.epoch) return { status: "wrong_owner", topology: ownership.view.topology };
+    const { slots } = this.#context.store.marks;
+    const isOutdated = slots.isFounded ? request.epoch < slots.newestMove : request.epoch !== ownership.epoch;
+    if (isOutdated) return ownership.wrongOwner();
     const outcomes: Outcome[] = [];
     for (const result of await Promise.all(this.submit(mutations, deadlineMs))) {
       if (result.status === "unknown") return { status: "unknown", reason: result.reason, term: core.term };
       if (result.status === "not_applied") return this.#notApplied(result.reason);
+      if (result.status === "moved") throw new Error("halo: a purge is of no slot");
       outcomes.push(result.outcome);
     }
     return { status: "ok", outcomes, from: this.#context.provenance };
@@ -91,7 +113,8 @@ export class WritePath {
 
   /** Room for so many bytes, and the leadership; undefined: there is both. */
   leadFor(bytes: number, deadlineMs: number, urgency?: number): Refusal | undefined | Promise<Refusal | undefined> {
-    if (this.#parkedBytes + bytes > QUEUE_BYTES_MAX) return { status: "overloaded", retryAfterMs: LEADER_WAIT_MS };
+    const parkedBytes = this.#parkedBytes + this.#moving.bytes;
+    if (parkedBytes + bytes > QUEUE_BYTES_MAX) return { status: "overloaded", retryAfterMs: LEADER_WAIT_MS };
     const shed = shedAt(this.#queue.fill, urgency, LEADER_WAIT_MS);
     if (shed !== undefined) return shed;
     // Not async: whoever leads queues in this turn. Race: thousands that find room before the first of them takes it.
@@ -132,7 +155,14 @@ export class WritePath {
         return { status: "unknown", reason: result.reason, term: core.term, leader: replicaOf(core.leader) };
       case "not_applied":
         return this.#notApplied(result.reason);
+      case "moved":
+        return this.movedReply(result.slot);
     }
+  }
+
+  /** For whoever was told that the slot has moved. It may have come back since. */
+  movedReply(slot: number): Refusal {
+    return this.#context.ownerRefusal(slot) ?? this.#context.unavailable("the slot has moved to this shard just now");
   }
 
   /** Applies one committed entry to the store and answers whoever wrote it here. */
@@ -156,6 +186,7 @@ export class WritePath {
     counters.mutations += outcomes.length;
     this.#queue.settleApplied(entry.index, entry.term, outcomes);
     this.watch.applied(batch.mutations);
+    this.onApplied(batch.mutations);
   }
 
   /** What was proposed up to `index` may or may not be part of the snapshot that has replaced it. */
@@ -170,10 +201,31 @@ export class WritePath {
 
   leadershipLost(): void {
     this.#queue.refuseWaiting("this replica is not the leader any more");
+    this.#moving.refuse("this replica is not the leader any more");
   }
 
   expire(nowMs: number): void {
     this.#queue.expire(nowMs);
+    this.#moving.expire(nowMs);
+  }
+
+  /** At the end of a turn: whoever waited for a slot that has stayed goes into the log, whoever waited for one that has gone goes there. */
+  settleMoved(): void {
+    if (this.#moving.size === 0) return;
+    const { slots } = this.#context.store.marks;
+    for (const write of this.#moving.take(({ mutation }) => !this.#mustWait(mutation))) {
+      const { mutation } = write;
+      if (isClients(mutation) && !slots.owns(mutation.slot)) write.settle({ status: "moved", slot: mutation.slot });
+      else this.#enqueue(write);
+    }
+  }
+
+  #mustWait(mutation: Mutation): boolean {
+    const { slots } = this.#context.store.marks;
+    if (mutation.kind === "purge") return slots.hasFrozen;
+    if (!isClients(mutation)) return false;
+    const refusal = slots.refusal(mutation.slot);
+    return refusal === "moving" || (refusal === "moved" && this.isHandingOver(mutation.slot));
   }
 
   /** At the end of a turn: whatever waits and may leave. */
@@ -205,12 +257,8 @@ export class WritePath {
     const results = mutations.map(
       (mutation) =>
         new Promise<WriteResult>((settle) => {
-          this.#queue.add({
-            mutation,
-            bytes: mutationBytes(mutation) + store.returnableBytes(mutation),
-            deadlineMs,
-            settle,
-          });
+          const bytes = mutationBytes(mutation) + store.returnableBytes(mutation);
+          this.#enqueue({ mutation, bytes, deadlineMs, settle });
         }),
     );
     const nowMs = ports.timers.now();
@@ -218,6 +266,28 @@ export class WritePath {
     // While a batch is in flight its commit is the next event; a turn for each arrival would find nothing to do.
     if (this.#mayPropose(nowMs)) driver.turn(() => undefined);
     return results;
+  }
+
+  #enqueue(write: PendingWrite): void {
+    // It would only come back. Those that meet the freeze in the log do.
+    if (this.#mustWait(write.mutation)) this.#waitForMove(write);
+    else this.#queue.add({ ...write, settle: (result) => this.#settle(write, result) });
+  }
+
+  #settle(write: PendingWrite, result: WriteResult): void {
+    const kind = result.status === "applied" ? result.outcome.kind : undefined;
+    if (kind === "moving") this.#waitForMove(write);
+    else if (kind === "moved" && isClients(write.mutation))
+      write.settle({ status: "moved", slot: write.mutation.slot });
+    else write.settle(result);
+  }
+
+  /** Race: its caller may have been told by now that its fate is open. Such a one is not to be done later. */
+  #waitForMove(write: PendingWrite): void {
+    const isLate = write.deadlineMs <= this.#context.ports.timers.now();
+    if (isLate || !this.#moving.add(write)) {
+      write.settle({ status: "not_applied", reason: "the slot is about to move to another shard" });
+    }
   }
 
   #mayPropose(nowMs: number): boolean {
@@ -239,6 +309,10 @@ export class WritePath {
       driver.backgroundTurn(() => undefined);
     });
   }
+}
+
+function isClients(mutation: Mutation): mutation is KeyMutation {
+  return !OWN_KINDS.has(mutation.kind);
 }
 
 function invalid(reason: string | undefined): Refusal | undefined {

@@ -8,6 +8,8 @@ export type WriteResult =
   | { readonly status: "applied"; readonly outcome: Outcome; readonly term: number; readonly index: number }
   /** Never proposed, or certainly overwritten: nothing was changed. */
   | { readonly status: "not_applied"; readonly reason: string }
+  /** The slot is another shard's: nothing was changed. */
+  | { readonly status: "moved"; readonly slot: number }
   | { readonly status: "unknown"; readonly reason: string };
 
 export interface PendingWrite {

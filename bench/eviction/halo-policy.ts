@@ -70,6 +70,10 @@ class MemoryTable implements CheckpointReader {
     return undefined;
   }
 
+  records(): readonly [] {
+    return [];
+  }
+
   heads(): readonly EntryHead[] {
     return [];
   }

@@ -74,6 +74,15 @@ export class CheckpointTables {
     return undefined;
   }
 
+  records(
+    slot: number,
+    { key, id }: Pick<IdempotencyRecord, "key" | "id">,
+    limit: number,
+  ): readonly IdempotencyRecord[] {
+    const query = `SELECT * FROM idempotency_${this.#set} WHERE slot = ? AND (key, id) > (?, ?) ORDER BY key, id LIMIT ?`;
+    return Array.from(this.#sql.exec<IdempotencyRow>(query, slot, key, id, limit), recordOf);
+  }
+
   heads(slot: number, { from, to }: KeyRange, limit: number): readonly EntryHead[] {
     const query = `SELECT ${HEAD_COLUMNS} FROM entries_${this.#set} WHERE slot = ? AND key >= ?`;
     const rows =

@@ -1,8 +1,10 @@
 // ReplicaTransport over Durable Object RPC. One stub per peer, kept while it works, because calls on one stub arrive in
 // order; a stub that has failed once fails for ever, so it is dropped.
 
+import type { ReplicaView } from "../../routing/topology-view.ts";
 import type { ReplicaNamespace } from "../namespaces.ts";
 import type { Pong, ReplicaTransport, SnapshotPart, SnapshotPartReply } from "../ports.ts";
+import type { MoveReply, MoveRequest } from "../protocol.ts";
 import type { Message } from "../replication/message.ts";
 
 export interface Peer {
@@ -21,6 +23,18 @@ interface ReplicaStub {
 
 /** The runtime's own retries would hide a dead peer for seconds; the replication core retries by itself. */
 const NO_RETRIES = { maxRetries: 0 };
+
+/** A replica of another shard, to which a slot moves. A call of seconds, so no stub is kept for it. */
+export function movePeer(namespace: ReplicaNamespace, { name, region }: ReplicaView): Pick<MoveStub, "move"> {
+  return namespace.get(namespace.idFromName(name), {
+    locationHint: region,
+    retry: NO_RETRIES,
+  }) as unknown as MoveStub;
+}
+
+interface MoveStub {
+  move(request: MoveRequest): Promise<MoveReply>;
+}
 
 export class RpcTransport implements ReplicaTransport {
   readonly #peerOf: (member: string) => Peer | undefined;

@@ -148,6 +148,10 @@ export class SqlReplicaStorage implements ReplicaStorage {
     return this.#tables.idempotency(slot, key, id);
   }
 
+  records(slot: number, after: Pick<IdempotencyRecord, "key" | "id">, limit: number): readonly IdempotencyRecord[] {
+    return this.#tables.records(slot, after, limit);
+  }
+
   heads(slot: number, range: KeyRange, limit: number): readonly EntryHead[] {
     return this.#tables.heads(slot, range, limit);
   }

@@ -7,8 +7,17 @@
 //   therefore ships one release after the code that reads it.
 // - CODEC_VERSION rises only when the frame itself changes.
 
-import type { Batch, Outcome } from "./command.ts";
-import { asArray, asCount, decodeFrame, encodeFrame, refuseNewerFields, WIRE_ARRAY_LENGTH_MAX } from "./framing.ts";
+import type { Batch, Mutation, Outcome } from "./command.ts";
+import {
+  asArray,
+  asCount,
+  decodeFrame,
+  encodeFrame,
+  refuseNewerFields,
+  WIRE_ARRAY_LENGTH_MAX,
+  type Wire,
+} from "./framing.ts";
+import { isSlotKind, slotMutationFromWire, slotMutationToWire } from "./move-codec.ts";
 import { mutationFromWire, mutationToWire } from "./mutation-codec.ts";
 import { outcomeFromWire, outcomeToWire } from "./outcome-codec.ts";
 
@@ -23,14 +32,30 @@ export function encodeBatch(batch: Batch): Uint8Array {
   if (mutations.length > WIRE_ARRAY_LENGTH_MAX) {
     throw new RangeError(`batch: expected at most ${WIRE_ARRAY_LENGTH_MAX} mutations, got ${mutations.length}`);
   }
-  return encodeFrame(CODEC_VERSION, [batch.stampMs, mutations.map(mutationToWire)]);
+  return encodeFrame(CODEC_VERSION, [batch.stampMs, mutations.map(anyToWire)]);
 }
 
 /** Throws UnknownCodecVersionError or MalformedBytesError. Nothing in the result refers to `bytes`. */
 export function decodeBatch(bytes: Uint8Array): Batch {
   const wire = decodeFrame("batch", CODEC_VERSION, bytes);
   refuseNewerFields("batch", wire, 2);
-  return { stampMs: asCount("stampMs", wire[0]), mutations: asArray("mutations", wire[1]).map(mutationFromWire) };
+  return { stampMs: asCount("stampMs", wire[0]), mutations: asArray("mutations", wire[1]).map(anyFromWire) };
+}
+
+function anyToWire(mutation: Mutation): Wire {
+  switch (mutation.kind) {
+    case "found_slots":
+    case "move":
+    case "import":
+      return slotMutationToWire(mutation);
+    default:
+      return mutationToWire(mutation);
+  }
+}
+
+function anyFromWire(wire: unknown): Mutation {
+  const row = asArray("mutation", wire);
+  return isSlotKind(row[0]) ? slotMutationFromWire(row) : mutationFromWire(row);
 }
 
 /** The bytes of `IdempotencyRecord.outcome` in a table. */

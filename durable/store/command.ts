@@ -3,6 +3,9 @@
 //
 // All keys here are stored keys (keyspace.ts): the namespace is part of them.
 
+import type { Entry, IdempotencyRecord } from "./entry.ts";
+import type { SlotState } from "./slots.ts";
+
 /** RFC 9110 section 13.1: `any` is `*`. Weak validators never match (section 8.8.3.2), so versions are plain numbers. */
 export type VersionMatch = "any" | readonly number[];
 
@@ -200,6 +203,58 @@ export interface ForgetPurgesMutation {
   readonly idempotency?: undefined;
 }
 
+/** The slots that are this shard's before the first move in which it takes part; repeated: what was said first counts. */
+export interface FoundSlotsMutation {
+  readonly kind: "found_slots";
+  /** A bitmap: see slots.ts. */
+  readonly slots: Uint8Array;
+  readonly idempotency?: undefined;
+}
+
+/** Which attempt at which move of a slot. */
+export interface MoveId {
+  readonly slot: number;
+  /** Epoch of the topology that planned the move. */
+  readonly move: number;
+  /** Numbered by the source's log. */
+  readonly attempt: number;
+}
+
+/** One step of a move, in the log of the shard that it is taken in. What it may do is decided when it is applied: slots.ts. */
+export type MoveStep =
+  /** Source: begins, or begins anew. The outcome says the attempt's number. */
+  | { readonly step: "begin"; readonly slot: number; readonly move: number; readonly to: number }
+  /** Source: from here on nothing changes in the slot. */
+  | ({ readonly step: "freeze" } & MoveId)
+  /** Source: goes on as the owner, and may begin again. */
+  | ({ readonly step: "thaw" } & MoveId)
+  /** Source: the decision. The slot is not this shard's any more. */
+  | ({ readonly step: "out" } & MoveId)
+  /** Source: this move will never be made, unless it has been. */
+  | { readonly step: "call_off"; readonly slot: number; readonly move: number }
+  /** Target: what it holds of the slot counts for nothing; rows may come. */
+  | ({ readonly step: "import"; readonly from: number } & MoveId)
+  /** Target: these are all chunks, and all rows. Refused if those that came are others. */
+  | ({ readonly step: "seal"; readonly chunks: number; readonly rows: number; readonly digest: number } & MoveId)
+  /** Target: the slot is this shard's. Versions go on from the source's; time does not, or what was here before would expire early. */
+  | ({ readonly step: "own"; readonly revision: number } & MoveId)
+  /** Target: nothing of this move is wanted, now or later. */
+  | { readonly step: "drop"; readonly slot: number; readonly move: number };
+
+export type MoveMutation = MoveStep & { readonly kind: "move"; readonly idempotency?: undefined };
+
+/** Rows of a slot on their way to this shard, as their source shows them; and what it remembers of their retries. */
+export interface ImportMutation extends MoveId {
+  readonly kind: "import";
+  /** 1, 2, …: the chunks of an attempt are applied in order, and each once. */
+  readonly chunk: number;
+  readonly rows: readonly Entry[];
+  /** Keys of rows that came and are gone. */
+  readonly removals: readonly string[];
+  readonly records: readonly IdempotencyRecord[];
+  readonly idempotency?: undefined;
+}
+
 /** What a client's request can become. */
 export type KeyMutation =
   | PutMutation
@@ -213,7 +268,10 @@ export type KeyMutation =
   | LimitMutation
   | TransactionMutation;
 
-export type Mutation = KeyMutation | PurgeMutation | ReclaimMutation | ForgetPurgesMutation;
+/** What moves slots. */
+export type SlotMutation = FoundSlotsMutation | MoveMutation | ImportMutation;
+
+export type Mutation = KeyMutation | PurgeMutation | ReclaimMutation | ForgetPurgesMutation | SlotMutation;
 
 /** A value as an outcome returns it. */
 export interface ReturnedValue {
@@ -254,6 +312,15 @@ export type Outcome =
   | { readonly kind: "transaction"; readonly succeeded: boolean; readonly results: readonly Outcome[] }
   /** Everything in the scope of an earlier version is gone, or stale. */
   | { readonly kind: "purged"; readonly revision: number }
+  | { readonly kind: "slots_founded" }
+  /** The slot after the step; not `isDone`: it was refused, and changed nothing. No state: nothing is known of the slot. */
+  | {
+      readonly kind: "move";
+      readonly isDone: boolean;
+      readonly state?: SlotState | undefined;
+      readonly move: number;
+      readonly attempt: number;
+    }
   | { readonly kind: "staged" }
   /** So many rows were removed, or softened. */
   | { readonly kind: "reclaimed"; readonly rows: number }
@@ -265,6 +332,10 @@ export type Outcome =
       readonly sourceVersion?: number | undefined;
     }
   | { readonly kind: "idempotency_conflict" }
+  /** The slot is about to go to another shard. Whoever asked may wait for that, and ask there. */
+  | { readonly kind: "moving" }
+  /** The slot is another shard's. */
+  | { readonly kind: "moved" }
   | { readonly kind: "not_found" }
   | { readonly kind: "not_a_number"; readonly version: number }
   /** The result would pass a bound or 64 bits; `value` is the number as it stays. */

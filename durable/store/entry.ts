@@ -2,6 +2,7 @@
 
 import type { Outcome, Parts } from "./command.ts";
 import type { KeyRange } from "./keyspace.ts";
+import type { SlotState } from "./slots.ts";
 
 /** What only some entries have; a plain one carries none of it. */
 export interface EntryExtras {
@@ -19,6 +20,11 @@ export interface EntryExtras {
   readonly parts?: Parts | undefined;
   /** It was purged softly: `staleMs` is never later than this, whatever lifetime it is given. Only a new value ends it. */
   readonly purgedMs?: number | undefined;
+  /**
+   * Of a row that came from another shard: this shard's revision when it came. Purges compare with it, since the version, which
+   * the row keeps, is of the other's sequence.
+   */
+  readonly purgeRevision?: number | undefined;
 }
 
 /** One live value. Times are milliseconds since the Unix epoch on the shard's stamped clock. */
@@ -102,6 +108,32 @@ export type Mark =
       readonly untilMs: number;
       /** Who has it, if the caller said so. */
       readonly holder?: string | undefined;
+    }
+  /** The slots that were this shard's before any of its slots moved, as a bitmap. */
+  | { readonly kind: "founding"; readonly name: string; readonly slots: Uint8Array }
+  /** What the log says of a slot that is not as it was founded: see slots.ts. */
+  | {
+      readonly kind: "slot";
+      /** The slot in decimal. */
+      readonly name: string;
+      readonly slot: number;
+      readonly state: SlotState;
+      /** Epoch of the move by which the slot is, or last was, this shard's; 0: from the start. */
+      readonly since: number;
+      /** Epoch of the latest move that this log knows of; of an owned slot: the one that made it so, or that was called off. */
+      readonly move: number;
+      /** Of that move, numbered by the source's log. */
+      readonly attempt: number;
+      /** The shard at the other end. */
+      readonly peer: number;
+      /** Rows of a lower revision are left over and count for nothing. */
+      readonly base: number;
+      /** Chunks that came with the move, the rows that they have left, and the sum of these rows' digests. */
+      readonly chunks: number;
+      readonly rows: number;
+      readonly digest: number;
+      /** Of a moved slot: what its new owner goes on from, so that versions do not go back. */
+      readonly revision: number;
     };
 
 /** Position in the order of slots and, within a slot, of keys. */
@@ -114,6 +146,8 @@ export interface RowPosition {
 export interface CheckpointReader {
   entry(slot: number, key: string): Entry | undefined;
   idempotency(slot: number, key: string, id: string): IdempotencyRecord | undefined;
+  /** At most `limit` records of one slot after (`key`, `id`), in order. */
+  records(slot: number, after: Pick<IdempotencyRecord, "key" | "id">, limit: number): readonly IdempotencyRecord[];
   /** At most `limit` rows of one slot within `range`, in order of `compareKeys`. */
   heads(slot: number, range: KeyRange, limit: number): readonly EntryHead[];
   /** At most `limit` rows of any slot after `after`, in order. */

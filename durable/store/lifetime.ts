@@ -65,7 +65,7 @@ export function softened(extras: EntryExtras | undefined, purgedMs: number): Ent
 /** `extras` with other times, or none where nothing is left in them. What was purged softly stays stale. */
 export function withTimes(extras: EntryExtras | undefined, times: EntryTimes): EntryExtras | undefined {
   const { staleMs, staleWhileRevalidateMs, staleIfErrorMs, slidingMs } = times;
-  const { metadata, tags, sourceVersion, parts, purgedMs } = extras ?? {};
+  const { metadata, tags, sourceVersion, parts, purgedMs, purgeRevision } = extras ?? {};
   const changed = extrasOf({
     staleMs,
     staleWhileRevalidateMs,
@@ -75,6 +75,7 @@ export function withTimes(extras: EntryExtras | undefined, times: EntryTimes): E
     tags,
     sourceVersion,
     parts,
+    purgeRevision,
   });
   return purgedMs === undefined ? changed : softened(changed, purgedMs);
 }

@@ -1,14 +1,15 @@
-// Pure. What a shard keeps in memory whole: purges by tag and by prefix, and leases of fills. Part of the replicated state;
+// Pure. What a shard keeps in memory whole: purges by tag and by prefix, leases of fills, and the slots (slots.ts). Part of the replicated state;
 // changed by mutations only, and small, because both kinds are bounded.
 //
 // A purge is a mark with the revision at which it was made: a row in its scope is gone if its version is lower. That makes a
-// purge O(1) to write and effective for every read after it, whatever the number of rows. (A slot that moves to another
-// shard brings versions of another sequence: whoever imports rows must give them versions above all marks that they survive.)
+// purge O(1) to write and effective for every read after it, whatever the number of rows. A slot that moves to another shard
+// brings versions of another sequence: such rows say at which revision of this shard they came (`revisionOf`).
 
 import type { PurgeScope } from "./command.ts";
 import type { Entry, Mark, PurgeKind } from "./entry.ts";
 import { isSystemKey, namespaceOf, storedKey } from "./keyspace.ts";
 import { softened } from "./lifetime.ts";
+import { revisionOf, SlotTable } from "./slots.ts";
 
 /** Purges remembered at once, and the characters of their names: a few MB of memory. A sweep that has seen every row lets the older ones go. */
 export const PURGE_MARKS_MAX = 16_384;
@@ -19,6 +20,8 @@ export const FILL_NAMES_CHARS_MAX = 1_000_000;
 
 type PurgeMark = Extract<Mark, { hardRevision: number }>;
 type FillMark = Extract<Mark, { kind: "fill" }>;
+/** The others are the slot table's. */
+type OwnMark = PurgeMark | FillMark;
 
 /** Revisions of the purges that concern one row, 0 where there is none. */
 interface Purges {
@@ -28,6 +31,7 @@ interface Purges {
 }
 
 export class Marks {
+  readonly slots: SlotTable;
   readonly #purges: Readonly<Record<PurgeKind, Map<string, PurgeMark>>> = {
     tag: new Map(),
     prefix: new Map(),
@@ -39,10 +43,11 @@ export class Marks {
   #purgeChars = 0;
   #fillChars = 0;
   /** Changed since the last checkpoint, by kind and name; absent from the maps above: removed. */
-  readonly #dirty = new Map<string, Pick<Mark, "kind" | "name">>();
+  readonly #dirty = new Map<string, Pick<OwnMark, "kind" | "name">>();
 
   constructor(marks: readonly Mark[]) {
-    for (const mark of marks) this.#set(mark);
+    this.slots = new SlotTable(marks);
+    for (const mark of marks) if (mark.kind !== "founding" && mark.kind !== "slot") this.#set(mark);
     this.#dirty.clear();
   }
 
@@ -57,7 +62,7 @@ export class Marks {
   }
 
   get dirty(): number {
-    return this.#dirty.size;
+    return this.#dirty.size + this.slots.dirty;
   }
 
   // --- purges ---
@@ -78,10 +83,12 @@ export class Marks {
    * was purged softly needs no mark for it, and is as stale as it can be.
    */
   survivor<T extends Omit<Entry, "value">>(entry: T): T | undefined {
+    if (!this.slots.isOfPresent(entry)) return undefined;
     if (this.purges === 0 || isSystemKey(entry.key)) return entry;
     const { hardRevision, softRevision, softMs } = this.#purgesOf(entry.key, entry.extras?.tags);
-    if (hardRevision > entry.version) return undefined;
-    if (softRevision <= entry.version || entry.extras?.purgedMs !== undefined) return entry;
+    const revision = revisionOf(entry);
+    if (hardRevision > revision) return undefined;
+    if (softRevision <= revision || entry.extras?.purgedMs !== undefined) return entry;
     return { ...entry, extras: softened(entry.extras, softMs) };
   }
 
@@ -94,10 +101,11 @@ export class Marks {
 
   /**
    * No row below `revision` is left that a purge concerns. Race: a value that was loaded before a purge may still be on its
-   * way under a fill's lease, and only the mark refuses it, so marks newer than the oldest lease in force stay.
+   * way under a fill's lease, and only the mark refuses it, so marks newer than the oldest lease in force stay. So do marks that
+   * are newer than a copy in the making: none of its rows is swept.
    */
   forgetPurges(revision: number, nowMs: number): void {
-    let upTo = revision;
+    let upTo = Math.min(revision, this.slots.importsSince);
     for (const { token, untilMs } of this.#fills.values()) if (untilMs > nowMs) upTo = Math.min(upTo, token);
     for (const marks of Object.values(this.#purges)) {
       for (const mark of marks.values()) {
@@ -143,6 +151,11 @@ export class Marks {
     if (mark !== undefined) this.#delete(mark);
   }
 
+  /** The slot is another shard's from now on. */
+  endFillsOf(slot: number): void {
+    for (const mark of this.#fills.values()) if (mark.slot === slot) this.#delete(mark);
+  }
+
   #isFullOfFills(chars: number): boolean {
     return this.#fills.size >= FILL_LEASES_MAX || this.#fillChars + chars > FILL_NAMES_CHARS_MAX;
   }
@@ -150,11 +163,12 @@ export class Marks {
   // --- checkpoints ---
 
   all(): readonly Mark[] {
-    return [...Object.values(this.#purges).flatMap((marks) => [...marks.values()]), ...this.#fills.values()];
+    const purges = Object.values(this.#purges).flatMap((marks) => [...marks.values()]);
+    return [...purges, ...this.#fills.values(), ...this.slots.all()];
   }
 
   delta(): { readonly upserts: readonly Mark[]; readonly removals: readonly Pick<Mark, "kind" | "name">[] } {
-    const upserts: Mark[] = [];
+    const upserts: Mark[] = [...this.slots.delta()];
     const removals: Pick<Mark, "kind" | "name">[] = [];
     for (const { kind, name } of this.#dirty.values()) {
       const mark = this.#find({ kind, name });
@@ -166,9 +180,10 @@ export class Marks {
 
   markClean(): void {
     this.#dirty.clear();
+    this.slots.markClean();
   }
 
-  #set(mark: Mark): void {
+  #set(mark: OwnMark): void {
     const { kind, name } = mark;
     this.#dirty.set(`${kind} ${name}`, { kind, name });
     const before = this.#find(mark);
@@ -179,7 +194,7 @@ export class Marks {
   }
 
   /** `mark` is remembered. */
-  #delete(mark: Mark): void {
+  #delete(mark: OwnMark): void {
     const { kind, name } = mark;
     this.#dirty.set(`${kind} ${name}`, { kind, name });
     this.#count(kind, charsOf(mark), -1);
@@ -187,7 +202,7 @@ export class Marks {
     else this.#purges[kind].delete(name);
   }
 
-  #count(kind: Mark["kind"], chars: number, sign: 1 | -1): void {
+  #count(kind: OwnMark["kind"], chars: number, sign: 1 | -1): void {
     if (kind === "fill") {
       this.#fillChars += sign * chars;
       return;
@@ -199,7 +214,7 @@ export class Marks {
     else this.#prefixLengths.delete(chars);
   }
 
-  #find({ kind, name }: Pick<Mark, "kind" | "name">): Mark | undefined {
+  #find({ kind, name }: Pick<OwnMark, "kind" | "name">): OwnMark | undefined {
     return kind === "fill" ? this.#fills.get(name) : this.#purges[kind].get(name);
   }
 }

@@ -16,6 +16,7 @@ import type {
   Parts,
   PurgeScope,
   ReclaimMutation,
+  SlotMutation,
   TransactionOperation,
   VersionMatch,
 } from "./command.ts";
@@ -35,7 +36,10 @@ import {
   type Wire,
 } from "./framing.ts";
 
-/** Never reused. */
+/** Those that move slots are move-codec.ts's. */
+type PlainMutation = Exclude<Mutation, SlotMutation>;
+
+/** Never reused; 14 to 16 are move-codec.ts's. */
 const KIND = {
   put: 0,
   delete: 1,
@@ -51,7 +55,7 @@ const KIND = {
   forget_purges: 11,
   get: 12,
   release_fill: 13,
-} as const satisfies Record<Mutation["kind"] | "get", number>;
+} as const satisfies Record<PlainMutation["kind"] | "get", number>;
 
 /** Known kinds that are no operations of a transaction. */
 const OTHER_KINDS: ReadonlySet<unknown> = new Set([
@@ -70,7 +74,7 @@ const HEADER = 4;
 
 const ALGORITHMS: readonly LimitAlgorithm[] = ["fixed_window", "sliding_window"];
 
-export function mutationToWire(mutation: Mutation | TransactionOperation): Wire {
+export function mutationToWire(mutation: PlainMutation | TransactionOperation): Wire {
   switch (mutation.kind) {
     case "purge": {
       const { scope, isSoft } = mutation;
@@ -124,7 +128,7 @@ function fieldsToWire(mutation: KeyMutation): Wire {
   }
 }
 
-export function mutationFromWire(wire: unknown): Mutation {
+export function mutationFromWire(wire: unknown): PlainMutation {
   const row = asArray("mutation", wire);
   switch (row[0]) {
     case KIND.purge:

@@ -1,6 +1,7 @@
 // Pure. Outcomes on the wire: what an idempotency record remembers. `[kind, …fields]`, as mutations are written.
 
 import type { Outcome, ReturnedValue } from "./command.ts";
+import { slotStateFromWire, slotStateToWire } from "./entry-codec.ts";
 import {
   asArray,
   asBoolean,
@@ -41,6 +42,10 @@ const KIND = {
   incomplete_upload: 21,
   transaction_failed: 22,
   fill_released: 23,
+  moving: 24,
+  moved: 25,
+  slots_founded: 26,
+  move: 27,
 } as const satisfies Record<Outcome["kind"], number>;
 
 const KINDS = Object.entries(KIND) as readonly (readonly [Outcome["kind"], number])[];
@@ -72,6 +77,10 @@ function fieldsToWire(outcome: Outcome): Wire {
       return [outcome.at, outcomeToWire(outcome.outcome)];
     case "purged":
       return [outcome.revision];
+    case "move": {
+      const { isDone, state, move, attempt } = outcome;
+      return [isDone, state === undefined ? undefined : slotStateToWire(state), move, attempt];
+    }
     case "reclaimed":
       return [outcome.rows];
     case "value":
@@ -93,6 +102,9 @@ function fieldsToWire(outcome: Outcome): Wire {
     case "not_found":
     case "table_full":
     case "incomplete_upload":
+    case "moving":
+    case "moved":
+    case "slots_founded":
       return [];
   }
 }
@@ -123,6 +135,10 @@ const FIELDS: Readonly<Record<Outcome["kind"], number>> = {
   not_found: 0,
   table_full: 0,
   incomplete_upload: 0,
+  moving: 0,
+  moved: 0,
+  slots_founded: 0,
+  move: 4,
 };
 
 export function outcomeFromWire(row: Wire): Outcome {
@@ -169,6 +185,14 @@ export function outcomeFromWire(row: Wire): Outcome {
       return { kind, at: asCount("at", row[1]), outcome: innerFromWire(row[2]) };
     case "value":
       return { kind, found: valueFromWire(row[1]) };
+    case "move":
+      return {
+        kind,
+        isDone: asBoolean("isDone", row[1]),
+        state: row[2] === undefined || row[2] === null ? undefined : slotStateFromWire(row[2]),
+        move: asCount("move", row[3]),
+        attempt: asCount("attempt", row[4]),
+      };
     default:
       return plainOutcomeFromWire(kind, row);
   }
@@ -194,6 +218,7 @@ function plainOutcomeFromWire(
     | "transaction"
     | "transaction_failed"
     | "value"
+    | "move"
   >,
   row: Wire,
 ): Outcome {
@@ -226,6 +251,9 @@ function plainOutcomeFromWire(
     case "not_found":
     case "table_full":
     case "incomplete_upload":
+    case "moving":
+    case "moved":
+    case "slots_founded":
       return { kind };
   }
 }

@@ -5,6 +5,7 @@
 import type {
   Comparison,
   Conditions,
+  ImportMutation,
   KeyMutation,
   Mutation,
   Outcome,
@@ -89,6 +90,7 @@ const BYTES_PER_UNIT_MAX = 3;
 
 /** An upper bound of its bytes in a log entry: a row holds 2 MB, and 1,024 mutations with long headers would pass it. */
 export function mutationBytes(mutation: Mutation | TransactionOperation | Comparison): number {
+  if ("kind" in mutation && mutation.kind === "import") return importBytes(mutation);
   if (!("key" in mutation)) return MUTATION_OVERHEAD_BYTES + unitsOfOwn(mutation) * BYTES_PER_UNIT_MAX;
   const target = MUTATION_OVERHEAD_BYTES + mutation.key.length * BYTES_PER_UNIT_MAX;
   if ("kind" in mutation && mutation.kind === "get") return target;
@@ -99,11 +101,20 @@ export function mutationBytes(mutation: Mutation | TransactionOperation | Compar
   return bytes + units * BYTES_PER_UNIT_MAX + valueBytes(mutation);
 }
 
+/** What rows and records weigh in memory is never far below what they do on the wire. */
+function importBytes({ rows, removals, records }: ImportMutation): number {
+  let bytes = MUTATION_OVERHEAD_BYTES;
+  for (const row of rows) bytes += entryBytes(row);
+  for (const key of removals) bytes += removalBytes(key);
+  for (const record of records) bytes += idempotencyRecordBytes(record);
+  return bytes;
+}
+
 function conditionBytes({ ifMatch, ifNoneMatch, ifValue }: Conditions): number {
   return (versionCount(ifMatch) + versionCount(ifNoneMatch)) * VERSION_BYTES + (ifValue?.byteLength ?? 0);
 }
 
-function unitsOfOwn(mutation: Exclude<Mutation, KeyMutation>): number {
+function unitsOfOwn(mutation: Exclude<Mutation, KeyMutation | ImportMutation>): number {
   switch (mutation.kind) {
     case "purge": {
       const { scope } = mutation;
@@ -111,7 +122,10 @@ function unitsOfOwn(mutation: Exclude<Mutation, KeyMutation>): number {
     }
     case "reclaim":
       return mutation.rows.reduce((sum, { key }) => sum + key.length + ROW_OVERHEAD_BYTES / BYTES_PER_UNIT_MAX, 0);
+    case "found_slots":
+      return mutation.slots.byteLength;
     case "forget_purges":
+    case "move":
       return 0;
   }
 }

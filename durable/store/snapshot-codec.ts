@@ -3,23 +3,18 @@
 // Which rows go into which chunk and how they travel is the sender's business; reading them is an adapter's.
 
 import type { Entry, IdempotencyRecord, Mark, StoreState, Usage } from "./entry.ts";
-import { extrasFromWire, extrasToWire, markFromWire, markToWire } from "./entry-codec.ts";
+import { markFromWire, markToWire } from "./entry-codec.ts";
 import {
   asArray,
-  asBytesCopy,
   asCount,
-  asKey,
-  asOptionalCount,
   asString,
   decodeFrame,
   encodeFrame,
-  keyToWire,
   MalformedBytesError,
   refuseNewerFields,
-  trimmed,
   type Wire,
 } from "./framing.ts";
-import { outcomeFromWire, outcomeToWire } from "./outcome-codec.ts";
+import { entryFromWire, entryToWire, recordFromWire, recordToWire } from "./row-codec.ts";
 
 /** First byte of every chunk. */
 export const SNAPSHOT_CODEC_VERSION = 1;
@@ -96,46 +91,4 @@ function usageFromWire(wire: unknown): Usage {
   refuseNewerFields("usage", row, 3);
   const [namespace, keys, bytes] = [row[0], row[1], row[2]];
   return { namespace: asString("namespace", namespace), keys: asCount("keys", keys), bytes: asCount("bytes", bytes) };
-}
-
-function entryToWire(entry: Entry): Wire {
-  const { slot, version, value, contentType, createdMs, modifiedMs, expiresMs, extras } = entry;
-  const start = [slot, keyToWire(entry.key), version, value, contentType, createdMs, modifiedMs];
-  return trimmed([...start, expiresMs, extras === undefined ? undefined : extrasToWire(extras)]);
-}
-
-function entryFromWire(wire: unknown): Entry {
-  const row = asArray("entry", wire);
-  refuseNewerFields("entry", row, 9);
-  const extras = row[8];
-  return {
-    slot: asCount("slot", row[0]),
-    key: asKey("key", row[1]),
-    version: asCount("version", row[2]),
-    value: asBytesCopy("value", row[3]),
-    contentType: asString("contentType", row[4]),
-    createdMs: asCount("createdMs", row[5]),
-    modifiedMs: asCount("modifiedMs", row[6]),
-    expiresMs: asOptionalCount("expiresMs", row[7]),
-    extras: extras === undefined || extras === null ? undefined : extrasFromWire(asArray("extras", extras)),
-  };
-}
-
-function recordToWire(record: IdempotencyRecord): Wire {
-  const { slot, id, fingerprint, outcome, expiresMs, sequence } = record;
-  return [slot, keyToWire(record.key), id, fingerprint, outcomeToWire(outcome), expiresMs, sequence];
-}
-
-function recordFromWire(wire: unknown): IdempotencyRecord {
-  const row = asArray("idempotency record", wire);
-  refuseNewerFields("idempotency record", row, 7);
-  return {
-    slot: asCount("slot", row[0]),
-    key: asKey("key", row[1]),
-    id: asString("id", row[2]),
-    fingerprint: asString("fingerprint", row[3]),
-    outcome: outcomeFromWire(asArray("outcome", row[4])),
-    expiresMs: asCount("expiresMs", row[5]),
-    sequence: asCount("sequence", row[6]),
-  };
 }

@@ -10,6 +10,7 @@ import { LRUCache } from "lru-cache";
 import type {
   Batch,
   Idempotency,
+  ImportMutation,
   KeyMutation,
   Mutation,
   Outcome,
@@ -18,6 +19,7 @@ import type {
 } from "./command.ts";
 import { beginFill, releaseFill } from "./commands/fills.ts";
 import { limit } from "./commands/limits.ts";
+import { importRows, type MoveWorkspace, move } from "./commands/moves.ts";
 import { increment } from "./commands/numbers.ts";
 import { transaction } from "./commands/transactions.ts";
 import { aliveAt, append, put, remove, stage, touch } from "./commands/values.ts";
@@ -27,7 +29,6 @@ import { IDEMPOTENCY_RECORDS_MAX, IDEMPOTENCY_RETENTION_MS, VALUE_BYTES_MAX } fr
 import { Marks } from "./marks.ts";
 import { bytesReturned, entryBytes, idempotencyRecordBytes, removalBytes } from "./sizes.ts";
 import { UsageCounter } from "./usage.ts";
-import type { Workspace } from "./workspace.ts";
 
 /** The isolate's 128 MB are shared by all objects in it, so the clean cache takes a modest part: see memory-budget.ts. */
 export const CACHE_BYTES_MAX_DEFAULT = 6 * 1024 * 1024;
@@ -50,7 +51,7 @@ export const EMPTY_STORE_STATE: StoreState = {
   usage: [],
 };
 
-export class Store implements Workspace {
+export class Store implements MoveWorkspace {
   readonly marks: Marks;
   readonly usage: UsageCounter;
   readonly #reader: CheckpointReader;
@@ -129,6 +130,7 @@ export class Store implements Workspace {
 
   /** The entry that exists at `nowMs`, or at the stamped clock where that is later; with the soft purges in its `staleMs`. */
   read(slot: number, key: string, nowMs: number): Entry | undefined {
+    if (!this.marks.slots.owns(slot)) return undefined;
     const entry = this.#find(slot, key, true);
     return entry === undefined ? undefined : aliveAt(this, entry, Math.max(nowMs, this.#clockMs));
   }
@@ -138,6 +140,17 @@ export class Store implements Workspace {
   /** Rows written since the last checkpoint; and for each key that was removed since, its position. */
   get unwritten(): { readonly upserts: Iterable<Entry>; readonly removals: Iterable<RowPosition> } {
     return { upserts: this.#upserts.values(), removals: this.#removalPositions() };
+  }
+
+  /** Outcomes remembered since the last checkpoint. */
+  get unwrittenRecords(): Iterable<IdempotencyRecord> {
+    return this.#idempotencyUpserts.values();
+  }
+
+  /** The outcome that a retry would get; undefined: it would be applied. */
+  remembered(slot: number, key: string, id: string): IdempotencyRecord | undefined {
+    const known = this.#recordOf({ slot, key }, id);
+    return known !== undefined && this.#isRemembered(known) ? known : undefined;
   }
 
   isUnwritten(key: string): boolean {
@@ -165,11 +178,13 @@ export class Store implements Workspace {
   }
 
   sizeOf(slot: number, key: string): number | undefined {
+    const { slots } = this.marks;
     const known = this.#upserts.get(key) ?? this.#cache.peek(key);
     if (this.#removals.has(key)) return undefined;
-    if (known !== undefined) return known.value.byteLength;
+    if (known !== undefined) return slots.isOfPresent(known) ? known.value.byteLength : undefined;
     // NUL follows nothing: no other key is in this range.
-    return this.#reader.heads(slot, { from: key, to: `${key}\u0000` }, 1)[0]?.size;
+    const head = this.#reader.heads(slot, { from: key, to: `${key}\u0000` }, 1)[0];
+    return head !== undefined && slots.isOfPresent(head) ? head.size : undefined;
   }
 
   hasRoomFor(key: string): boolean {
@@ -199,6 +214,10 @@ export class Store implements Workspace {
 
   endFill(key: string): void {
     this.marks.endFill(key);
+  }
+
+  raiseTo(revision: number): void {
+    this.#revision = Math.max(this.#revision, revision);
   }
 
   // --- checkpoints ---
@@ -242,16 +261,26 @@ export class Store implements Workspace {
       case "forget_purges":
         this.marks.forgetPurges(mutation.revision, this.#clockMs);
         return { kind: "purged", revision: mutation.revision };
+      case "found_slots":
+        this.marks.slots.found(mutation.slots);
+        return { kind: "slots_founded" };
+      case "move":
+        return move(this, mutation);
+      case "import":
+        return this.#import(mutation);
       default:
         return this.#applyOnce(mutation);
     }
   }
 
   #applyOnce(mutation: KeyMutation): Outcome {
+    // Before anything is looked up or remembered: the outcome will be the one that the slot's owner gives.
+    const refusal = this.marks.slots.refusal(mutation.slot);
+    if (refusal !== undefined) return { kind: refusal };
     const { idempotency } = mutation;
     if (idempotency === undefined) return this.#change(mutation);
-    const known = this.#recordOf(mutation, idempotency.id);
-    if (known !== undefined && this.#isRemembered(known)) {
+    const known = this.remembered(mutation.slot, mutation.key, idempotency.id);
+    if (known !== undefined) {
       return known.fingerprint === idempotency.fingerprint ? known.outcome : { kind: "idempotency_conflict" };
     }
     const outcome = this.#change(mutation);
@@ -259,7 +288,7 @@ export class Store implements Workspace {
     return outcome;
   }
 
-  #recordOf({ slot, key }: KeyMutation, id: string): IdempotencyRecord | undefined {
+  #recordOf({ slot, key }: RowPosition, id: string): IdempotencyRecord | undefined {
     return this.#idempotencyUpserts.get(idempotencyRecordKey(key, id)) ?? this.#reader.idempotency(slot, key, id);
   }
 
@@ -288,11 +317,22 @@ export class Store implements Workspace {
     }
   }
 
+  /**
+   * Race: the copy of a frozen slot has been taken, and its decision is under way. A purge here and now would be undone by the
+   * move. It comes again afterwards; should the slot be the target's by then, all its rows are there, and whoever purges asks
+   * the target after the source (R4).
+   */
   #purge({ scope, isSoft }: Extract<Mutation, { kind: "purge" }>): Outcome {
+    if (this.marks.slots.hasFrozen) return { kind: "moving" };
     const revision = this.#revision + 1;
     if (!this.marks.purge(scope, isSoft, revision, this.#clockMs)) return { kind: "table_full" };
     this.#revision = revision;
     return { kind: "purged", revision };
+  }
+
+  #import(mutation: ImportMutation): Outcome {
+    // Also what was remembered of a copy that is given up is true: the mutation was applied where the slot still is.
+    return importRows(this, mutation, (record) => this.#keepRecord(record));
   }
 
   /** Takes no version: whether dead rows are still there must not show in the versions of others. */
@@ -302,10 +342,9 @@ export class Store implements Workspace {
       const present = this.find(slot, key);
       if (present?.version !== version) continue;
       const survivor = softens === true ? aliveAt(this, present, this.#clockMs) : undefined;
-      if (
-        softens === true ? survivor === undefined || survivor === present : !this.#mayReclaim(present, evicts === true)
-      )
-        continue;
+      // A row on its way here is counted as it came.
+      const maySoften = survivor !== undefined && survivor !== present && !this.marks.slots.isArriving(slot);
+      if (softens === true ? !maySoften : !this.#mayReclaim(present, evicts === true)) continue;
       if (survivor === undefined) this.remove(present);
       else this.put(survivor, present);
       changed += 1;
@@ -315,6 +354,12 @@ export class Store implements Workspace {
 
   /** Race: a put that names the upload may have been on its way while the leader looked at its parts. */
   #mayReclaim(row: Entry, evicts: boolean): boolean {
+    const { slots } = this.marks;
+    if (!slots.isOfPresent(row)) return true;
+    // The target counts the rows that it was sent; the source has shown its rows as the purges left them.
+    if (slots.isArriving(row.slot)) return false;
+    if (!slots.owns(row.slot)) return true;
+    if (slots.stateOf(row.slot) === "frozen") return this.marks.survivor(row) === undefined;
     const part = parsePartKey(row.key);
     if (part === undefined) return evicts || aliveAt(this, row, this.#clockMs) === undefined;
     const owner = this.find(row.slot, part.key);
@@ -334,17 +379,14 @@ export class Store implements Workspace {
   }
 
   #remember({ slot, key }: KeyMutation, { id, fingerprint }: Idempotency, outcome: Outcome): void {
+    const expiresMs = this.#clockMs + IDEMPOTENCY_RETENTION_MS;
+    this.#keepRecord({ slot, key, id, fingerprint, outcome, expiresMs });
+  }
+
+  #keepRecord(remembered: Omit<IdempotencyRecord, "sequence">): void {
     this.#idempotencySequence += 1;
-    const recordKey = idempotencyRecordKey(key, id);
-    const record: IdempotencyRecord = {
-      slot,
-      key,
-      id,
-      fingerprint,
-      outcome,
-      expiresMs: this.#clockMs + IDEMPOTENCY_RETENTION_MS,
-      sequence: this.#idempotencySequence,
-    };
+    const record: IdempotencyRecord = { ...remembered, sequence: this.#idempotencySequence };
+    const recordKey = idempotencyRecordKey(record.key, record.id);
     const forgotten = this.#idempotencyUpserts.get(recordKey);
     if (forgotten !== undefined) this.#dirtyBytes -= idempotencyRecordBytes(forgotten);
     this.#dirtyBytes += idempotencyRecordBytes(record);

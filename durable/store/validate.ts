@@ -45,7 +45,8 @@ import { mutationBytes } from "./sizes.ts";
 
 /** What was expected where the mutation breaks a limit or is not well formed; undefined: it can be proposed. Never throws. */
 export function validateMutation(mutation: Mutation): string | undefined {
-  if (!isObject(mutation)) return "mutation: expected an object";
+  const given: unknown = mutation;
+  if (!isObject(given)) return "mutation: expected an object";
   switch (mutation.kind) {
     case "purge":
       return validatePurge(mutation);
@@ -53,6 +54,10 @@ export function validateMutation(mutation: Mutation): string | undefined {
       return validateReclaim(mutation);
     case "forget_purges":
       return validateCount("revision", mutation.revision, 0, Number.MAX_SAFE_INTEGER);
+    case "found_slots":
+    case "move":
+    case "import":
+      return "kind: expected one that is not the shards' own";
     default:
       return validateTarget(mutation) ?? validateIdempotency(mutation.idempotency) ?? validateByKind(mutation);
   }

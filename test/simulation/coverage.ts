@@ -98,6 +98,12 @@ export const COUNTED = [
   "purges forgotten",
   // Routing.
   "request for a key of another shard refused",
+  // Slots that move.
+  "move of a slot planned",
+  "move of a slot called off",
+  "slot moved",
+  "move settled as called off",
+  "purge acknowledged by all shards",
 ] as const;
 
 export type Counted = (typeof COUNTED)[number];

@@ -29,6 +29,13 @@ export class Tables {
     this.marks = new Map(from?.marks);
   }
 
+  records(slot: number, after: Pick<IdempotencyRecord, "key" | "id">, limit: number): readonly IdempotencyRecord[] {
+    const compare = (one: typeof after, other: typeof after) =>
+      compareKeys(one.key, other.key) || compareKeys(one.id, other.id);
+    const records = [...this.idempotency.values()].filter((one) => one.slot === slot && compare(one, after) > 0);
+    return records.sort(compare).slice(0, limit);
+  }
+
   insert({ entries, idempotency, marks }: Pick<SnapshotChunk, "entries" | "idempotency" | "marks">): void {
     for (const entry of entries) this.entries.set(entry.key, entry);
     for (const record of idempotency) this.idempotency.set(idempotencyRowKey(record.key, record.id), record);

@@ -143,7 +143,7 @@ export class Edge {
             label: `batch of ${request.operations.length}`,
             kind: "other",
             isRepeatable: false,
-            run: (instance) => instance.replica.batch(request),
+            run: (instance) => instance.atEpoch(request.epoch, () => instance.replica.batch(request)),
           }),
         ),
       fill: (address, request) =>
@@ -152,7 +152,7 @@ export class Edge {
             label: `fill ${request.key}`,
             kind: "other",
             isRepeatable: false,
-            run: (instance) => instance.replica.fill(request),
+            run: (instance) => instance.atEpoch(request.epoch, () => instance.replica.fill(request)),
           }),
         ),
       scan: (address, request) =>
@@ -161,7 +161,7 @@ export class Edge {
             label: `scan ${request.prefix}`,
             kind: "other",
             isRepeatable: true,
-            run: (instance) => instance.replica.scan(request),
+            run: (instance) => instance.atEpoch(request.epoch, () => instance.replica.scan(request)),
           }),
         ),
       purge: (address, request) =>
@@ -170,7 +170,7 @@ export class Edge {
             label: `purge of ${request.scopes.length}`,
             kind: "other",
             isRepeatable: false,
-            run: (instance) => instance.replica.purge(request),
+            run: (instance) => instance.atEpoch(request.epoch, () => instance.replica.purge(request)),
           }),
         ),
       part: (address, request) =>
@@ -178,7 +178,7 @@ export class Edge {
           label: `part ${request.part} of ${request.key}`,
           kind: "other",
           isRepeatable: true,
-          run: (instance) => instance.replica.part(request),
+          run: (instance) => instance.atEpoch(request.epoch, () => instance.replica.part(request)),
         }),
       suspect: (address, request) =>
         rpc.call(caller, hostOf(address), {

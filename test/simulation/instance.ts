@@ -2,7 +2,7 @@
 // it writes in one event becomes durable together, a little later; whatever it sends after a write waits for that.
 
 import { memberId, Ownership } from "../../durable/ownership.ts";
-import type { ReplicaTransport } from "../../durable/ports.ts";
+import type { MovePort, MovesReply, ReplicaTransport } from "../../durable/ports.ts";
 import type { ReadReply, ReadRequest, WriteReply, WriteRequest } from "../../durable/protocol.ts";
 import type { LogEntry } from "../../durable/replication/entry.ts";
 import type { Message } from "../../durable/replication/message.ts";
@@ -10,6 +10,7 @@ import type { Replica } from "../../durable/replication/replica.ts";
 import { ShardReplica } from "../../durable/shard-replica.ts";
 import type { Store } from "../../durable/store/store.ts";
 import { TopologyWatch } from "../../durable/topology-watch.ts";
+import type { SlotMove } from "../../routing/topology.ts";
 import { withCore } from "./core-probe.ts";
 import type { DiskWrite } from "./disk.ts";
 import type { MessageKind } from "./network.ts";
@@ -110,6 +111,7 @@ export class Instance implements Caller {
           restart: (error) => this.#fail(error),
           topologyDoubted: () => this.watch.doubt(),
           tellTopology: (member) => this.#tellTopology(world.member(host.options.shard, member)),
+          moves: this.#movePort(),
         },
       );
     });
@@ -149,13 +151,17 @@ export class Instance implements Caller {
   // --- the edge's and the peers' calls, as cache-replica.ts takes them ---
 
   read(request: ReadRequest): ReadReply | Promise<ReadReply> {
-    if (request.epoch <= this.ownership.epoch) return this.replica.read(request);
-    return this.watch.heard(request.epoch).then(() => this.#inNewEvent(() => this.replica.read(request)));
+    return this.atEpoch(request.epoch, () => this.replica.read(request));
   }
 
-  write(request: WriteRequest): Promise<WriteReply> {
-    if (request.epoch <= this.ownership.epoch) return this.replica.write(request);
-    return this.watch.heard(request.epoch).then(() => this.#inNewEvent(() => this.replica.write(request)));
+  write(request: WriteRequest): WriteReply | Promise<WriteReply> {
+    return this.atEpoch(request.epoch, () => this.replica.write(request));
+  }
+
+  /** As soon as it routes by this epoch. */
+  atEpoch<T>(epoch: number, run: () => T | Promise<T>): T | Promise<T> {
+    if (epoch <= this.ownership.epoch) return run();
+    return this.watch.heard(epoch).then(() => this.#inNewEvent(run));
   }
 
   receive(message: Message, epoch: number, from: ReplicaHost): readonly Message[] {
@@ -311,6 +317,29 @@ export class Instance implements Caller {
           run: (instance) => instance.replica.ping(),
         }),
     };
+  }
+
+  #movePort(): MovePort {
+    const { world } = this.host;
+    return {
+      send: async (to, request) => {
+        const host = world.hosts.find(({ options }) => options.name === to.name);
+        if (host === undefined) throw new Error(`no replica ${to.name}`);
+        return world.rpc.call(this, host, {
+          label: `${request.mutation.kind} ${"step" in request.mutation ? request.mutation.step : request.mutation.chunk} of slot ${request.mutation.slot}`,
+          kind: "other",
+          isRepeatable: true,
+          run: (instance) => instance.atEpoch(request.epoch, () => instance.replica.move(request)),
+        });
+      },
+      completeMoves: (moves) => this.#report("completeMoves", moves),
+      settleCancelled: (moves) => this.#report("settleCancelled", moves),
+      learned: (topology) => this.#soon(() => this.watch.take(topology)),
+    };
+  }
+
+  #report(kind: "completeMoves" | "settleCancelled", moves: readonly SlotMove[]): Promise<MovesReply> {
+    return this.host.world.reportMoves(this, kind, moves).then((reply) => this.#inNewEvent(() => reply));
   }
 
   #after(ms: number, run: () => void): () => void {

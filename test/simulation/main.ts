@@ -1,5 +1,6 @@
 // npm run sim -- --seed S                    replays one seed with a readable log of events
 // npm run sim -- --runs N [--jobs J] [--seed S] [--json FILE]   searches N seeds from S, or from a random one
+// --workload reshard                        makes each of them a world in which slots move from shard to shard
 // Both print what they did; a search also prints how often every fault and every rare path has occurred (coverage.ts).
 // Exit status 0 only if no seed broke a promise.
 
@@ -11,6 +12,7 @@ import { coverageTable } from "./coverage.ts";
 import { search, seedsFrom } from "./search.ts";
 import type { SeedReport } from "./search-worker.ts";
 import { type SimulationResult, simulate } from "./simulation.ts";
+import { WORKLOADS } from "./swarm.ts";
 import { combinedHash } from "./trace.ts";
 
 /** Below what a thread can be asked for as a whole number, and short to type. */
@@ -44,12 +46,12 @@ function commit(): string {
 }
 
 async function explain(seed: number): Promise<void> {
-  const result = await simulate(seed, { keepsText: true });
+  const result = await simulate(seed, { keepsText: true, workload });
   console.log(`\nseed ${seed} failed at commit ${commit()}`);
   for (const line of result.lastLines.slice(-LAST_LINES)) console.log(line);
   for (const { checker, message, atMs } of result.violations)
     console.log(`${checker} at ${atMs.toFixed(3)} ms: ${message}`);
-  console.log(`replay: npm run sim -- --seed ${seed}`);
+  console.log(`replay: npm run sim -- ${OF_WORKLOAD}--seed ${seed}`);
 }
 
 async function searchSeeds(runs: number, jobs: number, firstSeed: number): Promise<Figures> {
@@ -59,6 +61,7 @@ async function searchSeeds(runs: number, jobs: number, firstSeed: number): Promi
   await search({
     seeds: seedsFrom(firstSeed, runs),
     jobs,
+    workload,
     onReport: (report) => {
       reports.push(report);
       return false;
@@ -97,9 +100,13 @@ function printCoverage(reports: readonly SeedReport[]): void {
 
 async function replay(seed: number): Promise<Figures> {
   const startMs = performance.now();
-  const result: SimulationResult = await simulate(seed, { keepsText: true, onLine: (line) => console.log(line) });
+  const result: SimulationResult = await simulate(seed, {
+    keepsText: true,
+    workload,
+    onLine: (line) => console.log(line),
+  });
   for (const { checker, message } of result.violations) console.log(`BROKEN ${checker}: ${message}`);
-  console.log(`commit ${commit()}, replay: npm run sim -- --seed ${seed}`);
+  console.log(`commit ${commit()}, replay: npm run sim -- ${OF_WORKLOAD}--seed ${seed}`);
   console.log(`seed ${seed}: ${result.operations} operations, ${result.faults} faults, trace ${result.traceHash}`);
   return {
     runs: 1,
@@ -116,8 +123,15 @@ const { values } = parseArgs({
     runs: { type: "string" },
     jobs: { type: "string" },
     json: { type: "string" },
+    workload: { type: "string" },
   },
 });
+const workload = WORKLOADS.find((name) => name === values.workload);
+if (values.workload !== undefined && workload === undefined) {
+  console.error(`--workload is "${values.workload}": expected one of ${WORKLOADS.join(", ")}`);
+  process.exit(2);
+}
+const OF_WORKLOAD = workload === undefined ? "" : `--workload ${workload} `;
 const firstSeed = wholeNumber("seed", values.seed, randomInt(SEED_MAX / 2));
 const figures =
   values.runs === undefined && values.seed !== undefined

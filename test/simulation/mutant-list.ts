@@ -424,8 +424,8 @@ const CLIENTS: readonly Mutant[] = [
     name: "answers-for-slots-of-others",
     mistake: "a replica answers for a key that another shard owns",
     file: "durable/ownership.ts",
-    find: "if (this.#view.topology.slots[slot] === shard) return undefined;",
-    replace: "if (shard >= 0) return undefined;",
+    find: "return this.#view.topology.slots[slot] === shard;",
+    replace: "return this.#view.topology.slots[slot] !== undefined || shard < 0;",
   },
   {
     name: "edge-ignores-new-topology",

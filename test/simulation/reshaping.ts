@@ -65,6 +65,11 @@ export class Reshaping {
     for (const host of this.#world.hosts) this.#tell(host);
   }
 
+  /** Each of them with this probability. */
+  tellSome(share: number): void {
+    for (const host of this.#world.hosts) if (this.#random.chance(share)) this.#tell(host);
+  }
+
   /** Before it is asked whether the cluster gets on again: nobody waits for the dead. */
   replaceDestroyed(): void {
     for (const { shard } of this.#world.directory.shards) {

@@ -3,6 +3,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { Counts } from "./coverage.ts";
 import { loadMutated, type Mutant } from "./mutate.ts";
+import type { WorkloadName } from "./swarm.ts";
 
 export interface SeedReport {
   readonly seed: number;
@@ -16,14 +17,14 @@ export interface SeedReport {
   readonly cpuMs: number;
 }
 
-const { mutant } = workerData as { readonly mutant?: Mutant };
+const { mutant, workload } = workerData as { readonly mutant?: Mutant; readonly workload?: WorkloadName };
 if (mutant !== undefined) loadMutated(mutant);
 // Only now: what it imports is the code under test.
 const { simulate } = await import("./simulation.ts");
 
 parentPort?.on("message", async (seed: number) => {
   const before = process.threadCpuUsage();
-  const { violations, groupMs, simulatedMs, operations, traceHash, counts } = await simulate(seed);
+  const { violations, groupMs, simulatedMs, operations, traceHash, counts } = await simulate(seed, { workload });
   const used = process.threadCpuUsage(before);
   const cpuMs = (used.user + used.system) / 1_000;
   const report: SeedReport = { seed, violations, groupMs, simulatedMs, operations, traceHash, counts, cpuMs };

@@ -3,12 +3,14 @@
 import { Worker } from "node:worker_threads";
 import type { Mutant } from "./mutate.ts";
 import type { SeedReport } from "./search-worker.ts";
+import type { WorkloadName } from "./swarm.ts";
 
 export interface SearchOptions {
   /** Begun in this order. */
   readonly seeds: readonly number[];
   readonly jobs: number;
   readonly mutant?: Mutant;
+  readonly workload?: WorkloadName | undefined;
   /** Told of each seed as it is done; true: no further seed is begun. */
   readonly onReport: (report: SeedReport) => boolean;
 }
@@ -19,7 +21,7 @@ export function seedsFrom(firstSeed: number, runs: number): readonly number[] {
 }
 
 /** Seeds that were begun when `onReport` said stop are finished and told as well. */
-export async function search({ seeds, jobs, mutant, onReport }: SearchOptions): Promise<void> {
+export async function search({ seeds, jobs, mutant, workload, onReport }: SearchOptions): Promise<void> {
   let next = 0;
   let isOver = false;
   const nextSeed = (): number | undefined => (isOver ? undefined : seeds[next++]);
@@ -30,7 +32,7 @@ export async function search({ seeds, jobs, mutant, onReport }: SearchOptions): 
         resolve();
         return;
       }
-      const worker = new Worker(new URL("./search-worker.ts", import.meta.url), { workerData: { mutant } });
+      const worker = new Worker(new URL("./search-worker.ts", import.meta.url), { workerData: { mutant, workload } });
       const finish = (end: () => void): void => {
         worker.terminate().then(end, reject);
       };

@@ -120,6 +120,11 @@ export class SimStorage implements ReplicaStorage {
     return this.content.tables.idempotency.get(idempotencyRowKey(key, id));
   }
 
+  records(slot: number, after: Pick<IdempotencyRecord, "key" | "id">, limit: number): readonly IdempotencyRecord[] {
+    this.touch();
+    return this.content.tables.records(slot, after, limit);
+  }
+
   heads(slot: number, { from, to }: KeyRange, limit: number): readonly EntryHead[] {
     this.touch();
     const isInside = ({ slot: at, key }: Entry) =>

@@ -12,7 +12,8 @@ import type { Operation } from "./history.ts";
 import type { SeededRandom } from "./random.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 import { canSpare, Reshaping } from "./reshaping.ts";
-import { drawSwarm, type SwarmConfig } from "./swarm.ts";
+import { Resharding } from "./resharding.ts";
+import { drawSwarm, type SwarmConfig, type WorkloadName } from "./swarm.ts";
 import { Trace } from "./trace.ts";
 import { Workload } from "./workload/workload.ts";
 import { World } from "./world.ts";
@@ -44,12 +45,14 @@ export interface SimulationResult {
 }
 
 export interface SimulationOptions {
+  /** Absent: whatever the seed draws. */
+  readonly workload?: WorkloadName | undefined;
   readonly keepsText?: boolean;
   readonly onLine?: (line: string) => void;
 }
 
 export async function simulate(seed: number | string, options: SimulationOptions = {}): Promise<SimulationResult> {
-  const run = new SimulationRun(drawSwarm(seed), options);
+  const run = new SimulationRun(drawSwarm(seed, options.workload), options);
   return run.run();
 }
 
@@ -63,6 +66,7 @@ class SimulationRun {
   readonly #probers: readonly Client[];
   readonly #storm: Storm;
   readonly #reshaping: Reshaping;
+  readonly #resharding: Resharding;
   readonly #history: Operation[] = [];
   readonly #workload: Workload;
 
@@ -81,6 +85,7 @@ class SimulationRun {
     const firstNumber = config.clients + config.edges;
     this.#workload = new Workload(this.#world, this.#edges, firstNumber, random.fork("workload"));
     this.#reshaping = new Reshaping(this.#world, random.fork("reshaping"));
+    this.#resharding = new Resharding(this.#world, this.#reshaping, random.fork("resharding"));
     this.#storm = new Storm(this.#world, this.#edges, this.#reshaping);
   }
 
@@ -118,6 +123,7 @@ class SimulationRun {
     for (const client of this.#clients) client.start();
     this.#workload.start();
     this.#storm.begin();
+    if (this.#config.reshards) this.#resharding.begin();
     this.#comeInBursts();
     await loop.run(this.#config.stormMs);
     if (this.#hasFailed) return;
@@ -233,9 +239,11 @@ class SimulationRun {
     for (const client of this.#clients) client.isStopped = true;
     this.#workload.stop();
     let last = 0;
-    while (!this.#hasFailed && !view.shards.every(({ shard }) => this.#hasConverged(shard))) {
+    const hasConverged = () => view.shards.every(({ shard }) => this.#hasConverged(shard));
+    while (!this.#hasFailed && !(this.#resharding.isSettled && hasConverged())) {
       if (loop.nowMs >= deadlineMs) {
-        checks.report("progress", `the replicas have not converged within ${CONVERGENCE_MS_MAX} ms`);
+        const open = this.#resharding.isSettled ? "" : ", and moves of slots are still open";
+        checks.report("progress", `the replicas have not converged within ${CONVERGENCE_MS_MAX} ms${open}`);
         return;
       }
       // A probe now and then: a leader that hears nothing from a member gives up on it and lets the group sleep.

@@ -77,6 +77,8 @@ export interface SwarmConfig {
   /** Replica numbers that send fields of a newer protocol. */
   readonly newerReplicas: readonly number[];
   readonly newerEdges: boolean;
+  /** Slots move from shard to shard. */
+  readonly reshards: boolean;
   /** Edges start with an older epoch, in which the keys had other owners. */
   readonly edgesStartStale: boolean;
 }
@@ -86,11 +88,25 @@ const REGIONS: readonly Region[] = ["weur", "enam", "apac", "oc", "wnam"];
 /** Two clocks at the ends of this range differ in rate by a little less than CLOCK_DRIFT_MAX allows. */
 const CLOCK_DRIFT = 0.023;
 
-export function drawSwarm(seed: number | string): SwarmConfig {
+/** Worlds that are asked for by name; any other seed may stand for one of them as well. */
+export const WORKLOADS = ["reshard"] as const;
+export type WorkloadName = (typeof WORKLOADS)[number];
+const RESHARD_SHARE = 0.06;
+
+export function drawSwarm(seed: number | string, workload?: WorkloadName): SwarmConfig {
   const random = new SeededRandom(seed, "swarm");
   const world = drawWorld(seed, random);
   const theme = random.chance(0.5) ? random.pick(THEMES) : undefined;
-  return theme === undefined ? world : { ...world, theme, ...themed(theme, world, random.fork("theme")) };
+  const drawn = theme === undefined ? world : { ...world, theme, ...themed(theme, world, random.fork("theme")) };
+  const reshard = new SeededRandom(seed, "reshard");
+  return workload === "reshard" || reshard.chance(RESHARD_SHARE) ? resharding(drawn, reshard) : drawn;
+}
+
+/** Two to four shards of few keys, between which the slots go to and fro. */
+function resharding(world: SwarmConfig, random: SeededRandom): SwarmConfig {
+  const weights = Array.from({ length: 2 + random.below(3) }, () => 1);
+  const keysPerShard = 1 + random.below(2);
+  return { ...world, cluster: { ...world.cluster, weights }, keysPerShard, edgesStartStale: false, reshards: true };
 }
 
 function drawWorld(seed: number | string, random: SeededRandom): SwarmConfig {
@@ -146,6 +162,7 @@ function drawWorld(seed: number | string, random: SeededRandom): SwarmConfig {
     faultMsMax: random.logarithmic(300, 4_000),
     newerReplicas: random.chance(0.3) ? [random.below(replicas)] : [],
     newerEdges: random.chance(0.3),
+    reshards: false,
     edgesStartStale: shards === 2 && random.chance(0.5),
   };
 }

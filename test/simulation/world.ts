@@ -1,9 +1,11 @@
 // Everything of one simulation that its parts share: time, randomness, network, machines, checkers and trace.
 
+import type { MovesReply } from "../../durable/ports.ts";
 import { memberId } from "../../durable/replica-context.ts";
 import type { Message } from "../../durable/replication/message.ts";
+import { withCompleted, withSettled } from "../../routing/slot-moves.ts";
 import { slotOf } from "../../routing/slots.ts";
-import { buildTopology, type Topology } from "../../routing/topology.ts";
+import { buildTopology, type SlotMove, type Topology } from "../../routing/topology.ts";
 import { TopologyView } from "../../routing/topology-view.ts";
 import { Checks } from "./checkers/checks.ts";
 import { SimClock } from "./clock.ts";
@@ -17,7 +19,7 @@ import { ReplicaHost } from "./replica-host.ts";
 import { type Caller, Rpc } from "./rpc.ts";
 import type { SwarmConfig } from "./swarm.ts";
 import type { Trace, TracePart } from "./trace.ts";
-import { drawWorkload, type WorkloadConfig } from "./workload/workload.ts";
+import { drawMovingWorkload, drawWorkload, type WorkloadConfig } from "./workload/workload.ts";
 
 /** When the first client comes back after a leader has been cut off in its sleep: while its lease would still live. */
 const RETURN_MS_MAX = 300;
@@ -44,6 +46,8 @@ export class World {
   readonly view: TopologyView;
   /** What an edge believes that has just started: in some worlds an older epoch, in which the shards had each other's slots. */
   readonly edgeView: TopologyView;
+  /** Slots of the keys in use, where they move. */
+  readonly movingSlots: readonly number[];
   /** What the Directory holds. */
   directory: Topology;
   /** All that were ever placed. */
@@ -83,7 +87,9 @@ export class World {
           })
         : this.view;
     this.keys = keysOf(this.view, config);
-    this.workload = drawWorkload(config.seed);
+    this.workload = config.reshards ? drawMovingWorkload(config.seed) : drawWorkload(config.seed);
+    const used = [...this.keys, ...this.workload.objects.flatMap(({ keys }) => keys)];
+    this.movingSlots = config.reshards ? [...new Set(used.map(slotOf))] : [];
     this.checks = new Checks(this);
     this.#clockRandom = this.random.fork("clocks");
     this.directory = this.topology;
@@ -142,6 +148,10 @@ export class World {
 
   /** A replica or an edge asks the Directory, which can be cut off like any machine. */
   readDirectory(caller: Caller): Promise<Topology> {
+    return this.#askDirectory(caller, () => this.directory);
+  }
+
+  #askDirectory<T>(caller: Caller, answerOf: () => T): Promise<T> {
     const { loop, network } = this;
     return new Promise((resolve, reject) => {
       const send = (from: string, to: string, arrive: () => void): void => {
@@ -151,10 +161,25 @@ export class World {
       };
       caller.whenGateOpens(() => {
         send(caller.name, DIRECTORY, () => {
-          const answer = this.directory;
+          const answer = answerOf();
           send(DIRECTORY, caller.name, () => resolve(answer));
         });
       });
+    });
+  }
+
+  /** The leader of a shard reports what its log has decided about slots. */
+  reportMoves(
+    caller: Caller,
+    kind: "completeMoves" | "settleCancelled",
+    moves: readonly SlotMove[],
+  ): Promise<MovesReply> {
+    return this.#askDirectory(caller, () => {
+      const next = (kind === "completeMoves" ? withCompleted : withSettled)(this.directory, moves);
+      if (!next.ok) return { status: "invalid", problem: next.problem };
+      this.coverage.count(kind === "completeMoves" ? "slot moved" : "move settled as called off", moves.length);
+      if (next.topology !== this.directory) this.publish(next.topology);
+      return { status: "ok", topology: this.directory };
     });
   }
 

@@ -16,6 +16,7 @@ import { partKey } from "../keyspace.ts";
 import { exists, extrasOf, isAccessDue, softened, timesFrom, withTimes } from "../lifetime.ts";
 import { VALUE_BYTES_MAX } from "../limits.ts";
 import type { Workspace } from "../workspace.ts";
+import { withoutPurgeRevision } from "./moves.ts";
 
 /** The row of a key, and the same as an entry if it is alive: neither expired nor purged. */
 export interface Target {
@@ -191,7 +192,8 @@ export function rewrite(
     return { kind: "stored", version, created: true, expiresMs };
   }
   // As it is seen: what was purged softly stays stale, although its new version is above the purge. The old value is in it.
-  const extras = sourceVersion === undefined ? current.extras : { ...current.extras, sourceVersion };
+  const own = withoutPurgeRevision(current.extras);
+  const extras = sourceVersion === undefined ? own : { ...own, sourceVersion };
   work.put({ ...current, version, value, modifiedMs: nowMs, extras }, present);
   return { kind: "stored", version, created: false, expiresMs: current.expiresMs };
 }

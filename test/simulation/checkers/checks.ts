@@ -3,6 +3,7 @@
 import type { ReadReply, ReadRequest, WriteReply, WriteRequest } from "../../../durable/protocol.ts";
 import type { LogEntry } from "../../../durable/replication/entry.ts";
 import type { Message } from "../../../durable/replication/message.ts";
+import type { GetOperation, KeyMutation } from "../../../durable/store/command.ts";
 import type { Operation, ReadOperation, WriteOperation } from "../history.ts";
 import type { Instance } from "../instance.ts";
 import type { ReplicaHost } from "../replica-host.ts";
@@ -22,6 +23,7 @@ import { LogModel } from "./log-model.ts";
 import { PurgeChecker } from "./purges.ts";
 import type { Report, Violation } from "./report.ts";
 import { SessionChecker } from "./sessions.ts";
+import { SlotOwnershipChecker } from "./slot-ownership.ts";
 import { StalenessChecker } from "./staleness.ts";
 import { StateMachineChecker } from "./state-machine.ts";
 
@@ -36,6 +38,7 @@ export class Checks {
   readonly #acknowledged = new AcknowledgedWritesChecker(this.reportOf("no acknowledged write lost"));
   readonly #leases = new LeaseExclusivityChecker(this.reportOf("lease exclusivity"));
   readonly #ownership = new KeyOwnershipChecker(this.reportOf("key ownership"));
+  readonly #slots = new SlotOwnershipChecker(this.reportOf("one owner of a slot"));
   readonly #bookmarks = new BookmarkChecker(this.reportOf("monotonic bookmarks"));
   readonly #sessions = new SessionChecker(this.reportOf("session guarantees"));
   readonly #staleness = new StalenessChecker(this.reportOf("staleness bound"));
@@ -47,9 +50,12 @@ export class Checks {
     this.#world = world;
     const workloadKeys = world.workload.objects.flatMap(({ keys }) => keys);
     this.#truths = world.view.shards.map(({ shard }) => {
-      const model = new LogModel(world.ownedBy(shard, workloadKeys), this.reportOf("commands mean what they say"));
-      const others = world.ownedBy(shard, workloadKeys);
-      return new GroundTruth(shard, world.ownedBy(shard, world.keys), this.reportOf("applied once"), model, others);
+      // Where slots move, a log alone does not say what its commands come to, and any of them may have any key.
+      const { reshards } = world.config;
+      const others = reshards ? workloadKeys : world.ownedBy(shard, workloadKeys);
+      const registers = reshards ? world.keys : world.ownedBy(shard, world.keys);
+      const model = new LogModel(others, reshards ? () => undefined : this.reportOf("commands mean what they say"));
+      return new GroundTruth(shard, registers, this.reportOf("applied once"), model, others);
     });
   }
 
@@ -90,6 +96,7 @@ export class Checks {
     const { shard } = instance.host.options;
     const truth = this.truthOf(shard);
     const hasGrown = this.#noteApplied(instance, truth);
+    if (hasGrown) this.#checkSlots();
     const hasChanged = core.role !== instance.seenRole || core.term !== instance.seenTerm;
     if (core.term < instance.seenTerm) {
       this.report("one leader per term", `${instance.label} went back from term ${instance.seenTerm} to ${core.term}`);
@@ -160,6 +167,18 @@ export class Checks {
     else prove();
   }
 
+  #checkSlots(): void {
+    const { movingSlots, topology } = this.#world;
+    if (movingSlots.length === 0) return;
+    const tables = new Map(this.#truths.map(({ shard, slots }) => [shard, slots]));
+    this.#slots.check(movingSlots, tables, topology.slots);
+  }
+
+  /** False: certainly in no log, so it never took effect. */
+  mayBeLogged(command: GetOperation | KeyMutation): boolean {
+    return this.#truths.some(({ model }) => model.mayBeLogged(command));
+  }
+
   #noteApplied(instance: Instance, truth: GroundTruth): boolean {
     if (instance.core.appliedIndex === instance.seenApplied) return false;
     this.#states.applied(instance, truth);
@@ -177,7 +196,7 @@ export class Checks {
     const truth = this.truthOf(shard);
     // The answer may leave in the very event in which the entry was applied.
     this.#noteApplied(by, truth);
-    this.#ownership.answered(request.slot, shard, topology);
+    if (!this.#world.config.reshards) this.#ownership.answered(request.slot, shard, topology);
     this.#expiry.clockShown(shard, reply.clockMs, loop.nowMs, by.label);
     if (!("mutation" in request)) return;
     this.#acknowledged.acknowledged(by, index, this.#world.hostsOf(shard), truth);
@@ -194,6 +213,10 @@ export class Checks {
   /** A client has got its answer. `floorIndex`: what its session had written or seen before. */
   readDone(operation: ReadOperation, floorIndex: number): void {
     if (operation.outcome !== "ok") return;
+    if (this.#world.config.reshards) {
+      this.#checkLevel(operation);
+      return;
+    }
     const truth = this.truthOf(operation.shard);
     this.#checkLevel(operation);
     this.#bookmarks.read(operation, truth);
@@ -208,6 +231,7 @@ export class Checks {
 
   /** A client knows that its write is done. `floorIndex`: as for reads, when the write began. */
   writeDone(operation: WriteOperation, floorIndex: number): void {
+    if (this.#world.config.reshards) return;
     const { shard, key, result, value, idempotencyId, from, returnedMs } = operation;
     const truth = this.truthOf(shard);
     const { coverage } = this.#world;
@@ -233,6 +257,10 @@ export class Checks {
 
   /** The run is over, all replicas are together again. */
   finished(operations: readonly Operation[]): void {
+    if (this.#world.config.reshards) {
+      this.#finishedMoves(operations);
+      return;
+    }
     for (const truth of this.#truths) {
       const ofShard = operations.filter(({ shard }) => shard === truth.shard);
       const writes = ofShard.filter((operation) => operation.kind !== "read");
@@ -245,6 +273,20 @@ export class Checks {
       this.#acknowledged.finished(writes, truth);
       this.#linearizability.finished(ofShard, truth);
     }
+  }
+
+  /** R2 and R5: what clients saw, whichever logs it is in; and nothing is in two of them. */
+  #finishedMoves(operations: readonly Operation[]): void {
+    const holders = (value: string) => this.#truths.filter((truth) => truth.indexOf(value) !== undefined);
+    for (const { key, value } of operations.filter((operation) => operation.kind !== "read")) {
+      if (value === undefined) continue;
+      // A retry at the new owner is told the outcome of the old one, with its version.
+      const states = this.#truths.flatMap((truth) => truth.statesOf(key)).filter((state) => state.value === value);
+      const versions = new Set(states.map(({ version }) => version));
+      if (versions.size > 1)
+        this.report("applied once", `${value} was applied as versions ${[...versions].join(", ")}`);
+    }
+    this.#linearizability.finished(operations, { indexOf: (value) => holders(value)[0]?.indexOf(value) });
   }
 
   /** All running instances of a shard against each other, at the end. */

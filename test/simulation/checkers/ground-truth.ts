@@ -5,6 +5,7 @@ import type { LogEntry } from "../../../durable/replication/entry.ts";
 import { decodeBatch } from "../../../durable/store/codec.ts";
 import type { Mutation, Outcome } from "../../../durable/store/command.ts";
 import type { CheckpointReader } from "../../../durable/store/entry.ts";
+import type { SlotTable } from "../../../durable/store/slots.ts";
 import { EMPTY_STORE_STATE, Store } from "../../../durable/store/store.ts";
 import { slotOf } from "../../../routing/slots.ts";
 import { applyUnseen } from "../core-probe.ts";
@@ -33,6 +34,7 @@ export interface KeyState {
 const NOTHING_STORED: CheckpointReader = {
   entry: () => undefined,
   idempotency: () => undefined,
+  records: () => [],
   heads: () => [],
   headsAfter: () => [],
   marks: () => [],
@@ -69,6 +71,11 @@ export class GroundTruth {
     this.#report = report;
     this.model = model;
     for (const key of keys) this.#states.set(key, [{ fromIndex: 0, toIndex: Number.POSITIVE_INFINITY }]);
+  }
+
+  /** What the log says of slots. */
+  get slots(): SlotTable {
+    return this.#store.marks.slots;
   }
 
   get lastIndex(): number {

@@ -5,8 +5,12 @@
 import { registerModel } from "../../../checkers/register-model.ts";
 import { checkLinearizability, type TimedOperation } from "../../../checkers/wing-gong-lowe.ts";
 import { describe, isExpiringKey, type Operation } from "../history.ts";
-import type { GroundTruth } from "./ground-truth.ts";
 import type { Report } from "./report.ts";
+
+/** Where a value got into a log. */
+interface LoggedValues {
+  indexOf(value: string): number | undefined;
+}
 
 export class LinearizabilityChecker {
   readonly #report: Report;
@@ -15,7 +19,7 @@ export class LinearizabilityChecker {
     this.#report = report;
   }
 
-  finished(operations: readonly Operation[], truth: GroundTruth): void {
+  finished(operations: readonly Operation[], truth: LoggedValues): void {
     const byKey = Map.groupBy(
       operations.filter(({ key }) => !isExpiringKey(key)),
       ({ key }) => key,
@@ -23,7 +27,7 @@ export class LinearizabilityChecker {
     for (const [key, ofKey] of byKey) this.#checkKey(key, ofKey, truth);
   }
 
-  #checkKey(key: string, operations: readonly Operation[], truth: GroundTruth): void {
+  #checkKey(key: string, operations: readonly Operation[], truth: LoggedValues): void {
     const history = operations.filter((operation) => isPartOfHistory(operation, truth)).map(timed);
     const result = checkLinearizability(history, registerModel(versionsOf(operations)));
     if (result.kind === "undecided") this.#report(`the history of ${key} is too long to be judged`);
@@ -39,7 +43,7 @@ export class LinearizabilityChecker {
  * Refused writes never happened. Of those whose fate is open, the ones that never got into the log need not be tried at
  * every place: it spares the search a factor of two for each. If one was seen all the same, nothing will explain it.
  */
-function isPartOfHistory(operation: Operation, truth: GroundTruth): boolean {
+function isPartOfHistory(operation: Operation, truth: LoggedValues): boolean {
   if (operation.outcome === "fail") return false;
   if (operation.kind === "read") return operation.met === "strong";
   if (operation.outcome === "ok" || operation.value === undefined) return true;

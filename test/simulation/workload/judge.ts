@@ -25,6 +25,7 @@ import { type CommandOperation, describeCommand, type WorkloadHistory } from "./
 import { RateLimit } from "./limits.ts";
 import { Lock } from "./locks.ts";
 import { Scans } from "./scans.ts";
+import { Tagged } from "./tagged.ts";
 import { Uploads } from "./uploads.ts";
 
 /** Steps of the search for an order; a history that takes more is a mistake of the workload, which is to draw shorter ones. */
@@ -41,6 +42,7 @@ export function judge(
   reportOf: (checker: string) => Report,
 ): void {
   for (const object of objects) judgeObject(object, history, world, reportOf);
+  if (world.config.reshards) return;
   for (const operation of history.commands)
     checkAgainstLog(operation, world, reportOf("answers are what the log says"));
 }
@@ -58,7 +60,8 @@ function judgeObject(
   else if (object instanceof Evictable) {
     const byKey = Map.groupBy(history.of(object.name), ({ command }) => command.key);
     for (const ofKey of byKey.values()) judgeCells(object.name, ofKey, EVICTABLE_CELL_MODEL, world, linearizability);
-  } else if (object instanceof Lock) checkLock(object.name, history.of(object.name), reportOf("fencing"));
+  } else if (object instanceof Tagged) object.judge(reportOf("purge never undone"));
+  else if (object instanceof Lock) checkLock(object.name, history.of(object.name), reportOf("fencing"));
   else if (object instanceof RateLimit) checkRateLimit(object.name, history.of(object.name), reportOf("rate limit"));
   else if (object instanceof Cache) {
     const stampAt = (shard: number, index: number): number => world.checks.truthOf(shard).stampAt(index);
@@ -86,13 +89,13 @@ function judgeCells(
 ): void {
   const [first] = commands;
   if (first === undefined) return;
-  const truth = world.checks.truthOf(world.view.ownerOf(first.command.slot).shard);
+  const { checks } = world;
   const timed = commands.flatMap((operation) => {
     const { command, told, outcome, met, invokedMs, returnedMs } = operation;
     const isRead = command.kind === "get";
     const isPart = outcome === "ok" ? !isRead || met === "strong" : outcome === "unknown" && !isRead;
     // What never got into the log need not be tried at every place. If it was seen all the same, nothing will explain it.
-    if (!isPart || (outcome === "unknown" && !truth.model.mayBeLogged(command))) return [];
+    if (!isPart || (outcome === "unknown" && !checks.mayBeLogged(command))) return [];
     return [{ op: { command: command as CellCommand, told, operation }, invokedMs, returnedMs }];
   });
   const result = checkLinearizability<CellsState, Judged>(timed, model, STEPS_MAX);

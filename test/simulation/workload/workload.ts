@@ -14,6 +14,7 @@ import { judge } from "./judge.ts";
 import { RateLimit } from "./limits.ts";
 import { Lock } from "./locks.ts";
 import { Scans } from "./scans.ts";
+import { Tagged } from "./tagged.ts";
 import { Uploads } from "./uploads.ts";
 
 /** Few kinds in one world: what meets is to meet often. */
@@ -23,6 +24,20 @@ export interface WorkloadConfig {
   readonly actors: number;
   readonly thinkMs: number;
   readonly objects: readonly WorkloadObject[];
+}
+
+/** For worlds in which slots move: objects that can be judged without knowing which log has what. */
+export function drawMovingWorkload(seed: number | string): WorkloadConfig {
+  const random = new SeededRandom(seed, "workload");
+  const objects: readonly WorkloadObject[] = [
+    new Cells("one"),
+    new Cells("two"),
+    new Lock("lock"),
+    new Uploads(),
+    new Tagged(),
+  ];
+  const chosen = random.shuffled(objects).slice(0, 2 + random.below(2));
+  return { actors: 2 + random.below(2), thinkMs: random.logarithmic(20, 150), objects: chosen };
 }
 
 /** New objects each time: they remember what their clients do. */

@@ -191,18 +191,19 @@ describe("ownership", () => {
 
   test("of another shard's slot is refused with the topology that says whose it is", () => {
     const ownership = new Ownership(topology);
-    expect(ownership.refusal(owner, slot)).toBeUndefined();
-    expect(ownership.refusal(1 - owner, slot)).toEqual({ status: "wrong_owner", topology });
+    expect(ownership.lists(owner, slot)).toBe(true);
+    expect(ownership.lists(1 - owner, slot)).toBe(false);
+    expect(ownership.wrongOwner()).toEqual({ status: "wrong_owner", topology });
   });
 
   test("follows newer topologies only", () => {
     const ownership = new Ownership(topology);
     const moved = { ...topology, epoch: 3, slots: topology.slots.map(() => 1 - owner) };
     expect(ownership.install({ ...moved, epoch: 0 })).toBe(false);
-    expect(ownership.refusal(owner, slot)).toBeUndefined();
+    expect(ownership.lists(owner, slot)).toBe(true);
     expect(ownership.install(moved)).toBe(true);
     expect(ownership.epoch).toBe(3);
-    expect(ownership.refusal(owner, slot)).toMatchObject({ status: "wrong_owner" });
+    expect(ownership.lists(owner, slot)).toBe(false);
     expect(ownership.install({ ...moved, epoch: 2 })).toBe(false);
   });
 });

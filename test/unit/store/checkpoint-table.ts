@@ -29,6 +29,10 @@ export class CheckpointTable implements CheckpointReader {
     return this.#tables.idempotency.get(idempotencyRowKey(key, id));
   }
 
+  records(slot: number, after: Pick<IdempotencyRecord, "key" | "id">, limit: number): readonly IdempotencyRecord[] {
+    return this.#tables.records(slot, after, limit);
+  }
+
   heads(slot: number, { from, to }: KeyRange, limit: number): readonly EntryHead[] {
     const isInside = (entry: Entry) =>
       entry.slot === slot && compareKeys(entry.key, from) >= 0 && (to === undefined || compareKeys(entry.key, to) < 0);

@@ -19,8 +19,9 @@ const FULL: EntryExtras = {
   sourceVersion: 5,
   parts: { upload: "u", count: 6, bytes: 7 },
   purgedMs: 8,
+  purgeRevision: 9,
 };
-const FULL_WIRE = [1, 2, 3, 4, "m", ["t"], 5, ["u", 6, 7], 8];
+const FULL_WIRE = [1, 2, 3, 4, "m", ["t"], 5, ["u", 6, 7], 8, 9];
 
 const optional = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: undefined });
 const count = fc.maxSafeNat();

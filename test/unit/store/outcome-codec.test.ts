@@ -54,6 +54,11 @@ const GOLDEN: readonly (readonly [Outcome, readonly unknown[]])[] = [
   [{ kind: "incomplete_upload" }, [21]],
   [{ kind: "transaction_failed", at: 1, outcome: { kind: "not_found" } }, [22, 1, [13]]],
   [{ kind: "fill_released", existed: true }, [23, true]],
+  [{ kind: "moving" }, [24]],
+  [{ kind: "moved" }, [25]],
+  [{ kind: "slots_founded" }, [26]],
+  [{ kind: "move", isDone: true, state: "sealed", move: 1, attempt: 2 }, [27, true, 5, 1, 2]],
+  [{ kind: "move", isDone: false, move: 0, attempt: 0 }, [27, false, null, 0, 0]],
 ];
 
 function errorOf(wire: readonly unknown[]): unknown {
@@ -65,7 +70,7 @@ function errorOf(wire: readonly unknown[]): unknown {
   }
 }
 
-describe.each(GOLDEN)("%j", (outcome, wire) => {
+describe.each(GOLDEN)("$0.kind", (outcome, wire) => {
   it("stays what it was on the wire, and is read back whole", () => {
     expect(decode(encodeFrame(1, outcomeToWire(outcome)).subarray(1))).toEqual(wire);
     expect(outcomeFromWire(wire)).toEqual(outcome);
@@ -85,8 +90,8 @@ describe.each(GOLDEN)("%j", (outcome, wire) => {
 
 describe("outcomes", () => {
   it("have their bytes written down here, all kinds of them", () => {
-    expect(new Set(GOLDEN.map(([, wire]) => wire[0])).size).toBe(24);
-    expect(errorOf([24])).toBeInstanceOf(UnknownCodecVersionError);
+    expect(new Set(GOLDEN.map(([, wire]) => wire[0])).size).toBe(28);
+    expect(errorOf([28])).toBeInstanceOf(UnknownCodecVersionError);
   });
 
   it("are refused however deep transactions stand in transactions", () => {

@@ -366,6 +366,7 @@ describe("checkpoints", () => {
     table.write(store.checkpointDelta());
     let reads = 0;
     const counting: CheckpointReader = {
+      records: () => [],
       heads: () => [],
       headsAfter: () => [],
       marks: () => [],

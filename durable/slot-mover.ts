@@ -1,0 +1,479 @@
+// Gives slots away while this replica leads: the shell around move-plan.ts, which says what is to be done, and slot-copy.ts, which
+// says what is to be sent. Every step is an entry in one of the two logs, so a leader that dies leaves nothing behind that the
+// next one needs: it begins the copy anew, or goes on from the decision. Platform-free.
+//
+//   source's log   begin ─────────────────────────── freeze ──────────── out
+//   target's log          import ─ rows ─ rows ─ …            rows, seal      own
+//   Directory                                                                     completeMoves, about once a second
+//
+// A move goes on without clients for as long as it gets on; for a target that does not answer nobody is kept awake.
+
+import type { SlotMove } from "../routing/topology.ts";
+import type { ReplicaView } from "../routing/topology-view.ts";
+import { type MoveTask, moveTasks } from "./move-plan.ts";
+import type { MovePort, MovesReply } from "./ports.ts";
+import { type MoveReply, type MoveRequest, type MoveStatus, PROTOCOL_VERSION } from "./protocol.ts";
+import type { ReplicaContext } from "./replica-context.ts";
+import { SlotCopy, type Total } from "./slot-copy.ts";
+import type { ImportMutation, MoveId, MoveMutation, MoveStep, Mutation, Outcome } from "./store/command.ts";
+import { slotBitmap } from "./store/slots.ts";
+import type { WritePath } from "./write-path.ts";
+
+/** Slots on their way at once: each has a chunk in memory on both sides. */
+export const MOVES_AT_ONCE = 4;
+/** Decided moves and ones called off need a call or two each. */
+const SETTLED_AT_ONCE = 16;
+/** So few keys are sent while the slot is frozen: one chunk, mostly. */
+export const LAST_KEYS_MAX = 64;
+/** A slot that is written faster than it is sent is frozen after so many times of sending what has changed. */
+export const ROUNDS_MAX = 8;
+/** From the freeze on; beyond this its writers are let go on, and the move begins anew later. */
+export const FREEZE_MS_MAX = 3_000;
+/** What one step may take, in the own log or at the target. */
+const STEP_MS_MAX = 2_000;
+/** A chunk is sent so often before the move begins anew. */
+const SENDS_MAX = 3;
+/** After a step that failed. */
+export const RETRY_MS = 500;
+/** The Directory is told of all that was done since: a publication of the topology concerns everybody. */
+export const REPORT_INTERVAL_MS = 1_000;
+/** The tasks are looked at this often: in turns, but not in every one. */
+const LOOK_INTERVAL_MS = 20;
+
+/** A step did not happen, or nobody knows: the task ends, and is planned anew from what the logs say. */
+class BrokenOff extends Error {}
+
+type MoveOutcome = Extract<Outcome, { kind: "move" }>;
+
+interface Report {
+  readonly kind: "completeMoves" | "settleCancelled";
+  readonly move: SlotMove;
+}
+
+export class SlotMover {
+  readonly #context: ReplicaContext;
+  readonly #writes: WritePath;
+  /** By slot, of this leadership. */
+  readonly #running = new Map<number, MoveTask["kind"]>();
+  readonly #copies = new Map<number, SlotCopy>();
+  readonly #frozenMs = new Map<number, number>();
+  /** By slot: done by both logs, and not yet reported. */
+  readonly #reports = new Map<number, Report>();
+  /** Tasks that failed, by slot: not before this time. */
+  readonly #notBeforeMs = new Map<number, number>();
+  /** By shard: the replica that led when it was last asked. */
+  readonly #leaders = new Map<number, number>();
+  #leadership = 0;
+  #lastLookMs = Number.NEGATIVE_INFINITY;
+  #lastReportMs = Number.NEGATIVE_INFINITY;
+  #isReporting = false;
+  #hasTimer = false;
+  #longestPauseMs = 0;
+
+  constructor(context: ReplicaContext, writes: WritePath) {
+    this.#context = context;
+    this.#writes = writes;
+    writes.onApplied = (mutations) => this.#applied(mutations);
+    writes.isHandingOver = (slot) => this.#frozenMs.has(slot);
+  }
+
+  get status(): MoveStatus {
+    return { pending: this.#tasks().length, longestPauseMs: this.#longestPauseMs };
+  }
+
+  /** Whether nothing is to be done, by the own topology and the own log. */
+  get isSettled(): boolean {
+    return this.#tasks().length === 0;
+  }
+
+  leadershipChanged(): void {
+    this.#leadership++;
+    for (const clear of [this.#running, this.#copies, this.#frozenMs, this.#reports, this.#notBeforeMs]) clear.clear();
+    this.#isReporting = false;
+    this.#lastLookMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** At the end of a turn. */
+  turnEnded(nowMs: number): void {
+    const { core, ports } = this.#context;
+    if (ports.moves === undefined || core.role !== "leader" || core.asleep) return;
+    if (nowMs - this.#lastLookMs < LOOK_INTERVAL_MS) return;
+    this.#lastLookMs = nowMs;
+    this.#maybeReport(ports.moves, nowMs);
+    this.#startTasks(ports.moves, nowMs);
+  }
+
+  #tasks(): readonly MoveTask[] {
+    const { options, ports, store } = this.#context;
+    const { view } = ports.ownership;
+    const { moves, cancelled } = view.topology;
+    const isQuiet = (moves?.length ?? 0) === 0 && (cancelled?.length ?? 0) === 0 && !store.marks.slots.isFounded;
+    return isQuiet ? [] : moveTasks(options.shard, view, store.marks.slots);
+  }
+
+  #startTasks(port: MovePort, nowMs: number): void {
+    let given = 0;
+    for (const kind of this.#running.values()) if (kind === "give") given++;
+    let settling = this.#running.size - given;
+    for (const task of this.#tasks()) {
+      const { slot } = task.move;
+      const isWaiting = (this.#notBeforeMs.get(slot) ?? nowMs) > nowMs;
+      if (this.#running.has(slot) || this.#reports.has(slot) || isWaiting) continue;
+      if (task.kind === "give" ? given >= MOVES_AT_ONCE : settling >= SETTLED_AT_ONCE) continue;
+      if (task.kind === "give") given++;
+      else settling++;
+      this.#running.set(slot, task.kind);
+      this.#start(port, task);
+    }
+  }
+
+  #start(port: MovePort, task: MoveTask): void {
+    const leadership = this.#leadership;
+    const { slot } = task.move;
+    // Not in this turn: steps begin turns of their own.
+    Promise.resolve()
+      .then(() => this.#run(port, task, leadership))
+      .then(
+        () => this.#ended(task, leadership, undefined),
+        (error) => {
+          if (!(error instanceof BrokenOff)) this.#context.ports.restart(error);
+          else if (leadership === this.#leadership)
+            this.#ended(task, leadership, this.#context.ports.timers.now() + RETRY_MS);
+        },
+      )
+      .catch(this.#context.ports.restart);
+    this.#notBeforeMs.delete(slot);
+  }
+
+  #ended({ move: { slot } }: MoveTask, leadership: number, notBeforeMs: number | undefined): void {
+    if (leadership !== this.#leadership) return;
+    const { counters, driver } = this.#context;
+    this.#running.delete(slot);
+    this.#copies.delete(slot);
+    this.#frozenMs.delete(slot);
+    if (notBeforeMs !== undefined) {
+      counters.moves_broken_off++;
+      this.#notBeforeMs.set(slot, notBeforeMs);
+      this.#lookIn(RETRY_MS);
+    }
+    // Whoever waited for the slot goes on, and so do other tasks.
+    this.#lastLookMs = Number.NEGATIVE_INFINITY;
+    driver.backgroundTurn(() => undefined);
+  }
+
+  /** One timer, for whatever comes first; what is looked at while the group sleeps is looked at when it wakes. */
+  #lookIn(ms: number): void {
+    if (this.#hasTimer) return;
+    this.#hasTimer = true;
+    const { core, driver, ports } = this.#context;
+    ports.timers.after(ms, () => {
+      this.#hasTimer = false;
+      this.#lastLookMs = Number.NEGATIVE_INFINITY;
+      if (core.role === "leader" && !core.asleep) driver.backgroundTurn(() => undefined);
+    });
+  }
+
+  async #run(port: MovePort, task: MoveTask, leadership: number): Promise<void> {
+    const steps = new Steps(
+      this.#context,
+      this.#writes,
+      port,
+      this.#leaders,
+      task.move,
+      () => this.#leadership === leadership,
+    );
+    switch (task.kind) {
+      case "give":
+        await this.#give(steps, task.move);
+        break;
+      case "finish":
+        await this.#finish(steps, task.move);
+        break;
+      case "call_off": {
+        const { slot, epoch: move } = task.move;
+        const outcome = await steps.own({ step: "call_off", slot, move });
+        // Decided in the meantime: it is finished instead.
+        if (!outcome.isDone) break;
+        await steps.target({ kind: "move", step: "drop", slot, move });
+        this.#report("settleCancelled", task.move);
+      }
+    }
+  }
+
+  async #give(steps: Steps, move: SlotMove): Promise<void> {
+    const { slot, epoch, from, to } = move;
+    const { store, ports } = this.#context;
+    const record = store.marks.slots.record(slot);
+    if (record?.state === "frozen") await steps.own({ step: "thaw", slot, move: record.move, attempt: record.attempt });
+    const { attempt } = await steps.ownDone({ step: "begin", slot, move: epoch, to });
+    const id: MoveId = { slot, move: epoch, attempt };
+    const copy = new SlotCopy(this.#context.store, ports.storage, slot);
+    this.#copies.set(slot, copy);
+    await steps.targetDone({ kind: "move", step: "import", ...id, from });
+    await this.#sendWhileWritten(steps, id, copy);
+    await this.#untilNoPurgeWaits(steps);
+    const frozenMs = ports.timers.now();
+    this.#frozenMs.set(slot, frozenMs);
+    try {
+      await steps.ownDone({ step: "freeze", ...id });
+      const isInTime = () => ports.timers.now() - frozenMs < FREEZE_MS_MAX;
+      const total = await this.#sendRest(steps, id, copy, isInTime);
+      await steps.targetDone({ kind: "move", step: "seal", ...id, ...total });
+      if (!isInTime()) throw new BrokenOff();
+    } catch (error) {
+      if (error instanceof BrokenOff) await steps.own({ step: "thaw", ...id });
+      throw error;
+    }
+    await steps.ownDone({ step: "out", ...id });
+    this.#context.counters.slots_given++;
+    await this.#finish(steps, move);
+    this.#longestPauseMs = Math.max(this.#longestPauseMs, ports.timers.now() - frozenMs);
+  }
+
+  /** Chunk after chunk, until few keys are left, or it is no use to wait for that. */
+  async #sendWhileWritten(steps: Steps, id: MoveId, copy: SlotCopy): Promise<void> {
+    for (let round = 0; round < ROUNDS_MAX && (!copy.hasWalked || copy.changed > LAST_KEYS_MAX); ) {
+      if (copy.isOverrun) throw new BrokenOff();
+      if (copy.hasWalked) round++;
+      await this.#sendNext(steps, id, copy);
+    }
+  }
+
+  async #sendNext(steps: Steps, id: MoveId, copy: SlotCopy): Promise<boolean> {
+    const chunk = copy.next();
+    if (chunk === undefined) return false;
+    await steps.targetDone({ kind: "import", ...id, ...chunk }, SENDS_MAX);
+    return true;
+  }
+
+  /** Of a frozen slot: what is left, and what everything must add up to. */
+  async #sendRest(steps: Steps, id: MoveId, copy: SlotCopy, isInTime: () => boolean): Promise<Total> {
+    for (;;) {
+      while (await this.#sendNext(steps, id, copy)) if (!isInTime()) throw new BrokenOff();
+      const walk = copy.total();
+      for (let at = walk.next(); ; at = walk.next()) {
+        // Rows that are gone by a purge may be reclaimed while this goes on.
+        if (at.done === true && copy.changed === 0) return at.value;
+        if (at.done === true) break;
+        await steps.pause(0);
+        if (!isInTime()) throw new BrokenOff();
+      }
+    }
+  }
+
+  async #untilNoPurgeWaits(steps: Steps): Promise<void> {
+    while (this.#writes.hasWaitingPurge) await steps.pause(LOOK_INTERVAL_MS);
+  }
+
+  async #finish(steps: Steps, move: SlotMove): Promise<void> {
+    const record = this.#context.store.marks.slots.record(move.slot);
+    if (record?.state !== "moved" || record.move !== move.epoch) throw new BrokenOff();
+    const { slot, attempt, revision } = record;
+    // Until the target says so, the slot is nobody's: nothing is more urgent.
+    await steps.targetDone({ kind: "move", step: "own", slot, move: move.epoch, attempt, revision }, SENDS_MAX);
+    this.#report("completeMoves", move);
+  }
+
+  #applied(mutations: readonly Mutation[]): void {
+    for (const copy of this.#copies.values()) copy.applied(mutations);
+  }
+
+  // --- reports ---
+
+  #report(kind: Report["kind"], move: SlotMove): void {
+    this.#reports.set(move.slot, { kind, move });
+    this.#lookIn(REPORT_INTERVAL_MS / 2);
+  }
+
+  #maybeReport(port: MovePort, nowMs: number): void {
+    if (this.#isReporting || this.#reports.size === 0) return;
+    if (nowMs - this.#lastReportMs < REPORT_INTERVAL_MS) {
+      // Not to fall asleep over it.
+      this.#context.core.lastActivityMs = nowMs;
+      this.#lookIn(REPORT_INTERVAL_MS / 2);
+      return;
+    }
+    this.#isReporting = true;
+    this.#lastReportMs = nowMs;
+    const leadership = this.#leadership;
+    const reports = [...this.#reports.values()];
+    Promise.resolve()
+      .then(() => this.#send(port, reports))
+      .then((isTold) => {
+        if (leadership !== this.#leadership) return;
+        this.#isReporting = false;
+        // The topology lists what is still to be done, and what was reported in vain is planned anew.
+        if (isTold) for (const report of reports) this.#reports.delete(report.move.slot);
+        if (this.#reports.size > 0) this.#lookIn(REPORT_INTERVAL_MS / 2);
+        this.#lastLookMs = Number.NEGATIVE_INFINITY;
+        this.#context.driver.backgroundTurn(() => undefined);
+      })
+      .catch(this.#context.ports.restart);
+  }
+
+  /** False: the Directory is out of reach. Said again later, which is the same as once. */
+  async #send(port: MovePort, reports: readonly Report[]): Promise<boolean> {
+    const { timers } = this.#context.ports;
+    for (const kind of ["completeMoves", "settleCancelled"] as const) {
+      const moves = reports.filter((report) => report.kind === kind).map(({ move }) => move);
+      if (moves.length === 0) continue;
+      const reply: MovesReply | undefined = await inTime(port[kind](moves), STEP_MS_MAX, timers);
+      if (reply === undefined) return false;
+      // Of a move that it has never planned, by a log: planned anew, and seen in the counter.
+      if (reply.status === "invalid") this.#context.counters.moves_broken_off++;
+      else port.learned(reply.topology);
+    }
+    return true;
+  }
+}
+
+/** The steps of one move, each of them in one of the two logs. Whatever ends before its time throws BrokenOff. */
+class Steps {
+  readonly #context: ReplicaContext;
+  readonly #writes: WritePath;
+  readonly #port: MovePort;
+  readonly #leaders: Map<number, number>;
+  readonly #move: SlotMove;
+  readonly #isCurrent: () => boolean;
+
+  constructor(
+    context: ReplicaContext,
+    writes: WritePath,
+    port: MovePort,
+    leaders: Map<number, number>,
+    move: SlotMove,
+    isCurrent: () => boolean,
+  ) {
+    this.#context = context;
+    this.#writes = writes;
+    this.#port = port;
+    this.#leaders = leaders;
+    this.#move = move;
+    this.#isCurrent = isCurrent;
+  }
+
+  /** In the own log; the outcome may be a refusal. */
+  async own(step: MoveStep): Promise<MoveOutcome> {
+    this.#check();
+    const { ports } = this.#context;
+    const mutations = withFounding(this.#context, { kind: "move", ...step });
+    const results = await Promise.all(this.#writes.submit(mutations, ports.timers.now() + STEP_MS_MAX));
+    this.#check();
+    const result = results.at(-1);
+    if (result?.status !== "applied" || result.outcome.kind !== "move") throw new BrokenOff();
+    this.#gotOn();
+    return result.outcome;
+  }
+
+  async ownDone(step: MoveStep): Promise<MoveOutcome> {
+    const outcome = await this.own(step);
+    if (!outcome.isDone) throw new BrokenOff();
+    return outcome;
+  }
+
+  async targetDone(mutation: ImportMutation | MoveMutation, sends = 1): Promise<void> {
+    for (let sent = 1; ; sent++) {
+      const reply = await this.#ask(mutation);
+      if (reply?.status === "ok") {
+        if (reply.outcome.kind !== "move" || !reply.outcome.isDone) throw new BrokenOff();
+        this.#gotOn();
+        return;
+      }
+      if (sent >= sends) throw new BrokenOff();
+      await this.pause(LOOK_INTERVAL_MS);
+    }
+  }
+
+  /** At the target's leader; the outcome may be a refusal. */
+  async target(mutation: MoveMutation): Promise<void> {
+    if ((await this.#ask(mutation))?.status !== "ok") throw new BrokenOff();
+    this.#gotOn();
+  }
+
+  async pause(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#context.ports.timers.after(ms, resolve);
+    });
+    this.#check();
+  }
+
+  /** Asks the replicas of the target one after the other, the one first that led last. Undefined: none of them leads. */
+  async #ask(mutation: ImportMutation | MoveMutation): Promise<MoveReply | undefined> {
+    const { ownership, timers } = this.#context.ports;
+    const { to } = this.#move;
+    const replicas = ownership.view.shard(to)?.replicas ?? [];
+    const known = this.#leaders.get(to);
+    const left = [...replicas].sort((one, other) => Number(other.replica === known) - Number(one.replica === known));
+    for (let replica = left.shift(); replica !== undefined; replica = left.shift()) {
+      this.#check();
+      const call = this.#port.send(replica, this.#requestTo(replica, mutation));
+      const reply = await inTime(call, STEP_MS_MAX, timers);
+      this.#check();
+      if (reply?.status === "ok") {
+        this.#leaders.set(to, replica.replica);
+        return reply;
+      }
+      if (reply?.status === "overloaded") return reply;
+      const leader = reply !== undefined && "leader" in reply ? reply.leader : undefined;
+      const at = left.findIndex((other) => other.replica === leader);
+      if (at > 0) left.unshift(...left.splice(at, 1));
+    }
+    return undefined;
+  }
+
+  #requestTo(replica: ReplicaView, mutation: ImportMutation | MoveMutation): MoveRequest {
+    const { epoch } = this.#context.ports.ownership;
+    return { v: PROTOCOL_VERSION, to: replica.name, epoch, mutation, deadlineMs: STEP_MS_MAX };
+  }
+
+  /** Race: a leadership that ended while a step was on its way. Another leader goes on from what the logs say. */
+  #check(): void {
+    if (!this.#isCurrent() || this.#context.core.role !== "leader") throw new BrokenOff();
+  }
+
+  #gotOn(): void {
+    this.#context.core.lastActivityMs = this.#context.ports.timers.now();
+  }
+}
+
+/** The target's side: puts a step, or rows, into the own log. */
+export async function takeStep(context: ReplicaContext, writes: WritePath, request: MoveRequest): Promise<MoveReply> {
+  const { core, options, ports } = context;
+  if (request.v !== PROTOCOL_VERSION || request.to !== options.name) {
+    return { status: "invalid", reason: `this is ${options.name} of version ${PROTOCOL_VERSION}, not ${request.to}` };
+  }
+  if (!core.isVoter) return context.notLeader();
+  const deadlineMs = ports.timers.now() + request.deadlineMs;
+  const elsewhere = core.role === "leader" ? undefined : await context.awaitLeadership(deadlineMs);
+  if (elsewhere !== undefined) return elsewhere;
+  const results = await Promise.all(writes.submit(withFounding(context, request.mutation), deadlineMs));
+  const result = results.at(-1);
+  if (result?.status === "applied") {
+    const { outcome } = result;
+    const isOwned = request.mutation.kind === "move" && request.mutation.step === "own";
+    if (isOwned && outcome.kind === "move" && outcome.isDone) context.counters.slots_taken++;
+    return { status: "ok", outcome };
+  }
+  if (result?.status === "unknown") return { status: "unknown", reason: result.reason, term: core.term };
+  return core.role === "leader" ? context.unavailable("the step was not taken") : context.notLeader();
+}
+
+/** The first step in which a shard takes part is where its log begins to speak of slots: they are those of the topology. */
+function withFounding({ options, ports, store }: ReplicaContext, mutation: Mutation): readonly Mutation[] {
+  if (store.marks.slots.isFounded) return [mutation];
+  const { slots } = ports.ownership.view.topology;
+  const own = [...slots.keys()].filter((slot) => slots[slot] === options.shard);
+  return [{ kind: "found_slots", slots: slotBitmap(own) }, mutation];
+}
+
+/** Undefined: the connection broke, or nothing came. */
+function inTime<T>(call: Promise<T>, ms: number, timers: ReplicaContext["ports"]["timers"]): Promise<T | undefined> {
+  return new Promise((resolve) => {
+    const cancel = timers.after(ms, () => resolve(undefined));
+    const settle = (reply: T | undefined): void => {
+      cancel();
+      resolve(reply);
+    };
+    call.then(settle, () => settle(undefined));
+  });
+}
