@@ -8,7 +8,7 @@ import { createDirectoryClient } from "../../../durable/directory-client.ts";
 import { readUrl, readUrlBase, STATUS_REFUSED } from "../../../durable/http/read-wire.ts";
 import { PROTOCOL_VERSION } from "../../../durable/protocol.ts";
 import { slotOf } from "../../../routing/slots.ts";
-import { put, shardOf, stubOf, topologyView } from "./cluster.ts";
+import { put, shardOf, stubOf, topologyView, until } from "./cluster.ts";
 
 const bindings = env as unknown as { readonly DIRECTORY: DurableObjectNamespace<Directory> };
 
@@ -26,15 +26,19 @@ test("a replica that learns of a newer epoch from a caller answers for slots tha
   const move = { slot, from: from.shard, to: to.shard, epoch: 1 };
   const directory = createDirectoryClient(bindings.DIRECTORY, topology.cluster);
   expect(await directory.publish({ ...topology, epoch: 1, moves: [move] }, 0)).toMatchObject({ status: "ok" });
-  expect(await directory.completeMoves([move])).toMatchObject({ status: "ok" });
-  const published = await directory.read();
+  await Promise.all(from.replicas.map(({ name }) => stubOf(name).topologyChanged(name, 1)));
+  const published = await until(
+    () => directory.read(),
+    ({ epoch }) => epoch === 2,
+  );
+  expect(published.slots[slot]).toBe(to.shard);
 
   const [old] = from.replicas;
   if (old === undefined) throw new Error("a shard has replicas");
   const read = { v: PROTOCOL_VERSION, to: old.name, slot, key, level: "strong" } as const;
   const refusal = await stubOf(old.name).fetch(readUrl(readUrlBase(old.name), { ...read, epoch: 2 }));
   expect(refusal.status).toBe(STATUS_REFUSED);
-  expect(await refusal.json()).toEqual({ status: "wrong_owner", topology: published });
+  expect(await refusal.json()).toMatchObject({ status: "wrong_owner", topology: published });
 
   // The edge of this isolate still routes by epoch 0 and meets the old owner, which now knows better.
   const response = await put(key, "at its new home");
