@@ -4,8 +4,10 @@
 //
 //   add what is missing as learners ─▶ promote one that has caught up ─▶ remove one that is not listed ─▶ … until equal
 //
-// A voter leaves only when its replacement votes, the dead before the living, and never if that would leave fewer living
-// voters than a majority. A leader that is not listed hands over before anything else, so that it never removes itself.
+// A voter leaves only when its replacement votes, the dead before the living. Who votes changes only if a majority of those
+// that would vote then is known to hold the membership in force: that it answered before the last change says little of the
+// next one, and two steps on old news could hand the group to a majority that is gone. A leader that is not listed hands
+// over before anything else, so that it never removes itself.
 
 import type { Membership, MembershipChange } from "./membership.ts";
 import { quorumSize } from "./quorum.ts";
@@ -16,6 +18,8 @@ export interface MemberHealth {
   readonly isLive: boolean;
   /** It has answered in this leadership, and lacks little of the log. */
   readonly isCaughtUp: boolean;
+  /** It has answered in this leadership that it holds the membership in force, so it lived after the last change. */
+  readonly holdsMembership: boolean;
 }
 
 export type MembershipStep =
@@ -44,7 +48,7 @@ export function nextMembershipStep(
   if (missing !== undefined) return change("add_learner", missing);
   const surplus = voters.length > listed.length ? removableVoter(self, listed, voters, healthOf) : undefined;
   if (surplus !== undefined) return change("remove", surplus);
-  const ready = learners.find(isAble);
+  const ready = learners.find((id) => isAble(id) && isMajorityConfirmed([...voters, id], healthOf));
   if (ready !== undefined) return change("promote", ready);
   return { kind: "wait" };
 }
@@ -61,10 +65,18 @@ function removableVoter(
   healthOf: (id: string) => MemberHealth,
 ): string | undefined {
   const leaving = voters.filter((id) => id !== self && !listed.includes(id));
-  const dead = leaving.find((id) => !healthOf(id).isLive);
-  if (dead !== undefined) return dead;
-  const living = voters.filter((id) => healthOf(id).isLive).length;
-  return living - 1 >= quorumSize(voters.length - 1) ? leaving[0] : undefined;
+  const deadFirst = [...leaving.filter((id) => !healthOf(id).isLive), ...leaving.filter((id) => healthOf(id).isLive)];
+  return deadFirst.find((id) => isMajorityConfirmed(without(voters, id), healthOf));
+}
+
+function without(voters: readonly string[], id: string): readonly string[] {
+  return voters.filter((other) => other !== id);
+}
+
+/** Whether a majority of those voters is known to live and to hold the membership in force. */
+function isMajorityConfirmed(voters: readonly string[], healthOf: (id: string) => MemberHealth): boolean {
+  const confirmed = voters.filter((id) => healthOf(id).isLive && healthOf(id).holdsMembership);
+  return confirmed.length >= quorumSize(voters.length);
 }
 
 function change(kind: MembershipChange["kind"], id: string): MembershipStep {

@@ -261,11 +261,16 @@ export class Replica {
 
   /** What this replica, as leader, has heard of a member in this term. */
   healthOf(id: string): MemberHealth {
-    if (id === this.id) return { isLive: true, isCaughtUp: true };
+    if (id === this.id) return { isLive: true, isCaughtUp: true, holdsMembership: true };
     const progress = this.leaderState?.progress.get(id);
-    if (progress === undefined) return { isLive: false, isCaughtUp: false };
-    const isMatched = progress.match > 0 && progress.match + CATCH_UP_ENTRIES_MAX >= this.log.lastIndex;
-    return { isLive: this.#isAnswering(progress), isCaughtUp: isMatched && progress.state === "replicate" };
+    if (progress === undefined) return { isLive: false, isCaughtUp: false, holdsMembership: false };
+    const { match, state } = progress;
+    const isMatched = match > 0 && match + CATCH_UP_ENTRIES_MAX >= this.log.lastIndex;
+    return {
+      isLive: this.#isAnswering(progress),
+      isCaughtUp: isMatched && state === "replicate",
+      holdsMembership: match > 0 && match >= this.membershipIndex,
+    };
   }
 
   #append(

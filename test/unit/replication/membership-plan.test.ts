@@ -17,12 +17,18 @@ interface Situation {
   readonly learners?: string;
   readonly dead?: string;
   readonly behind?: string;
+  /** Have answered lately, but not yet that they hold the membership in force. */
+  readonly unheard?: string;
 }
 
 /** One letter a member, to be read at a glance. */
-function stepOf({ self, listed, voters, learners = "", dead = "", behind = "" }: Situation): string {
+function stepOf({ self, listed, voters, learners = "", dead = "", behind = "", unheard = "" }: Situation): string {
   const leader = self ?? voters[0] ?? "";
-  const healthOf = (id: string) => ({ isLive: !dead.includes(id), isCaughtUp: !behind.includes(id) });
+  const healthOf = (id: string) => ({
+    isLive: !dead.includes(id),
+    isCaughtUp: !behind.includes(id),
+    holdsMembership: !unheard.includes(id),
+  });
   return textOf(nextMembershipStep(leader, [...listed], { voters: [...voters], learners: [...learners] }, healthOf));
 }
 
@@ -61,6 +67,36 @@ describe("the next step", () => {
     ["the leader is to leave, and its heir has caught up", { listed: "d", voters: "a", learners: "d" }, "promote d"],
     ["the leader is the last that is to leave", { listed: "d", voters: "ad" }, "transfer to d"],
     ["only the leader is to leave, and nobody can take over", { listed: "b", voters: "ab", behind: "b" }, "wait"],
+    [
+      "the other of two has not confirmed that it is one of two",
+      { listed: "a", voters: "ab", unheard: "b" },
+      "remove b",
+    ],
+    [
+      "the only newcomer is not heard since it is a learner",
+      { listed: "ad", voters: "a", learners: "d", unheard: "d" },
+      "wait",
+    ],
+    [
+      "a newcomer is ready, but the fourth that its majority would need is not heard since the last change",
+      { listed: "abd", voters: "abc", learners: "d", dead: "c", unheard: "b" },
+      "wait",
+    ],
+    [
+      "one is too many, and those that stay are not heard since the last change",
+      { listed: "abc", voters: "abcd", unheard: "bc" },
+      "wait",
+    ],
+    [
+      "one is too many, and a majority of those that stay has confirmed the last change",
+      { listed: "abc", voters: "abcd", unheard: "cd" },
+      "remove d",
+    ],
+    [
+      "one of those that leave is not heard: it leaves first",
+      { listed: "abd", voters: "abecd", unheard: "cd" },
+      "remove c",
+    ],
     ["the new leader removes the old one", { self: "d", listed: "d", voters: "ad" }, "remove a"],
   ])("when %s", (_, situation, expected) => {
     expect(stepOf(situation)).toBe(expected);
@@ -79,6 +115,7 @@ const situations = fc
       membership: fc.constant<Membership>({ voters, learners: learners.filter((id) => !voters.includes(id)) }),
       listed: fc.constant(listed),
       dead: fc.subarray(MEMBERS),
+      unheard: fc.subarray(MEMBERS),
     }),
   )
   .filter(
@@ -99,6 +136,7 @@ function follow(start: { self: string; membership: Membership; listed: readonly 
     const step = nextMembershipStep(self, listed, membership, (id) => ({
       isLive: !dead.includes(id),
       isCaughtUp: true,
+      holdsMembership: true,
     }));
     if (step === undefined || step.kind === "wait") return { path, isSettled: step === undefined, self };
     if (step.kind === "transfer") {
@@ -143,6 +181,25 @@ describe("the plan as a whole", () => {
         }
       }),
       { numRuns: 300 },
+    );
+  });
+
+  test("leaves a majority by every step, even if all are gone that have not confirmed the membership in force", () => {
+    fc.assert(
+      fc.property(situations, ({ self, listed, membership, dead, unheard }) => {
+        const gone = [...dead, ...unheard.filter((id) => id !== self)];
+        const step = nextMembershipStep(self, listed, membership, (id) => ({
+          isLive: !dead.includes(id),
+          isCaughtUp: true,
+          holdsMembership: !gone.includes(id),
+        }));
+        const changed = step?.kind === "change" ? changedMembership(membership, step.change) : undefined;
+        fc.pre(changed?.ok === true && changed.membership.voters.length !== membership.voters.length);
+        if (changed?.ok !== true) return;
+        const { voters } = changed.membership;
+        expect(livingVoters(changed.membership, gone)).toBeGreaterThanOrEqual(quorumSize(voters.length));
+      }),
+      { numRuns: 100 },
     );
   });
 

@@ -307,7 +307,7 @@ describe("a replica that founds nothing", () => {
     const leader = group.elect("a");
     change(leader, { kind: "add_learner", id: "d" });
     expect(fresh.core.membership).toEqual({ voters: ["a", "b", "c"], learners: ["d"] });
-    expect(leader.core.healthOf("d")).toEqual({ isLive: true, isCaughtUp: true });
+    expect(leader.core.healthOf("d")).toEqual({ isLive: true, isCaughtUp: true, holdsMembership: true });
     change(leader, { kind: "promote", id: "d" });
     expect(fresh.core.isVoter).toBe(true);
   });
