@@ -77,6 +77,8 @@ export interface SwarmConfig {
   /** Replica numbers that send fields of a newer protocol. */
   readonly newerReplicas: readonly number[];
   readonly newerEdges: boolean;
+  /** Its clients read, write, swap and delete, and use no other command. */
+  readonly isPlain: boolean;
   /** Slots move from shard to shard. */
   readonly reshards: boolean;
   /** Edges start with an older epoch, in which the keys had other owners. */
@@ -91,22 +93,38 @@ const CLOCK_DRIFT = 0.023;
 /** Worlds that are asked for by name; any other seed may stand for one of them as well. */
 export const WORKLOADS = ["reshard"] as const;
 export type WorkloadName = (typeof WORKLOADS)[number];
-const RESHARD_SHARE = 0.06;
+/** Of the worlds without a theme. */
+const RESHARD_SHARE = 0.12;
 
 export function drawSwarm(seed: number | string, workload?: WorkloadName): SwarmConfig {
   const random = new SeededRandom(seed, "swarm");
   const world = drawWorld(seed, random);
   const theme = random.chance(0.5) ? random.pick(THEMES) : undefined;
-  const drawn = theme === undefined ? world : { ...world, theme, ...themed(theme, world, random.fork("theme")) };
+  const drawn = theme === undefined ? world : focused(world, theme, random.fork("theme"));
   const reshard = new SeededRandom(seed, "reshard");
-  return workload === "reshard" || reshard.chance(RESHARD_SHARE) ? resharding(drawn, reshard) : drawn;
+  if (workload === "reshard") return resharding(drawn, reshard);
+  return theme === undefined && reshard.chance(RESHARD_SHARE) ? resharding(drawn, reshard) : drawn;
+}
+
+/** A theme that competes with everything else is no theme: most of these worlds keep their members, half have plain clients only. */
+function focused(world: SwarmConfig, theme: Theme, random: SeededRandom): SwarmConfig {
+  const changed = { ...world, theme, ...themed(theme, world, random), isPlain: random.chance(0.5) };
+  if (random.chance(0.2)) return changed;
+  return { ...changed, faults: { ...changed.faults, scale: undefined, replace: undefined } };
 }
 
 /** Two to four shards of few keys, between which the slots go to and fro. */
 function resharding(world: SwarmConfig, random: SeededRandom): SwarmConfig {
   const weights = Array.from({ length: 2 + random.below(3) }, () => 1);
   const keysPerShard = 1 + random.below(2);
-  return { ...world, cluster: { ...world.cluster, weights }, keysPerShard, edgesStartStale: false, reshards: true };
+  return {
+    ...world,
+    cluster: { ...world.cluster, weights },
+    keysPerShard,
+    edgesStartStale: false,
+    isPlain: false,
+    reshards: true,
+  };
 }
 
 function drawWorld(seed: number | string, random: SeededRandom): SwarmConfig {
@@ -162,6 +180,7 @@ function drawWorld(seed: number | string, random: SeededRandom): SwarmConfig {
     faultMsMax: random.logarithmic(300, 4_000),
     newerReplicas: random.chance(0.3) ? [random.below(replicas)] : [],
     newerEdges: random.chance(0.3),
+    isPlain: false,
     reshards: false,
     edgesStartStale: shards === 2 && random.chance(0.5),
   };

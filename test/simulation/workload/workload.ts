@@ -26,6 +26,8 @@ export interface WorkloadConfig {
   readonly objects: readonly WorkloadObject[];
 }
 
+export const NO_WORKLOAD: WorkloadConfig = { actors: 0, thinkMs: 0, objects: [] };
+
 /** For worlds in which slots move: objects that can be judged without knowing which log has what. */
 export function drawMovingWorkload(seed: number | string): WorkloadConfig {
   const random = new SeededRandom(seed, "workload");
