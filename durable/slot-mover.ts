@@ -212,6 +212,7 @@ export class SlotMover {
     await steps.targetDone({ kind: "move", step: "import", ...id, from });
     await this.#sendWhileWritten(steps, id, copy);
     await this.#untilNoPurgeWaits(steps);
+    if (!this.#isWanted(move)) throw new BrokenOff();
     const frozenMs = ports.timers.now();
     this.#frozenMs.set(slot, frozenMs);
     try {
@@ -228,6 +229,12 @@ export class SlotMover {
     this.#context.counters.slots_given++;
     await this.#finish(steps, move);
     this.#longestPauseMs = Math.max(this.#longestPauseMs, ports.timers.now() - frozenMs);
+  }
+
+  /** It may have been called off since. From the freeze on it is made: it takes no longer than to call it off. */
+  #isWanted({ slot, epoch, from }: SlotMove): boolean {
+    const { view } = this.#context.ports.ownership;
+    return view.movesFrom(from).some((listed) => listed.slot === slot && listed.epoch === epoch);
   }
 
   /** Chunk after chunk, until few keys are left, or it is no use to wait for that. */
@@ -436,21 +443,28 @@ class Steps {
   }
 }
 
+/** The others are the source's own. */
+const TARGET_STEPS: ReadonlySet<MoveStep["step"]> = new Set(["import", "seal", "own", "drop"]);
+
 /** The target's side: puts a step, or rows, into the own log. */
 export async function takeStep(context: ReplicaContext, writes: WritePath, request: MoveRequest): Promise<MoveReply> {
   const { core, options, ports } = context;
   if (request.v !== PROTOCOL_VERSION || request.to !== options.name) {
     return { status: "invalid", reason: `this is ${options.name} of version ${PROTOCOL_VERSION}, not ${request.to}` };
   }
+  const { mutation } = request;
+  if (mutation.kind !== "import" && (mutation.kind !== "move" || !TARGET_STEPS.has(mutation.step))) {
+    return { status: "invalid", reason: "mutation: expected rows, or a step of a move's target" };
+  }
   if (!core.isVoter) return context.notLeader();
   const deadlineMs = ports.timers.now() + request.deadlineMs;
   const elsewhere = core.role === "leader" ? undefined : await context.awaitLeadership(deadlineMs);
   if (elsewhere !== undefined) return elsewhere;
-  const results = await Promise.all(writes.submit(withFounding(context, request.mutation), deadlineMs));
+  const results = await Promise.all(writes.submit(withFounding(context, mutation), deadlineMs));
   const result = results.at(-1);
   if (result?.status === "applied") {
     const { outcome } = result;
-    const isOwned = request.mutation.kind === "move" && request.mutation.step === "own";
+    const isOwned = mutation.kind === "move" && mutation.step === "own";
     if (isOwned && outcome.kind === "move" && outcome.isDone) context.counters.slots_taken++;
     return { status: "ok", outcome };
   }

@@ -2,6 +2,7 @@
 // been made somewhere, in papers' margins, in other systems' incident reports, or here.
 
 import { COMMANDS } from "./command-mutants.ts";
+import { MOVE_MUTANTS } from "./move-mutants.ts";
 import type { Mutant } from "./mutate.ts";
 
 const ELECTION = "durable/replication/election.ts";
@@ -460,4 +461,12 @@ const MEMBERS: readonly Mutant[] = [
   },
 ];
 
-export const MUTANTS: readonly Mutant[] = [...ELECTIONS, ...LOG, ...LEASES, ...CLIENTS, ...MEMBERS, ...COMMANDS];
+export const MUTANTS: readonly Mutant[] = [
+  ...ELECTIONS,
+  ...LOG,
+  ...LEASES,
+  ...CLIENTS,
+  ...MEMBERS,
+  ...COMMANDS,
+  ...MOVE_MUTANTS,
+];

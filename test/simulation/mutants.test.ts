@@ -4,7 +4,7 @@
 import { availableParallelism } from "node:os";
 import { describe, expect, it } from "vitest";
 import { MUTANTS } from "./mutant-list.ts";
-import { mutatedSource } from "./mutate.ts";
+import { mutatedSource, mutatedSources } from "./mutate.ts";
 import { search, seedsFrom } from "./search.ts";
 
 /** Of every part of the protocol some, each caught within a few seconds. */
@@ -31,6 +31,7 @@ describe("mutants", () => {
 
   it.each(MUTANTS)("$name changes exactly one place of $file", (mutant) => {
     expect(mutatedSource(mutant)).toContain(mutant.replace);
+    expect(mutatedSources(mutant).size).toBe(mutant.also === undefined ? 1 : 2);
   });
 
   it("are refused when their snippet is gone or has become ambiguous", () => {
@@ -47,6 +48,7 @@ describe("mutants", () => {
       seeds: seedsFrom(1, QUICK_RUNS),
       jobs: availableParallelism(),
       mutant,
+      workload: mutant.workload,
       onReport: ({ violations }) => {
         caughtBy.push(...violations.map(({ checker }) => checker));
         return caughtBy.length > 0;

@@ -31,6 +31,7 @@ async function tryMutant(mutant: Mutant, firstSeed: number, budget: number, jobs
     seeds: seedsFrom(firstSeed, budget),
     jobs,
     mutant,
+    workload: mutant.workload,
     onReport: ({ seed, violations }) => {
       runs++;
       const [violation] = violations;

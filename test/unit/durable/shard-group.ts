@@ -1,7 +1,7 @@
 // The replicas of one shard as they run in production, on memory disks, a memory network and a manual clock.
 
 import { Ownership } from "../../../durable/ownership.ts";
-import type { ReplicaTransport } from "../../../durable/ports.ts";
+import type { MovePort, ReplicaTransport } from "../../../durable/ports.ts";
 import {
   type ConsistencyLevel,
   PROTOCOL_VERSION,
@@ -127,6 +127,7 @@ export class Host {
       },
       ownership: this.ownership,
       restart: (error) => this.failures.push(error),
+      moves: this.group.moves,
     });
   }
 
@@ -158,15 +159,26 @@ export class ShardGroup {
   /** Of replicas that are started from now on. */
   requestsPerSecondMax: number | undefined;
   readonly hosts: readonly Host[];
+  /** For the leader of the group, if it is to give slots away. */
+  moves: MovePort | undefined;
 
+  /** `shards`: the group is the first of so many. */
   constructor(
     replicas = 3,
     checkpoints?: ShardReplicaOptions["checkpoints"],
     storage?: ShardReplicaOptions["storage"],
+    shards = 1,
+    moves?: MovePort,
   ) {
+    this.moves = moves;
     this.checkpoints = checkpoints;
     this.storage = storage;
-    this.topology = buildTopology({ cluster: CLUSTER, replicas, regions: REGIONS.slice(0, replicas), weights: [1] });
+    this.topology = buildTopology({
+      cluster: CLUSTER,
+      replicas,
+      regions: REGIONS.slice(0, replicas),
+      weights: new Array(shards).fill(1),
+    });
     this.members = (this.topology.shards[0]?.replicas ?? []).map(memberId);
     this.hosts = this.members.map((_, number) => new Host(this, number));
   }
@@ -184,9 +196,9 @@ export class ShardGroup {
   }
 
   /** Elects `number` by asking it first, and waits until all have heard. */
-  async lead(number: number): Promise<Host> {
+  async lead(number: number, key = "wake-up"): Promise<Host> {
     const host = this.host(number);
-    const reply = await this.clock.until(host.read("wake-up"));
+    const reply = await this.clock.until(host.read(key));
     if (reply.status !== "ok") throw new Error(`replica ${number} does not lead: ${JSON.stringify(reply)}`);
     await this.clock.pass(2 * T.heartbeatMs);
     return host;

@@ -1,0 +1,115 @@
+// Known mistakes of moving data between shards, each as a change of one snippet of production code (see mutate.ts). They are
+// searched for in worlds in which slots move.
+
+import type { Mutant, Snippet } from "./mutate.ts";
+
+const MOVES = "durable/store/commands/moves.ts";
+const COPY = "durable/slot-copy.ts";
+const SLOTS = "durable/store/slots.ts";
+const WRITE_PATH = "durable/write-path.ts";
+const CONTEXT = "durable/replica-context.ts";
+const workload = "reshard";
+
+/** The target takes any copy for whole: without that, it would refuse to own what these mistakes leave it with. */
+const NOT_COUNTED: Snippet = {
+  file: MOVES,
+  find: "const isWhole = known?.chunks === chunks && known.rows === rows && known.digest === digest;",
+  replace: "const isWhole = known !== undefined && chunks + rows + digest >= 0;",
+};
+
+export const MOVE_MUTANTS: readonly Mutant[] = [
+  {
+    name: "two-owners",
+    mistake: "the target owns the slot as soon as its copy is sealed, before the source has decided",
+    file: MOVES,
+    find: 'return isWhole ? advance(work, mutation, ["importing"], "sealed") : "refused";',
+    replace:
+      'const sealed = isWhole ? advance(work, mutation, ["importing"], "owned") : "refused";\n' +
+      '      return typeof sealed === "string" ? sealed : { ...sealed, since: mutation.move };',
+    workload,
+  },
+  {
+    name: "lost-tail",
+    mistake: "what is written while a slot is copied is not sent again, and the target does not count",
+    file: COPY,
+    find: "else this.#changed.add(key);",
+    replace: 'else if (this.#nextKey === "") this.#changed.add(key);',
+    workload,
+    also: NOT_COUNTED,
+  },
+  {
+    name: "flip-before-tail",
+    mistake: "the slot is not frozen for the last keys: writes go on until the decision",
+    file: SLOTS,
+    find: 'if (state === "frozen") return "moving";',
+    replace: "",
+    workload,
+    also: NOT_COUNTED,
+  },
+  {
+    name: "resurrected-after-cancel",
+    mistake: "a copy that was given up is not thrown away when the slot comes again: what was deleted since is there",
+    file: SLOTS,
+    find: "return base === undefined || revisionOf(row) >= base;",
+    replace: "return base === undefined || revisionOf(row) >= 0;",
+    workload,
+    also: NOT_COUNTED,
+  },
+  {
+    name: "tag-generation-not-moved",
+    mistake: "a moved row is compared with the target's purges by the version that it has from its source",
+    file: "durable/store/marks.ts",
+    find: "const revision = revisionOf(entry);",
+    replace: "const revision = entry.version;",
+    workload,
+  },
+  {
+    name: "double-count",
+    mistake: "idempotency records do not move with their slot",
+    file: MOVES,
+    find: "for (const record of mutation.records) remember(record);",
+    replace: "for (const record of mutation.records) if (record.sequence < 0) remember(record);",
+    workload,
+  },
+  {
+    name: "wrong-epoch-write",
+    mistake: "the log does not look whose slot it is when it applies a write",
+    file: "durable/store/store.ts",
+    find: "if (refusal !== undefined) return { kind: refusal };",
+    replace: 'if (refusal === "moving") return { kind: refusal };',
+    workload,
+  },
+  {
+    name: "purge-during-freeze",
+    mistake: "a purge is applied while a slot is frozen, and the copy that was taken knows nothing of it",
+    file: "durable/store/store.ts",
+    find: 'if (this.marks.slots.hasFrozen) return { kind: "moving" };',
+    replace: "",
+    workload,
+  },
+  {
+    name: "purge-by-old-topology",
+    mistake: "a purge is accepted from a caller who has not heard of the move",
+    file: WRITE_PATH,
+    find: "slots.isFounded ? request.epoch < slots.newestMove : request.epoch !== ownership.epoch;",
+    replace: "!slots.isFounded && request.epoch !== ownership.epoch;",
+    workload,
+  },
+  {
+    name: "versions-start-anew",
+    mistake: "the target's versions do not go on from the source's: fencing tokens go back",
+    file: MOVES,
+    find: "work.raiseTo(revision);",
+    replace: "work.raiseTo(revision > 0 ? 0 : revision);",
+    workload,
+  },
+  {
+    name: "serves-before-it-owns",
+    mistake: "a target answers reads of a slot that is still being copied",
+    file: CONTEXT,
+    find: "const isOwned = slots.isFounded ? slots.owns(slot) : isListed;",
+    replace: "const isOwned = slots.isFounded ? slots.owns(slot) || slots.isArriving(slot) : isListed;",
+    workload,
+    also: { file: "durable/store/store.ts", find: "if (!this.marks.slots.owns(slot)) return undefined;", replace: "" },
+  },
+];
