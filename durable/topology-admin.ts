@@ -56,6 +56,17 @@ export async function changeTopology(
   return { ...reply, plan: changed.plan, untold: [...concerned.keys()].filter((_, index) => !told[index]) };
 }
 
+/**
+ * Sources of moves that sleep in the middle go on: nobody is kept awake for a target that does not answer, nor where the Directory
+ * was out of reach for a report. Whoever looks how far the moves are is reason enough to try again.
+ */
+export async function rouseSources(env: ReplicaBindings, topology: Topology): Promise<void> {
+  const view = new TopologyView(topology);
+  const sources = new Set([...(topology.moves ?? []), ...(topology.cancelled ?? [])].map(({ from }) => from));
+  const replicas = [...sources].flatMap((shard) => view.shard(shard)?.replicas ?? []);
+  await tellAll(env, replicas, topology.epoch);
+}
+
 /** Shards whose replicas change, that are new or gone, and sources of moves that are planned or cancelled. */
 function concernedShards(current: Topology, next: Topology): ReadonlySet<number> {
   const changing = next.shards.filter(({ since }) => since === next.epoch);

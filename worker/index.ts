@@ -7,7 +7,7 @@ import type { Directory } from "../durable/directory.ts";
 import { createDirectoryClient } from "../durable/directory-client.ts";
 import type { ReplicaBindings } from "../durable/namespaces.ts";
 import { runSweep } from "../durable/sweep-runner.ts";
-import { changeTopology } from "../durable/topology-admin.ts";
+import { changeTopology, rouseSources } from "../durable/topology-admin.ts";
 import { Balancers } from "../routing/balance-policy.ts";
 import type { Region } from "../routing/region.ts";
 import { regionNear } from "../routing/region-distance.ts";
@@ -27,6 +27,9 @@ export { CacheReplica } from "../durable/cache-replica.ts";
 export { Directory } from "../durable/directory.ts";
 
 export type Env = ReplicaBindings & { readonly DIRECTORY: DurableObjectNamespace<Directory> } & EdgeVariables;
+
+/** Operators' programs look at the progress of moves more often than sleepers have to be woken for it. */
+const ROUSE_INTERVAL_MS = 1_000;
 
 type Edge = { readonly app: Hono } | { readonly problem: string };
 
@@ -84,12 +87,21 @@ function createEdge(env: Env, request: Request): Edge {
   const balancers = new Balancers({ from: region, loads, weights: config.regionWeights });
   const port = createReplicaPort(env);
   const directory = createDirectoryClient(env.DIRECTORY, config.cluster.cluster);
+  let lastRousedMs = Number.NEGATIVE_INFINITY;
   const app = createApp({
     config,
     port,
     topology: new TopologyHolder(new TopologyView(buildTopology(config.cluster))),
     admin: {
-      read: () => directory.read(),
+      read: async () => {
+        const topology = await directory.read();
+        const isMoving = (topology.moves ?? topology.cancelled) !== undefined;
+        if (isMoving && Date.now() - lastRousedMs >= ROUSE_INTERVAL_MS) {
+          lastRousedMs = Date.now();
+          waitUntil(rouseSources(env, topology));
+        }
+        return topology;
+      },
       change: (change, epoch) => changeTopology(env, config.cluster.cluster, change, epoch),
     },
     timers,

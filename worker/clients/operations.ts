@@ -216,12 +216,19 @@ export function createOperations(deps: OperationDeps): Operations {
     });
   };
 
-  /** Runs `ask` over one view of who owns the slots: with two, some would be seen twice, or never. */
-  const overOneView = async <T>(ask: (view: TopologyView) => Promise<T>): Promise<T | FinalRefusal> => {
+  /**
+   * Runs `ask` over one view of who owns the slots: with two, some would be seen twice, or never. An answer that is whole is one,
+   * whatever has moved since: every shard has said that it was asked for what it owned. One that is not is asked for anew where
+   * there is another view by now.
+   */
+  const overOneView = async <T>(
+    ask: (view: TopologyView) => Promise<T>,
+    isWhole: (answer: T) => boolean,
+  ): Promise<T | FinalRefusal> => {
     for (let round = 0; round < VIEWS_MAX; round++) {
       const { view } = topology;
       const answer = await ask(view);
-      if (topology.view === view) return answer;
+      if (isWhole(answer) || topology.view === view) return answer;
     }
     return NOT_ASKED;
   };
@@ -319,31 +326,37 @@ export function createOperations(deps: OperationDeps): Operations {
 
     scan(query) {
       const { limit, withValues } = query;
-      return overOneView(async (view) => {
-        const shards = ownersIn(view);
-        const what = withValues ? "values" : "keys";
-        const valueBytesMax = Math.floor(REPLY_VALUE_BYTES_MAX / shards.length);
-        const pages = await Promise.all(
-          shards.map((shard) => scanShard(shard, view, { ...query, what, valueBytesMax })),
-        );
-        const whole: ScanOk[] = [];
-        for (const page of pages) {
-          if (page.status !== "ok") return page;
-          whole.push(page);
-        }
-        return mergePages(whole, limit);
-      });
+      return overOneView<ScanPage | FinalRefusal>(
+        async (view) => {
+          const shards = ownersIn(view);
+          const what = withValues ? "values" : "keys";
+          const valueBytesMax = Math.floor(REPLY_VALUE_BYTES_MAX / shards.length);
+          const pages = await Promise.all(
+            shards.map((shard) => scanShard(shard, view, { ...query, what, valueBytesMax })),
+          );
+          const whole: ScanOk[] = [];
+          for (const page of pages) {
+            if (page.status !== "ok") return page;
+            whole.push(page);
+          }
+          return mergePages(whole, limit);
+        },
+        ({ status }) => status === "ok",
+      );
     },
 
     count(query) {
-      return overOneView(async (view) => {
-        let sum = 0;
-        for (const count of await Promise.all(ownersIn(view).map((shard) => countShard(shard, view, query)))) {
-          if (typeof count !== "number") return count;
-          sum += count;
-        }
-        return sum;
-      });
+      return overOneView<number | FinalRefusal>(
+        async (view) => {
+          let sum = 0;
+          for (const count of await Promise.all(ownersIn(view).map((shard) => countShard(shard, view, query)))) {
+            if (typeof count !== "number") return count;
+            sum += count;
+          }
+          return sum;
+        },
+        (sum) => typeof sum === "number",
+      );
     },
 
     async purge(scopes, isSoft) {
@@ -356,9 +369,9 @@ export function createOperations(deps: OperationDeps): Operations {
         // Race: a target marks its rows as purged; then a slot arrives, with rows from before; then its source, which has given
         // the slot away and has nothing to mark any more. So the targets are asked again after the sources have answered: what a
         // source applied before it gave the slot away went with the slot, and by now everything else is at its target.
-        const again = await purgeAll(all.every(({ result }) => result.status === "ok") ? targets : []);
+        const again = await purgeAll(isPurged(all) ? targets : []);
         return all.map((first) => again.find(({ shard }) => shard === first.shard) ?? first);
-      });
+      }, isPurged);
       if (!("status" in purged)) return purged;
       return ownersIn(topology.view).map((shard) => ({ shard, result: purged }));
     },
@@ -374,6 +387,10 @@ export function createOperations(deps: OperationDeps): Operations {
       return reply.status === "ok" ? reply.bytes : reply;
     },
   };
+}
+
+function isPurged(shards: readonly ShardPurge[]): boolean {
+  return shards.every(({ result }) => result.status === "ok");
 }
 
 function ownersIn({ topology: { slots } }: TopologyView): readonly number[] {

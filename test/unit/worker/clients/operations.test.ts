@@ -240,6 +240,21 @@ describe("a scan", () => {
     );
   }
 
+  test("is whole when every shard has answered for what it was asked, whatever has moved since", async () => {
+    const { client, port, topology } = setUp();
+    let calls = 0;
+    port.onScan = ({ shard }, request) => {
+      calls++;
+      // While the page is made, other requests learn of one topology after the other.
+      topology.maybeInstall({ ...FOUR, epoch: topology.view.epoch + 1 });
+      return served(FOUR, shard, request);
+    };
+    const page = await client.scan({ ...STRONG, namespace: "", prefix: "", limit: 100, withValues: false });
+    expect(page).toMatchObject({ status: "ok", items: rows });
+    expect(await client.count({ ...STRONG, namespace: "", prefix: "" })).toBe(rows.length);
+    expect(calls).toBeLessThanOrEqual(4 + rows.length / 7 + 4);
+  });
+
   test("starts its page again when the ownership changes under it: two topologies would miss keys or repeat some", async () => {
     const { client, port } = setUp();
     const later = moved(0, 1);
