@@ -48,7 +48,8 @@ export function nextMembershipStep(
   if (missing !== undefined) return change("add_learner", missing);
   const surplus = voters.length > listed.length ? removableVoter(self, listed, voters, healthOf) : undefined;
   if (surplus !== undefined) return change("remove", surplus);
-  const ready = learners.find((id) => isAble(id) && isMajorityConfirmed([...voters, id], healthOf));
+  const isReady = (id: string) => isAble(id) && healthOf(id).isConfirmed;
+  const ready = learners.find((id) => isReady(id) && isMajorityConfirmed([...voters, id], healthOf));
   if (ready !== undefined) return change("promote", ready);
   return { kind: "wait" };
 }

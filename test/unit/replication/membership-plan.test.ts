@@ -97,6 +97,11 @@ describe("the next step", () => {
       { listed: "abd", voters: "abecd", unheard: "cd" },
       "remove c",
     ],
+    [
+      "one of two newcomers is not heard since the last change",
+      { listed: "abcde", voters: "abc", learners: "de", unheard: "d" },
+      "promote e",
+    ],
     ["the new leader removes the old one", { self: "d", listed: "d", voters: "ad" }, "remove a"],
   ])("when %s", (_, situation, expected) => {
     expect(stepOf(situation)).toBe(expected);
