@@ -1,8 +1,9 @@
 // Brings the members of the group to those that the topology lists, one step after the other, while this replica leads: the
 // shell around membership-plan.ts, which decides. It looks at the end of turns and keeps nothing that the next leader
-// would miss. Platform-free.
+// would miss: since when the step at hand is wanted, the next leader counts anew. Platform-free.
 
 import type { ReplicaContext } from "./replica-context.ts";
+import type { Membership } from "./replication/membership.ts";
 import { isMembershipOf, nextMembershipStep } from "./replication/membership-plan.ts";
 
 /** While members change, the plan is looked at this often: in turns, but not in every one. */
@@ -15,6 +16,8 @@ export class MembershipKeeper {
   readonly #context: ReplicaContext;
   #lastLookMs = Number.NEGATIVE_INFINITY;
   #lastTransferMs = Number.NEGATIVE_INFINITY;
+  /** Since when the members are these, and are to become those of this epoch. What was heard before says nothing of now. */
+  #wanted: { readonly epoch: number; readonly membership: Membership; readonly sinceMs: number } | undefined;
   /** Nothing is to be done for this epoch and this entry of the log. */
   #settled: { readonly epoch: number; readonly index: number } | undefined;
 
@@ -39,7 +42,11 @@ export class MembershipKeeper {
     this.#lastLookMs = nowMs;
     const { members } = ports.ownership.listed(options.shard);
     if (members.length === 0) return;
-    const step = nextMembershipStep(core.id, members, core.membership, (id) => core.healthOf(id));
+    // By identity: a compaction of the log moves the index of the membership in force, and changes nothing.
+    if (this.#wanted?.epoch !== epoch || this.#wanted.membership !== core.membership)
+      this.#wanted = { epoch, membership: core.membership, sinceMs: nowMs };
+    const { sinceMs } = this.#wanted;
+    const step = nextMembershipStep(core.id, members, core.membership, (id) => core.healthOf(id, sinceMs));
     if (step === undefined) {
       if (core.isMembershipCommitted) this.#settled = { epoch, index: core.membershipIndex };
       return;
@@ -55,7 +62,7 @@ export class MembershipKeeper {
   /** A change goes on without clients for as long as those who join answer; for a dead one nobody is kept awake. */
   #stayAwake(listed: readonly string[], nowMs: number): void {
     const { core } = this.#context;
-    const isJoining = (id: string) => !core.membership.voters.includes(id) && core.healthOf(id).isLive;
+    const isJoining = (id: string) => !core.membership.voters.includes(id) && core.healthOf(id, nowMs).isLive;
     if (listed.some(isJoining)) core.lastActivityMs = nowMs;
   }
 }

@@ -5,9 +5,9 @@
 //   add what is missing as learners ─▶ promote one that has caught up ─▶ remove one that is not listed ─▶ … until equal
 //
 // A voter leaves only when its replacement votes, the dead before the living. Who votes changes only if a majority of those
-// that would vote then is known to hold the membership in force: that it answered before the last change says little of the
-// next one, and two steps on old news could hand the group to a majority that is gone. A leader that is not listed hands
-// over before anything else, so that it never removes itself.
+// that would vote then has answered since the last change, and since the list is this one: two steps on the same old news
+// could hand the group over to a majority that is gone. A leader that is not listed hands over before anything else, so
+// that it never removes itself.
 
 import type { Membership, MembershipChange } from "./membership.ts";
 import { quorumSize } from "./quorum.ts";
@@ -18,8 +18,8 @@ export interface MemberHealth {
   readonly isLive: boolean;
   /** It has answered in this leadership, and lacks little of the log. */
   readonly isCaughtUp: boolean;
-  /** It has answered in this leadership that it holds the membership in force, so it lived after the last change. */
-  readonly holdsMembership: boolean;
+  /** It has answered something that was sent when the members were these already, and were to become those listed. */
+  readonly isConfirmed: boolean;
 }
 
 export type MembershipStep =
@@ -48,7 +48,8 @@ export function nextMembershipStep(
   if (missing !== undefined) return change("add_learner", missing);
   const surplus = voters.length > listed.length ? removableVoter(self, listed, voters, healthOf) : undefined;
   if (surplus !== undefined) return change("remove", surplus);
-  const ready = learners.find((id) => isAble(id) && isMajorityConfirmed([...voters, id], healthOf));
+  const isReady = (id: string) => isAble(id) && healthOf(id).isConfirmed;
+  const ready = learners.find((id) => isReady(id) && isMajorityConfirmed([...voters, id], healthOf));
   if (ready !== undefined) return change("promote", ready);
   return { kind: "wait" };
 }
@@ -73,9 +74,9 @@ function without(voters: readonly string[], id: string): readonly string[] {
   return voters.filter((other) => other !== id);
 }
 
-/** Whether a majority of those voters is known to live and to hold the membership in force. */
+/** Whether a majority of those voters is known to have lived after the last change. */
 function isMajorityConfirmed(voters: readonly string[], healthOf: (id: string) => MemberHealth): boolean {
-  const confirmed = voters.filter((id) => healthOf(id).isLive && healthOf(id).holdsMembership);
+  const confirmed = voters.filter((id) => healthOf(id).isLive && healthOf(id).isConfirmed);
   return confirmed.length >= quorumSize(voters.length);
 }
 

@@ -259,17 +259,17 @@ export class Replica {
     return { ok: true, index: proposed.index };
   }
 
-  /** What this replica, as leader, has heard of a member in this term. */
-  healthOf(id: string): MemberHealth {
-    if (id === this.id) return { isLive: true, isCaughtUp: true, holdsMembership: true };
+  /** What this replica, as leader, has heard of a member in this term; `sinceMs`: what must have been sent later to confirm. */
+  healthOf(id: string, sinceMs: number): MemberHealth {
+    if (id === this.id) return { isLive: true, isCaughtUp: true, isConfirmed: true };
     const progress = this.leaderState?.progress.get(id);
-    if (progress === undefined) return { isLive: false, isCaughtUp: false, holdsMembership: false };
-    const { match, state } = progress;
+    if (progress === undefined) return { isLive: false, isCaughtUp: false, isConfirmed: false };
+    const { match, state, ackedSentAtMs } = progress;
     const isMatched = match > 0 && match + CATCH_UP_ENTRIES_MAX >= this.log.lastIndex;
     return {
       isLive: this.#isAnswering(progress),
       isCaughtUp: isMatched && state === "replicate",
-      holdsMembership: match > 0 && match >= this.membershipIndex,
+      isConfirmed: ackedSentAtMs > sinceMs,
     };
   }
 

@@ -1,16 +1,21 @@
 // Changes of who the replicas are, as an operator makes them: a new document in the Directory, and a word to the replicas,
 // which may reach all of them, only some, or none. Replicas that are replaced may be dead for good, with their disks.
 
+import { memberId } from "../../durable/replica-context.ts";
 import { decodeMembership, type Membership } from "../../durable/replication/membership.ts";
 import { quorumSize } from "../../durable/replication/quorum.ts";
 import type { Region } from "../../routing/region.ts";
 import { changedTopology, type ReplicaChange } from "../../routing/topology-change.ts";
+import { FORMER_REPLICAS_MAX } from "../../routing/topology-parser.ts";
 import type { SeededRandom } from "./random.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 import type { Caller } from "./rpc.ts";
 import { DIRECTORY, type World } from "./world.ts";
 
 const NEW_REGIONS: readonly Region[] = ["weur", "sam", "me", "afr", "apac-se"];
+
+/** Former replicas for which the storm leaves room: those that are dead when it ends are all replaced. */
+const FORMER_RESERVE = 8;
 
 /** Keeps nothing of its own, so its calls wait for nothing. */
 const OPERATOR: Caller = {
@@ -85,6 +90,9 @@ export class Reshaping {
   #change(change: ReplicaChange): void {
     const changed = changedTopology(this.#world.directory, { ...change, allowSharedRegions: true });
     if (!changed.ok) return;
+    // Who drops out of the former ones while the log still has it as a member can never be found again.
+    const former = changed.topology.shards.find(({ shard }) => shard === change.shard)?.former ?? [];
+    if (this.#world.isStormy && former.length > FORMER_REPLICAS_MAX - FORMER_RESERVE) return;
     this.#world.publish(changed.topology);
     const told = this.#random.pick([0, 0.4, 1]);
     for (const host of this.#world.hostsOf(change.shard ?? 0)) if (this.#random.chance(told)) this.#tell(host);
@@ -142,13 +150,27 @@ export function membershipsInForce(world: World, shard: number): readonly Member
   return [committed, ...later].flatMap((membership) => [membership, ...nextOf(world, shard, membership)]);
 }
 
-/** What the next step may make of it, taken by a leader that has not noticed yet who is gone. */
+/**
+ * What the next step may make of it, taken by a leader that has not noticed yet who is gone, nor perhaps that the document
+ * is not the newest. There is no second such step: it needs answers from after the first one.
+ */
 function nextOf(world: World, shard: number, { voters, learners }: Membership): readonly Membership[] {
-  const listed = world.listedHostsOf(shard).map(({ member }) => member);
-  const leaving = voters.length > listed.length ? voters.filter((id) => !listed.includes(id)) : [];
-  const joining = learners.filter((id) => listed.includes(id));
-  return [
-    ...leaving.map((id) => ({ voters: voters.filter((other) => other !== id), learners })),
-    ...joining.map((id) => ({ voters: [...voters, id], learners })),
-  ];
+  return [...listsKnown(world, shard, voters)].flatMap((listed) => {
+    const leaving = voters.length > listed.length ? voters.filter((id) => !listed.includes(id)) : [];
+    const joining = learners.filter((id) => listed.includes(id));
+    return [
+      ...leaving.map((id) => ({ voters: voters.filter((other) => other !== id), learners })),
+      ...joining.map((id) => ({ voters: [...voters, id], learners })),
+    ];
+  });
+}
+
+/** Whom the newest document lists, and those that they know who may lead. */
+function listsKnown(world: World, shard: number, voters: readonly string[]): readonly (readonly string[])[] {
+  const leaders = world.hostsOf(shard).filter(({ member, isDestroyed }) => voters.includes(member) && !isDestroyed);
+  const documents = new Set([world.directory, ...leaders.map(({ topology }) => topology)]);
+  return [...documents].map(({ shards }) => {
+    const placement = shards.find((candidate) => candidate.shard === shard);
+    return (placement?.replicas ?? []).map(memberId);
+  });
 }

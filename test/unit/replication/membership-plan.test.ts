@@ -17,7 +17,7 @@ interface Situation {
   readonly learners?: string;
   readonly dead?: string;
   readonly behind?: string;
-  /** Have answered lately, but not yet that they hold the membership in force. */
+  /** Have answered lately, but nothing that was sent since the last change. */
   readonly unheard?: string;
 }
 
@@ -27,7 +27,7 @@ function stepOf({ self, listed, voters, learners = "", dead = "", behind = "", u
   const healthOf = (id: string) => ({
     isLive: !dead.includes(id),
     isCaughtUp: !behind.includes(id),
-    holdsMembership: !unheard.includes(id),
+    isConfirmed: !unheard.includes(id),
   });
   return textOf(nextMembershipStep(leader, [...listed], { voters: [...voters], learners: [...learners] }, healthOf));
 }
@@ -97,6 +97,11 @@ describe("the next step", () => {
       { listed: "abd", voters: "abecd", unheard: "cd" },
       "remove c",
     ],
+    [
+      "one of two newcomers is not heard since the last change",
+      { listed: "abcde", voters: "abc", learners: "de", unheard: "d" },
+      "promote e",
+    ],
     ["the new leader removes the old one", { self: "d", listed: "d", voters: "ad" }, "remove a"],
   ])("when %s", (_, situation, expected) => {
     expect(stepOf(situation)).toBe(expected);
@@ -136,7 +141,7 @@ function follow(start: { self: string; membership: Membership; listed: readonly 
     const step = nextMembershipStep(self, listed, membership, (id) => ({
       isLive: !dead.includes(id),
       isCaughtUp: true,
-      holdsMembership: true,
+      isConfirmed: true,
     }));
     if (step === undefined || step.kind === "wait") return { path, isSettled: step === undefined, self };
     if (step.kind === "transfer") {
@@ -184,14 +189,14 @@ describe("the plan as a whole", () => {
     );
   });
 
-  test("leaves a majority by every step, even if all are gone that have not confirmed the membership in force", () => {
+  test("leaves a majority by every step, even if all are gone that have not answered since the last change", () => {
     fc.assert(
       fc.property(situations, ({ self, listed, membership, dead, unheard }) => {
         const gone = [...dead, ...unheard.filter((id) => id !== self)];
         const step = nextMembershipStep(self, listed, membership, (id) => ({
           isLive: !dead.includes(id),
           isCaughtUp: true,
-          holdsMembership: !gone.includes(id),
+          isConfirmed: !gone.includes(id),
         }));
         const changed = step?.kind === "change" ? changedMembership(membership, step.change) : undefined;
         fc.pre(changed?.ok === true && changed.membership.voters.length !== membership.voters.length);

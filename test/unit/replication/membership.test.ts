@@ -296,6 +296,21 @@ describe("a removed member that returns", () => {
   });
 });
 
+describe("a member confirms that it lives", () => {
+  test("by an answer to what was sent later, not to what was under way", () => {
+    const group = new CoreGroup();
+    const leader = group.elect("a");
+    group.pass(T.heartbeatMs);
+    leader.propose("x");
+    group.nowMs += 1;
+    const sinceMs = group.nowMs;
+    group.deliver();
+    expect(leader.core.healthOf("b", sinceMs)).toMatchObject({ isLive: true, isCaughtUp: true, isConfirmed: false });
+    group.pass(T.heartbeatMs);
+    expect(leader.core.healthOf("b", sinceMs)).toMatchObject({ isLive: true, isConfirmed: true });
+  });
+});
+
 describe("a replica that founds nothing", () => {
   test("has no say, and asks for none, until the log tells it who the members are", () => {
     const group = new CoreGroup(["a", "b", "c"], [], {}, ["d"]);
@@ -307,7 +322,7 @@ describe("a replica that founds nothing", () => {
     const leader = group.elect("a");
     change(leader, { kind: "add_learner", id: "d" });
     expect(fresh.core.membership).toEqual({ voters: ["a", "b", "c"], learners: ["d"] });
-    expect(leader.core.healthOf("d")).toEqual({ isLive: true, isCaughtUp: true, holdsMembership: true });
+    expect(leader.core.healthOf("d", 0)).toEqual({ isLive: true, isCaughtUp: true, isConfirmed: true });
     change(leader, { kind: "promote", id: "d" });
     expect(fresh.core.isVoter).toBe(true);
   });
