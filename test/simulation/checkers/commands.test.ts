@@ -274,18 +274,6 @@ describe("locks", () => {
     ["a renewal of what is over", [acquire(0, 1, 1, 100), renew(120, 121, 1, 220)]],
     ["a renewal under a successor", [acquire(0, 1, 1, 100), acquire(101, 102, 2, 200), renew(110, 111, 1, 250)]],
   ])("refuse %s", (_name, operations) => expect(lock(...operations)).not.toEqual([]));
-
-  const servedBy = (shard: number, acquired: CommandOperation): CommandOperation => ({
-    ...acquired,
-    from: { shard, replica: 0, role: "leader", term: 1, index: 1 },
-  });
-
-  it("that have moved to a slower clock are judged by the order of their tokens alone", () => {
-    const [first, second] = [servedBy(0, acquire(0, 1, 1, 5_000)), servedBy(1, acquire(20, 21, 2, 150))];
-    expect(lock(first, second)).toEqual([]);
-    expect(lock(servedBy(0, acquire(0, 1, 1, 5_000)), servedBy(0, acquire(20, 21, 2, 150)))).not.toEqual([]);
-    expect(lock(servedBy(0, acquire(0, 1, 2, 5_000)), servedBy(1, acquire(20, 21, 1, 150)))).not.toEqual([]);
-  });
 });
 
 // --- rate limits ---

@@ -1,7 +1,6 @@
 // A lock's fencing tokens strictly rise, and no two holders overlap in the leaders' time. A client is told when its time is
 // over by the shard's clock, so it knows as well when it began: that much before. Only the first one who was not told
-// everything about its own lock is believed to have ended early. A lock that has moved to another shard has moved to another
-// clock: times of two shards are not compared, the order of tokens is.
+// everything about its own lock is believed to have ended early.
 
 import type { CommandOperation } from "../workload/history.ts";
 import type { Report } from "./report.ts";
@@ -18,18 +17,23 @@ interface Holder extends Grip {
   readonly renewals: readonly Grip[];
   /** It may have let go, or may have been given another time, by something whose outcome nobody knows. */
   readonly mayHaveLetGo: boolean;
-  /** Shards by whose clocks its times are. */
-  readonly shards: readonly (number | undefined)[];
 }
 
-export function checkLock(name: string, operations: readonly CommandOperation[], report: Report): void {
+/** `isOneClock`: false where the lock's slot moves. Its shards' clocks differ, so only tokens and their order can be compared. */
+export function checkLock(
+  name: string,
+  operations: readonly CommandOperation[],
+  report: Report,
+  isOneClock = true,
+): void {
   const holders = operations
     .flatMap((operation) => holderOf(operation, operations) ?? [])
     .sort((left, right) => left.token - right.token);
-  for (const holder of holders) checkRenewals(name, holder, report);
+  if (isOneClock) for (const holder of holders) checkRenewals(name, holder, report);
   for (const [at, next] of holders.entries()) {
     const before = holders[at - 1];
-    if (before !== undefined) checkPair(name, before, next, report);
+    if (before !== undefined) checkTokens(name, before, next, report);
+    if (before !== undefined && isOneClock) checkTimes(name, before, next, report);
   }
 }
 
@@ -42,11 +46,9 @@ function holderOf(operation: CommandOperation, all: readonly CommandOperation[])
     if (own.kind !== "touch" && own.kind !== "delete") return false;
     return Array.isArray(own.ifMatch) && own.ifMatch.includes(token);
   });
-  const renewed = ofHolder.filter((one) => one.told?.kind === "touched" && gripOf(one) !== undefined);
-  const renewals = renewed.flatMap((one) => gripOf(one) ?? []);
-  const shards = [operation, ...renewed].map(({ from }) => from?.shard);
+  const renewals = ofHolder.flatMap((one) => (one.told?.kind === "touched" ? (gripOf(one) ?? []) : []));
   const mayHaveLetGo = ofHolder.some(({ outcome, told: own }) => outcome === "unknown" || own?.kind === "deleted");
-  return { ...grip, token, operation, renewals, mayHaveLetGo, shards };
+  return { ...grip, token, operation, renewals, mayHaveLetGo };
 }
 
 function gripOf({ command, told }: CommandOperation): Grip | undefined {
@@ -57,7 +59,7 @@ function gripOf({ command, told }: CommandOperation): Grip | undefined {
 
 /** Nobody renews what is over. */
 function checkRenewals(name: string, holder: Holder, report: Report): void {
-  if (holder.mayHaveLetGo || !hasOneClock(holder)) return;
+  if (holder.mayHaveLetGo) return;
   for (const renewal of holder.renewals) {
     const untilMs = endOf(holder, renewal.sinceMs, renewal);
     if (renewal.sinceMs >= untilMs) {
@@ -66,12 +68,14 @@ function checkRenewals(name: string, holder: Holder, report: Report): void {
   }
 }
 
-function checkPair(name: string, before: Holder, next: Holder, report: Report): void {
+function checkTokens(name: string, before: Holder, next: Holder, report: Report): void {
   if (before.token === next.token) report(`${name}: token ${next.token} was given twice`);
   if (next.operation.returnedMs < before.operation.invokedMs) {
     report(`${name}: token ${before.token} was given after token ${next.token}`);
   }
-  if (!hasOneClock(before, next)) return;
+}
+
+function checkTimes(name: string, before: Holder, next: Holder, report: Report): void {
   if (next.sinceMs < before.sinceMs) {
     report(`${name}: token ${next.token} holds from ${next.sinceMs}, before token ${before.token}`);
   }
@@ -81,10 +85,6 @@ function checkPair(name: string, before: Holder, next: Holder, report: Report): 
   if (!before.mayHaveLetGo && next.sinceMs < untilMs) {
     report(`${name}: token ${next.token} holds from ${next.sinceMs}, token ${before.token} until ${untilMs}`);
   }
-}
-
-function hasOneClock(...holders: readonly Holder[]): boolean {
-  return new Set(holders.flatMap(({ shards }) => shards)).size === 1;
 }
 
 /** When the holder's time is over, as it stood at `atMs`. Of two at one moment the order is not known: the later end counts. */
