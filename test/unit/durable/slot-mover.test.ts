@@ -2,6 +2,7 @@
 // document. Two whole shards, and everything that can go wrong between them, are the simulator's.
 
 import { describe, expect, test } from "vitest";
+import { PASS_PAUSE_MS } from "../../../durable/housekeeper.ts";
 import type { MovePort } from "../../../durable/ports.ts";
 import { type MoveRequest, PROTOCOL_VERSION } from "../../../durable/protocol.ts";
 import { FREEZE_MS_MAX } from "../../../durable/slot-mover.ts";
@@ -81,7 +82,12 @@ class Elsewhere implements MovePort {
 
 /** Keys of one slot of shard 0. */
 function keysOf({ slots }: Topology): readonly [string, string] {
-  for (let number = 0; ; number++) if (slots[slotOf(`{${number}}`)] === 0) return [`{${number}}a`, `{${number}}b`];
+  const tag = keyWhere((name) => slots[slotOf(name)] === 0);
+  return [`${tag}a`, `${tag}b`];
+}
+
+function keyWhere(isWanted: (name: string) => boolean): string {
+  for (let number = 0; ; number++) if (isWanted(`{${number}}`)) return `{${number}}`;
 }
 
 async function begun() {
@@ -113,6 +119,13 @@ describe("a leader that is to give a slot away", () => {
     await clock.pass(20_000);
     expect(leader.replica.status().quiesced).toBe(true);
     expect(clock.pending).toBe(0);
+    // What the slot has left behind is swept when somebody comes, a minute after the last pass.
+    await clock.pass(PASS_PAUSE_MS);
+    expect(leader.replica.status().keys).toBe(1);
+    const stays = keyWhere((name) => elsewhere.topology.slots[slotOf(name)] === 0);
+    await clock.until(leader.put(stays, "stays", { epoch: elsewhere.topology.epoch }));
+    await clock.when(() => leader.replica.status().counters.rows_reclaimed === 1);
+    expect(leader.replica.status().keys).toBe(1);
   });
 
   test("lets writers of a frozen slot wait for the new owner and then sends them there; reads go on until the decision", async () => {
