@@ -73,7 +73,7 @@ export class Checks {
   }
 
   appended(instance: Instance, entries: readonly LogEntry[]): void {
-    this.#onceCertain(instance, () => this.#logs.appended(instance, entries));
+    this.#onceCertain(instance, this.#logs.appended(instance, entries));
   }
 
   messageLeft(by: Instance, message: Message): void {

@@ -13,20 +13,28 @@ export class LogMatchingChecker {
     this.#report = report;
   }
 
-  appended(instance: Instance, entries: readonly LogEntry[]): void {
+  /**
+   * What is to be proved once the entries are certain. The terms before them are looked up now: by then a compaction may have
+   * taken what they follow, where a leader is alone and commits what it writes at once.
+   */
+  appended(instance: Instance, entries: readonly LogEntry[]): () => void {
     const { content } = instance.storage;
-    for (const entry of entries) {
-      const previousTerm = content.term(entry.index - 1);
-      const name = `s${instance.host.options.shard}/${entry.index}/${entry.term}`;
-      const known = this.#known.get(name);
-      if (known === undefined) {
-        this.#known.set(name, { entry, previousTerm });
-        continue;
-      }
-      if (!isSame(known.entry, entry)) this.#report(`${instance.label} holds another entry at ${name}`);
-      if (known.previousTerm !== previousTerm) {
-        this.#report(`${instance.label} has term ${previousTerm} before ${name}, another log ${known.previousTerm}`);
-      }
+    const claims = entries.map((entry) => ({ entry, previousTerm: content.term(entry.index - 1) }));
+    return () => {
+      for (const { entry, previousTerm } of claims) this.#prove(instance, entry, previousTerm);
+    };
+  }
+
+  #prove(instance: Instance, entry: LogEntry, previousTerm: number | undefined): void {
+    const name = `s${instance.host.options.shard}/${entry.index}/${entry.term}`;
+    const known = this.#known.get(name);
+    if (known === undefined) {
+      this.#known.set(name, { entry, previousTerm });
+      return;
+    }
+    if (!isSame(known.entry, entry)) this.#report(`${instance.label} holds another entry at ${name}`);
+    if (known.previousTerm !== previousTerm) {
+      this.#report(`${instance.label} has term ${previousTerm} before ${name}, another log ${known.previousTerm}`);
     }
   }
 }
