@@ -135,7 +135,7 @@ export class BatchPath {
     level: BatchOk["level"],
     nowMs: number,
   ): BatchOk {
-    const { eviction, store, provenance } = this.#context;
+    const { eviction, hotKeys, store, provenance } = this.#context;
     const clockMs = this.#context.clockAt(nowMs);
     const bytesMax = Math.min(replyBytesMax ?? BATCH_REPLY_BYTES_MAX, BATCH_REPLY_BYTES_MAX);
     let bytes = done.reduce((sum, item) => sum + (item?.kind === "outcome" ? bytesReturned(item.outcome) : 0), 0);
@@ -144,6 +144,7 @@ export class BatchPath {
       if (item !== undefined) return item;
       const stored = store.read(operation.slot, operation.key, clockMs);
       eviction.noteRead(operation.key, stored !== undefined, store.usage.keys);
+      hotKeys.noteRead(operation.key, nowMs);
       const entry = stored === undefined ? undefined : shown(stored, false, undefined, clockMs);
       if (entry === undefined) return { kind: "entry" };
       const size = entry.value?.byteLength ?? 0;
