@@ -61,9 +61,8 @@ export class Admission {
 
   /** The mutation as it is to be proposed, with its namespace's defaults, or why it is not. */
   admit(mutation: KeyMutation): Admitted {
-    const { eviction, hotKeys, ports, store } = this.#context;
+    const { eviction, store } = this.#context;
     eviction.noteWrite(mutation.key);
-    hotKeys.noteWrite(mutation.key, ports.timers.now());
     if (mutation.kind === "stage") this.mayHaveParts = true;
     const isNearlyFull = store.usage.bytes >= this.#bytesMax * EVICTION_START_SHARE;
     if (!isNearlyFull && this.#namespaces.size === 0) return { status: "admitted", mutation };

@@ -119,7 +119,9 @@ export class BatchPath {
     items: (BatchItem | undefined)[],
   ): { mutation: KeyMutation; at: number }[] {
     const admitted: { mutation: KeyMutation; at: number }[] = [];
+    const nowMs = this.#context.ports.timers.now();
     for (const { mutation, at } of mutations) {
+      this.#context.hotKeys.noteWrite(mutation.key, nowMs);
       const answer = this.#context.admission.admit(mutation);
       if (answer.status === "admitted") admitted.push({ mutation: answer.mutation, at });
       else if (answer.status === "full" || answer.status === "invalid")
