@@ -77,6 +77,8 @@ export interface SwarmConfig {
   /** Replica numbers that send fields of a newer protocol. */
   readonly newerReplicas: readonly number[];
   readonly newerEdges: boolean;
+  /** Edges keep copies of keys that are asked for so often; absent: they keep none. */
+  readonly hotKeyPerSecond: number | undefined;
   /** Edges start with an older epoch, in which the keys had other owners. */
   readonly edgesStartStale: boolean;
 }
@@ -146,6 +148,8 @@ function drawWorld(seed: number | string, random: SeededRandom): SwarmConfig {
     faultMsMax: random.logarithmic(300, 4_000),
     newerReplicas: random.chance(0.3) ? [random.below(replicas)] : [],
     newerEdges: random.chance(0.3),
+    // One access that is counted makes a key hot.
+    hotKeyPerSecond: new SeededRandom(seed, "hot keys").chance(0.3) ? 1 : undefined,
     edgesStartStale: shards === 2 && random.chance(0.5),
   };
 }

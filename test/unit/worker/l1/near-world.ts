@@ -4,19 +4,9 @@ import type { ReadOk } from "../../../../durable/protocol.ts";
 import type { BalancePolicy } from "../../../../routing/balance-policy.ts";
 import type { ReadResult } from "../../../../worker/clients/shard-call.ts";
 import { createShardClient, type ShardClient } from "../../../../worker/clients/shard-client.ts";
-import { type AnswerCodec, type Copy, createNearClient, type SharedCopies } from "../../../../worker/l1/near-client.ts";
+import { type Copy, createNearClient, type SharedCopies } from "../../../../worker/l1/near-client.ts";
+import { plainCodec } from "../../../support/plain-codec.ts";
 import { createWorld } from "../fake-world.ts";
-
-export const plainCodec: AnswerCodec<ReadOk, ReadOk> = {
-  hintOf: ({ hot }) => hot,
-  async bodyOf({ hot: _, ...reply }) {
-    const { entry } = reply;
-    const isWhole = entry?.extras?.parts === undefined && entry?.isAccessDue !== true && entry?.stale === undefined;
-    return isWhole ? { body: reply, bytes: entry?.size ?? 0 } : undefined;
-  },
-  answerOf: (reply, level = reply.level) => ({ ...reply, level }),
-  positionOf: ({ from: { shard, term, index } }) => ({ shard, term, index }),
-};
 
 export class FakeShared implements SharedCopies<ReadOk> {
   readonly copies = new Map<string, Copy<ReadOk>>();
