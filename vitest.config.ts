@@ -28,7 +28,9 @@ export default defineConfig({
         plugins: [
           cloudflareTest({
             wrangler: { configPath: "./wrangler.toml" },
-            miniflare: { bindings: { HALO_TOKEN: "token-of-the-tests", HALO_QUIESCE_MS: "500" } },
+            miniflare: {
+              bindings: { HALO_TOKEN: "token-of-the-tests", HALO_QUIESCE_MS: "500", HALO_HOT_KEY_PER_SECOND: "20" },
+            },
           }),
         ],
         test: {

@@ -138,7 +138,9 @@ export class BatchPath {
     items: (BatchItem | undefined)[],
   ): { mutation: KeyMutation; at: number }[] {
     const admitted: { mutation: KeyMutation; at: number }[] = [];
+    const nowMs = this.#context.ports.timers.now();
     for (const { mutation, at } of mutations) {
+      this.#context.hotKeys.noteWrite(mutation.key, nowMs);
       const answer = this.#context.admission.admit(mutation);
       if (answer.status === "admitted") admitted.push({ mutation: answer.mutation, at });
       else if (answer.status === "full" || answer.status === "invalid")
@@ -154,7 +156,7 @@ export class BatchPath {
     level: BatchOk["level"],
     nowMs: number,
   ): BatchOk {
-    const { eviction, store, provenance } = this.#context;
+    const { eviction, hotKeys, store, provenance } = this.#context;
     const clockMs = this.#context.clockAt(nowMs);
     const bytesMax = Math.min(replyBytesMax ?? BATCH_REPLY_BYTES_MAX, BATCH_REPLY_BYTES_MAX);
     let bytes = done.reduce((sum, item) => sum + (item?.kind === "outcome" ? bytesReturned(item.outcome) : 0), 0);
@@ -164,6 +166,7 @@ export class BatchPath {
       if (this.#context.ownerRefusal(operation.slot) !== undefined) return MOVED;
       const stored = store.read(operation.slot, operation.key, clockMs);
       eviction.noteRead(operation.key, stored !== undefined, store.usage.keys);
+      hotKeys.noteRead(operation.key, nowMs);
       const entry = stored === undefined ? undefined : shown(stored, false, undefined, clockMs);
       if (entry === undefined) return { kind: "entry" };
       const size = entry.value?.byteLength ?? 0;

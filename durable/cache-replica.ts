@@ -12,6 +12,7 @@ import { SqlReplicaStorage } from "./adapters/sql-storage.ts";
 import { platformTimers } from "./adapters/timers.ts";
 import type { Directory } from "./directory.ts";
 import { createDirectoryClient } from "./directory-client.ts";
+import { type HotKeyVariables, parseHotKeys } from "./hot-keys.ts";
 import { parseReadUrl } from "./http/read-wire.ts";
 import { type LoadVariables, parseLoad } from "./load-gate.ts";
 import { type ReplicaBindings, replicaNamespace } from "./namespaces.ts";
@@ -49,7 +50,8 @@ export type ReplicaEnv = ReplicaBindings & {
 } & ClusterVariables &
   TimingVariables &
   StorageVariables &
-  LoadVariables;
+  LoadVariables &
+  HotKeyVariables;
 
 /** In the object's key-value storage: the newest topology that it has seen, unless that is epoch 0. */
 const TOPOLOGY_KEY = "topology";
@@ -197,6 +199,8 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     const load = parseLoad(this.env);
     if (!load.ok) throw new Error(load.problem);
     const { requestsPerSecondMax } = load;
+    const hotKeys = parseHotKeys(this.env);
+    if (!hotKeys.ok) throw new Error(hotKeys.problem);
     const own = this.#placementOf(name);
     if (own === undefined) throw new Error(`${name} is not part of the topology`);
     const transport = new RpcTransport(
@@ -211,6 +215,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
         timing: timing.timing,
         storage: storage.storage,
         requestsPerSecondMax,
+        hotKeyPerSecond: hotKeys.hotKeyPerSecond,
         random: Math.random,
       },
       {

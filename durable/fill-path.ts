@@ -79,6 +79,7 @@ export class FillPath {
     const clockMs = this.#context.clockAt(nowMs);
     const entry = store.read(slot, key, clockMs);
     this.#context.eviction.noteRead(key, entry !== undefined, store.usage.keys);
+    this.#context.hotKeys.noteRead(key, nowMs);
     // However stale: whoever loads, or has waited in vain, can fall back on it.
     const found = entry === undefined ? undefined : shown(entry, false, Number.POSITIVE_INFINITY, clockMs);
     const reply: ReadOk = { status: "ok", entry: found, level: "strong", clockMs, from: provenance };

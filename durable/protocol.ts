@@ -3,6 +3,7 @@
 // unknown field is ignored, because during a rolling deploy the edge and the replicas of one group run different code.
 
 import type { Topology } from "../routing/topology.ts";
+import type { HotKey } from "./hot-keys.ts";
 import type { GetOperation, ImportMutation, KeyMutation, MoveMutation, Outcome, PurgeScope } from "./store/command.ts";
 import type { EntryExtras, RowPosition } from "./store/entry.ts";
 
@@ -53,6 +54,11 @@ export interface ReadRequest extends RequestHeader, Freshness {
   readonly maxStaleMs?: number | undefined;
   /** Leave the value out of the reply when the entry has one of these versions (`If-None-Match`). */
   readonly omitValueOfVersions?: readonly number[] | undefined;
+  /**
+   * The sender can keep the answer if the key is hot, and wants to be told; it has answered so many reads of the key by itself
+   * since it asked last. Absent: it cannot.
+   */
+  readonly alsoFor?: number | undefined;
 }
 
 export interface WriteRequest extends RequestHeader {
@@ -89,6 +95,14 @@ export interface ReadEntry {
   readonly stale?: "revalidate" | "accepted" | undefined;
   /** Its lifetime slides, and this access is to be written down. */
   readonly isAccessDue?: boolean | undefined;
+}
+
+/** The key of a read is hot: the reply is to be kept for a while, where it can be. */
+export interface HotHint {
+  /** Every write that was acknowledged so many milliseconds before the reply was made is in it; absent: it is not known. */
+  readonly staleMs?: number | undefined;
+  /** After so many milliseconds the entry expires or goes stale; absent: never. */
+  readonly sameForMs?: number | undefined;
 }
 
 /** What the log of the refusing shard says of a slot that it has given away. */
@@ -140,6 +154,8 @@ export interface ReadOk {
   /** The shard's stamped clock when the answer was made, to derive `Age` and the remaining TTL from. */
   readonly clockMs: number;
   readonly from: Provenance;
+  /** Only where the request can do something with it (`alsoFor`). */
+  readonly hot?: HotHint | undefined;
 }
 
 export type ReadReply = ReadOk | Refusal;
@@ -198,6 +214,8 @@ export interface ReplicaStatus {
   /** Leader only: how far each other member is (`match`: highest index known to be stored there). */
   readonly members: readonly { readonly id: string; readonly match: number; readonly state: string }[];
   readonly counters: Readonly<Record<string, number>>;
+  /** As stored, the hottest first; absent from older replicas. */
+  readonly hotKeys?: readonly HotKey[] | undefined;
   /** Leader only. Absent from older replicas. */
   readonly moves?: MoveStatus | undefined;
 }

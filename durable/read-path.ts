@@ -1,7 +1,16 @@
 // Reads of one replica at each consistency level: from memory under a lease, from a follower that is far or fresh enough, or
 // after a round with a majority. Platform-free.
 
-import type { ConsistencyLevel, Freshness, ReadEntry, ReadReply, ReadRequest, Refusal } from "./protocol.ts";
+import type {
+  ConsistencyLevel,
+  Freshness,
+  HotHint,
+  ReadEntry,
+  ReadOk,
+  ReadReply,
+  ReadRequest,
+  Refusal,
+} from "./protocol.ts";
 import { ReadQueue } from "./read-queue.ts";
 import { LEADER_WAIT_MS, type ReplicaContext } from "./replica-context.ts";
 import { bytesOf } from "./store/commands/values.ts";
@@ -12,6 +21,7 @@ import { isAccessDue } from "./store/lifetime.ts";
 const SESSION_WAIT_MS = 60;
 /** A linearizable read without a lease waits this long for its round. */
 const READ_INDEX_WAIT_MS = 1_000;
+const NEVER = Number.POSITIVE_INFINITY;
 
 export class ReadPath {
   readonly #context: ReplicaContext;
@@ -107,19 +117,31 @@ export class ReadPath {
   }
 
   #answer(request: ReadRequest, level: ConsistencyLevel, nowMs: number): ReadReply {
-    const { eviction, store, provenance } = this.#context;
+    const { eviction, hotKeys, store, provenance } = this.#context;
     // Race: the slot may have gone while the read waited for its level.
     const elsewhere = this.#context.ownerRefusal(request.slot);
     if (elsewhere !== undefined) return elsewhere;
     const clockMs = this.#context.clockAt(nowMs);
     const entry = store.read(request.slot, request.key, clockMs);
     eviction.noteRead(request.key, entry !== undefined, store.usage.keys);
-    return {
+    hotKeys.noteRead(request.key, nowMs, request.alsoFor);
+    const reply: ReadOk = {
       status: "ok",
       entry: entry === undefined ? undefined : shown(entry, isOmitted(entry, request), request.maxStaleMs, clockMs),
       level,
       clockMs,
       from: provenance,
+    };
+    if (request.alsoFor === undefined || !hotKeys.isReadHot(request.key, nowMs)) return reply;
+    return { ...reply, hot: this.#hint(reply, nowMs) };
+  }
+
+  #hint({ entry, level, clockMs }: ReadOk, nowMs: number): HotHint {
+    const staleMs = level === "strong" ? 0 : Math.ceil(nowMs - this.#context.core.freshAsOfMs);
+    const changesAtMs = Math.min(entry?.expiresMs ?? NEVER, entry?.extras?.staleMs ?? NEVER);
+    return {
+      staleMs: Number.isFinite(staleMs) ? staleMs : undefined,
+      sameForMs: Number.isFinite(changesAtMs) ? Math.max(0, changesAtMs - clockMs) : undefined,
     };
   }
 }

@@ -16,9 +16,12 @@ export function readResponse(reply: ReadReply, isHead: boolean): Response {
   if (reply.status !== "ok") return Response.json(reply, { status: STATUS_REFUSED });
   const { entry } = reply;
   const headers = readHeaders(reply);
-  if (entry === undefined) return new Response(null, { status: STATUS_NO_ENTRY, headers });
+  const remark = entry?.extras === undefined && reply.hot === undefined ? undefined : remarkOf(reply);
+  if (entry === undefined) {
+    if (remark !== undefined) headers[REMARK] = remark;
+    return new Response(null, { status: STATUS_NO_ENTRY, headers });
+  }
   if (isHead) headers["Content-Length"] = String(entry.size);
-  const remark = entry.extras === undefined ? undefined : remarkOf(entry);
   if (remark === undefined) return new Response(entry.value ?? null, { status: STATUS_VALUE, headers });
   headers[REMARK] = remark;
   return new Response(entry.value ?? null, { status: STATUS_REMARKED, headers });

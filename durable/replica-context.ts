@@ -6,6 +6,7 @@ import { slotOf } from "../routing/slots.ts";
 import { Admission, type StorageOptions } from "./admission.ts";
 import type { CheckpointLimits } from "./checkpoint-limits.ts";
 import type { Driver } from "./driver.ts";
+import { HotKeys } from "./hot-keys.ts";
 import { Leadership } from "./leadership.ts";
 import { memberId, type Ownership, placedIn, replicaOf } from "./ownership.ts";
 import type { MovePort, ReplicaStorage, ReplicaTimers, ReplicaTransport } from "./ports.ts";
@@ -45,6 +46,8 @@ export interface ShardReplicaOptions {
   readonly storage?: StorageOptions | undefined;
   /** Requests a second that it takes on; absent: as many as come. */
   readonly requestsPerSecondMax?: number | undefined;
+  /** From so many reads or writes a second on a key is hot; absent: none ever is. */
+  readonly hotKeyPerSecond?: number | undefined;
   /** Where they differ from the defaults. */
   readonly limits?: Partial<ReplicationLimits> | undefined;
 }
@@ -78,6 +81,7 @@ export class ReplicaContext {
   readonly admission: Admission;
   /** What is known of the keys' popularity here, be it as follower: it may lead next. */
   readonly eviction: EvictionPolicy;
+  readonly hotKeys: HotKeys;
   /** Replaced when a snapshot is installed. */
   store: Store;
   readonly counters = {
@@ -104,7 +108,9 @@ export class ReplicaContext {
     this.store = store;
     this.admission = new Admission(this);
     // When this instance started is a number that no client knows; drawing one would move the elections of a seeded run.
-    this.eviction = new EvictionPolicy(hash32(`${options.name} ${ports.timers.now()}`));
+    const seed = hash32(`${options.name} ${ports.timers.now()}`);
+    this.eviction = new EvictionPolicy(seed);
+    this.hotKeys = new HotKeys(options.hotKeyPerSecond ?? Number.POSITIVE_INFINITY, seed);
   }
 
   get role(): ReplicaRole {

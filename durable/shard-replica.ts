@@ -9,25 +9,26 @@ import { Housekeeper } from "./housekeeper.ts";
 import { RateGate } from "./load-gate.ts";
 import { MembershipKeeper } from "./membership-keeper.ts";
 import type { Pong, SnapshotPart, SnapshotPartReply } from "./ports.ts";
-import type {
-  BatchReply,
-  BatchRequest,
-  FillReply,
-  FillRequest,
-  MoveReply,
-  MoveRequest,
-  PartReply,
-  PartRequest,
-  PurgeReply,
-  PurgeRequest,
-  ReadReply,
-  ReadRequest,
-  ReplicaStatus,
-  ScanReply,
-  ScanRequest,
-  SuspectRequest,
-  WriteReply,
-  WriteRequest,
+import {
+  type BatchReply,
+  type BatchRequest,
+  DEFAULT_URGENCY,
+  type FillReply,
+  type FillRequest,
+  type MoveReply,
+  type MoveRequest,
+  type PartReply,
+  type PartRequest,
+  type PurgeReply,
+  type PurgeRequest,
+  type ReadReply,
+  type ReadRequest,
+  type ReplicaStatus,
+  type ScanReply,
+  type ScanRequest,
+  type SuspectRequest,
+  type WriteReply,
+  type WriteRequest,
 } from "./protocol.ts";
 import { ReadPath } from "./read-path.ts";
 import {
@@ -48,6 +49,9 @@ import { WritePath } from "./write-path.ts";
 
 /** Deadlines are looked at in turns, but not in every one. */
 const EXPIRY_INTERVAL_MS = 20;
+
+/** Writes of a hot key are at most as urgent: taken on up to seven tenths of what the replica takes on. */
+export const HOT_WRITE_URGENCY = 5;
 
 /** While members change, a replica that hears no leader asks the others to wake at most this often. */
 const ROUSE_INTERVAL_MS = 1_000;
@@ -112,9 +116,15 @@ export class ShardReplica {
 
   write(request: WriteRequest): Promise<WriteReply> {
     this.#doubtWhenOutOfTouch();
-    const shed = this.#gate?.refusal(this.#nowMs, request.urgency);
+    const ranked = this.#isFloodedBy(request) ? behindOthers(request) : request;
+    const shed = this.#gate?.refusal(this.#nowMs, ranked.urgency);
     if (shed !== undefined) return Promise.resolve(shed);
-    return this.#writes.write(request);
+    return this.#writes.write(ranked);
+  }
+
+  /** Increments of one key cost little more than one of them: they share a log entry and a row. */
+  #isFloodedBy({ mutation }: WriteRequest): boolean {
+    return mutation.kind !== "increment" && this.#context.hotKeys.isWriteHot(mutation.key, this.#nowMs);
   }
 
   batch(request: BatchRequest): Promise<BatchReply> {
@@ -174,7 +184,7 @@ export class ShardReplica {
   }
 
   status(): ReplicaStatus {
-    const { core, counters, driver, options, ports, role, store } = this.#context;
+    const { core, counters, driver, hotKeys, options, ports, role, store } = this.#context;
     const { storage } = ports;
     const { name, shard, replica, generation, region } = options;
     return {
@@ -203,6 +213,7 @@ export class ShardReplica {
       members: [...(core.leaderState?.progress.values() ?? [])].map(({ id, match, state }) => ({ id, match, state })),
       ...(role === "leader" ? { moves: this.#mover.status } : {}),
       counters: { ...counters, rows_written: storage.rowsWritten, rpcs_sent: driver.callsSent },
+      hotKeys: hotKeys.list(this.#nowMs),
     };
   }
 
@@ -324,4 +335,9 @@ export class ShardReplica {
       core.tick(nowMs);
     });
   }
+}
+
+/** So that a key that is written too much is shed while there is room for all the others. */
+function behindOthers(request: WriteRequest): WriteRequest {
+  return { ...request, urgency: Math.max(request.urgency ?? DEFAULT_URGENCY, HOT_WRITE_URGENCY) };
 }

@@ -72,6 +72,7 @@ export class WritePath {
     if (elsewhere !== undefined) return elsewhere;
     const shed = mutation.kind === "limit" ? this.#limitExceeded(mutation) : undefined;
     if (shed !== undefined) return shed;
+    this.#context.hotKeys.noteWrite(mutation.key, ports.timers.now());
     const admitted = this.#context.admission.admit(mutation);
     if (admitted.status !== "admitted") return admitted;
     const [result] = this.submit([admitted.mutation], deadlineMs);

@@ -10,6 +10,8 @@ import type { EdgeConfig } from "./config.ts";
 import { clusterTag } from "./http/bookmark.ts";
 import { KEY_PATH } from "./http/key.ts";
 import { problem } from "./http/problem.ts";
+import { type HttpBody, httpCodec } from "./l1/http-copies.ts";
+import { createNearClient, type NearClientDeps } from "./l1/near-client.ts";
 import { createAuthenticator } from "./middleware/authenticator.ts";
 import { methodNotAllowed, problemReply } from "./routes/replies.ts";
 import { type EdgeDeps, type Method, ROUTES } from "./routes/route-table.ts";
@@ -22,13 +24,20 @@ export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly readHealth?: EdgeDeps["readHealth"];
   /** Times other than the configured deadline, for tests and experiments. */
   readonly options?: Partial<Omit<ShardClientOptions, "deadlineMs">>;
+  /** Copies of hot keys; absent: none are kept. */
+  readonly l1?: Pick<NearClientDeps<HttpAnswer, HttpBody>, "shared" | "background"> | undefined;
   /** Hears of errors that should not happen, by name only: messages can hold what must not be logged. */
   readonly onInternalError: (name: string) => void;
 }
 
 export function createApp(deps: AppDeps): Hono {
   const { config } = deps;
-  const client = createShardClient({ ...deps, options: { ...deps.options, deadlineMs: config.deadlineMs } });
+  const { l1 } = deps;
+  const shards = createShardClient({ ...deps, options: { ...deps.options, deadlineMs: config.deadlineMs } });
+  const client =
+    l1 === undefined || config.l1Ms === 0
+      ? shards
+      : createNearClient(shards, { ...deps, ...l1, codec: httpCodec, eventualMs: config.l1Ms });
   const edge: EdgeDeps = {
     ...deps,
     client,

@@ -2,6 +2,7 @@
 // Done once per isolate. Only strings and numbers are read here; bindings are the business of index.ts.
 
 import { z } from "zod";
+import { type HotKeyVariables, parseHotKeys } from "../durable/hot-keys.ts";
 import { type LoadVariables, parseLoad } from "../durable/load-gate.ts";
 import { parseNamespaces } from "../durable/store/namespace-settings.ts";
 import {
@@ -15,6 +16,7 @@ import { type ClusterConfig, type ClusterVariables, parseClusterConfig } from ".
 import type { RegionWeights } from "../routing/load-balancer.ts";
 import { SHARD_CLIENT_DEFAULTS } from "./clients/shard-client.ts";
 import { type Consistency, parseConsistency } from "./http/consistency.ts";
+import { COPY_MS_MAX } from "./l1/serving.ts";
 
 export interface EdgeConfig {
   readonly cluster: ClusterConfig;
@@ -30,17 +32,20 @@ export interface EdgeConfig {
   readonly heedsPriority: boolean;
   /** A replica that no sweep has reached for so long is replaced; 0: none ever is. */
   readonly replaceAfterMs: number;
+  /** How old a copy of a hot key may be for `eventual` reads; 0: none is kept. */
+  readonly l1Ms: number;
   /** Accepted bearer tokens; empty: the deployment is closed. */
   readonly tokens: readonly string[];
 }
 
-export interface EdgeVariables extends ClusterVariables, LoadVariables {
+export interface EdgeVariables extends ClusterVariables, LoadVariables, HotKeyVariables {
   readonly HALO_DEFAULT_CONSISTENCY?: unknown;
   readonly HALO_DEADLINE_MS?: unknown;
   readonly HALO_BALANCE?: unknown;
   readonly HALO_REGION_WEIGHTS?: unknown;
   readonly HALO_NAMESPACES?: unknown;
   readonly HALO_REPLACE_AFTER_SECONDS?: unknown;
+  readonly HALO_L1_MS?: unknown;
   /** Secret: `npx wrangler secret put HALO_TOKEN`. */
   readonly HALO_TOKEN?: unknown;
   /** Secret, while a token is being replaced: the one that clients still use. */
@@ -71,6 +76,10 @@ export const REPLACE_AFTER_S_MIN = 60;
 const REPLACE_AFTER_S_MAX = 7 * 86_400;
 
 const expectedReplaceAfter = `expected 0 for never, or seconds from ${REPLACE_AFTER_S_MIN} to ${REPLACE_AFTER_S_MAX}`;
+/** Long enough to take all but two requests a second of each isolate off a hot key's replicas, short enough to pass for now. */
+export const L1_MS_DEFAULT = 500;
+
+const expectedL1 = `expected 0 for no L1, or milliseconds up to ${COPY_MS_MAX}`;
 const expectedDeadline = `expected milliseconds from ${DEADLINE_MS_MIN} to ${DEADLINE_MS_MAX}`;
 const variablesSchema = z.object({
   HALO_DEFAULT_CONSISTENCY: z.string("expected a consistency level").default("strong"),
@@ -87,6 +96,10 @@ const variablesSchema = z.object({
       error: expectedReplaceAfter,
     })
     .default(0),
+  HALO_L1_MS: z
+    .union([z.literal("").transform(() => L1_MS_DEFAULT), z.coerce.number().int()], expectedL1)
+    .pipe(z.number().min(0, expectedL1).max(COPY_MS_MAX, expectedL1))
+    .default(L1_MS_DEFAULT),
   HALO_REGION_WEIGHTS: z.string("expected <region>=<weight> between commas").default(""),
   HALO_TOKEN: tokenSchema,
   HALO_TOKEN_PREVIOUS: tokenSchema,
@@ -105,6 +118,8 @@ export function parseEdgeConfig(variables: EdgeVariables): EdgeConfigResult {
   if (!weights.ok) return { ok: false, problem: `HALO_REGION_WEIGHTS: ${weights.problem}` };
   const load = parseLoad(variables);
   if (!load.ok) return load;
+  const hotKeys = parseHotKeys(variables);
+  if (!hotKeys.ok) return hotKeys;
   const namespaces = parseNamespaces(variables.HALO_NAMESPACES);
   if (!namespaces.ok) return namespaces;
   const consistency = parseConsistency(HALO_DEFAULT_CONSISTENCY);
@@ -119,6 +134,7 @@ export function parseEdgeConfig(variables: EdgeVariables): EdgeConfigResult {
       deadlineMs: HALO_DEADLINE_MS,
       balance: read.data.HALO_BALANCE,
       heedsPriority: load.requestsPerSecondMax !== undefined,
+      l1Ms: read.data.HALO_L1_MS,
       replaceAfterMs: read.data.HALO_REPLACE_AFTER_SECONDS * 1_000,
       regionWeights: weights.weights,
       balanceOfNamespace: new Map(

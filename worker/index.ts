@@ -21,6 +21,7 @@ import { TopologyHolder } from "./clients/topology-holder.ts";
 import { type EdgeConfig, type EdgeVariables, parseEdgeConfig } from "./config.ts";
 import { createEntrypoint } from "./entrypoint.ts";
 import { problem } from "./http/problem.ts";
+import { dataCentreCopies } from "./l1/data-centre.ts";
 import { problemReply } from "./routes/replies.ts";
 
 export { CacheReplica } from "../durable/cache-replica.ts";
@@ -116,6 +117,7 @@ function createEdge(env: Env, request: Request): Edge {
       waitUntil(read.catch(() => undefined));
       return read;
     },
+    l1: { shared: dataCentreCopies(config.cluster.cluster), background: (work) => waitUntil(work) },
     health: {
       ping: (address) => port.ping(address),
       report: (report) => directory.reportHealth(report),

@@ -6,12 +6,12 @@
 //       version, addressee, topology epoch, slot, level, options, and the key, percent-encoded
 //
 //   200 a value, 404 no such entry, both with Halo-Consistency and Halo-Served-By;
-//   203 a value with something left to do for the edge, which Halo-Remark says;
+//   203 a value with something left to do for the edge, which Halo-Remark says, as it can beside a 404;
 //   421 a refusal: the value of that type as JSON
 //
 // Versioned and additive, as RPC is: an option that is not known is ignored, and so is anything in a refusal.
 
-import type { ConsistencyLevel, LogPosition, ReadEntry, ReadOk, ReadRequest } from "../protocol.ts";
+import type { ConsistencyLevel, HotHint, LogPosition, ReadEntry, ReadOk, ReadRequest } from "../protocol.ts";
 import { PROTOCOL_VERSION } from "../protocol.ts";
 import type { Parts } from "../store/command.ts";
 import { ageSeconds, replyCacheControl } from "./age.ts";
@@ -28,6 +28,7 @@ export const STATUS_REFUSED = 421;
 /** The platform routes by the object's stub and never looks at the host. */
 const ORIGIN = "http://replica/";
 const ANY_STALENESS = "any";
+const COUNT = /^[0-9]{1,6}$/;
 const LEVELS: ReadonlySet<string> = new Set<ConsistencyLevel>(["strong", "session", "bounded", "eventual"]);
 /** Characters that mean nothing in a query and that no URL parser changes: such a key is sent as it is. */
 const PLAIN_KEY = /^[A-Za-z0-9_.~:@/-]*$/;
@@ -39,13 +40,14 @@ export function readUrlBase(to: string): string {
 
 /** `base` is `readUrlBase(request.to)`. A HEAD request leaves the value out: that is `omitValue`. */
 export function readUrl(base: string, request: ReadRequest): string {
-  const { epoch, slot, level, key, after, boundMs, maxStaleMs, omitValueOfVersions, urgency } = request;
+  const { epoch, slot, level, key, after, boundMs, maxStaleMs, omitValueOfVersions, urgency, alsoFor } = request;
   let url = `${base}${epoch}/${slot}/${level}`;
   if (after !== undefined) url += `/after=${after.term}-${after.index}`;
   if (boundMs !== undefined) url += `/bound=${boundMs}`;
   if (maxStaleMs !== undefined) url += `/stale=${Number.isFinite(maxStaleMs) ? maxStaleMs : ANY_STALENESS}`;
   if (omitValueOfVersions !== undefined) url += `/not=${omitValueOfVersions.join(",")}`;
   if (urgency !== undefined) url += `/u=${urgency}`;
+  if (alsoFor !== undefined) url += `/also=${alsoFor}`;
   return `${url}?${PLAIN_KEY.test(key) ? key : encodeURIComponent(key)}`;
 }
 
@@ -80,12 +82,13 @@ function decoded(text: string): string | undefined {
 
 function parseOptions(
   options: readonly string[],
-): Pick<ReadRequest, "after" | "boundMs" | "maxStaleMs" | "omitValueOfVersions" | "urgency"> {
+): Pick<ReadRequest, "after" | "boundMs" | "maxStaleMs" | "omitValueOfVersions" | "urgency" | "alsoFor"> {
   let after: LogPosition | undefined;
   let boundMs: number | undefined;
   let maxStaleMs: number | undefined;
   let omitValueOfVersions: readonly number[] | undefined;
   let urgency: number | undefined;
+  let alsoFor: number | undefined;
   for (const option of options) {
     const [name, value = ""] = option.split("=");
     if (name === "after") {
@@ -95,8 +98,9 @@ function parseOptions(
     else if (name === "stale") maxStaleMs = value === ANY_STALENESS ? Number.POSITIVE_INFINITY : Number(value);
     else if (name === "not") omitValueOfVersions = value.split(",").map(Number);
     else if (name === "u") urgency = Number(value);
+    else if (name === "also" && COUNT.test(value)) alsoFor = Number(value);
   }
-  return { after, boundMs, maxStaleMs, omitValueOfVersions, urgency };
+  return { after, boundMs, maxStaleMs, omitValueOfVersions, urgency, alsoFor };
 }
 
 /** Headers of the reply to a client that asked for exactly this: the edge adds what only it knows, if anything. */
@@ -127,28 +131,42 @@ function withExtras(headers: Record<string, string>, { extras, stale }: ReadEntr
 /** What is left to do for the edge; never sent to a client. */
 export const REMARK = "Halo-Remark";
 
+const UNKNOWN = "-";
+
 export interface Remark {
   /** The value is not in the reply but in parts. */
   readonly parts?: Parts | undefined;
   /** The access is to be written down. */
   readonly isAccessDue: boolean;
+  /** The key is hot. */
+  readonly hot?: HotHint | undefined;
 }
 
 /** Undefined: nothing. */
-export function remarkOf({ extras, isAccessDue }: ReadEntry): string | undefined {
-  const parts = extras?.parts;
-  if (parts === undefined) return isAccessDue === true ? "access" : undefined;
-  const text = `parts ${parts.upload} ${parts.count} ${parts.bytes}`;
-  return isAccessDue === true ? `access, ${text}` : text;
+export function remarkOf({ entry, hot }: ReadOk): string | undefined {
+  const parts = entry?.extras?.parts;
+  if (hot === undefined && parts === undefined && entry?.isAccessDue !== true) return undefined;
+  const remarks: string[] = [];
+  if (entry?.isAccessDue === true) remarks.push("access");
+  if (parts !== undefined) remarks.push(`parts ${parts.upload} ${parts.count} ${parts.bytes}`);
+  if (hot !== undefined) remarks.push(`hot ${hot.staleMs ?? UNKNOWN} ${hot.sameForMs ?? UNKNOWN}`);
+  return remarks.join(", ");
 }
 
 export function parseRemark(text: string): Remark {
   let parts: Parts | undefined;
   let isAccessDue = false;
+  let hot: HotHint | undefined;
   for (const remark of text.split(", ")) {
-    const [name, upload, count, bytes] = remark.split(" ");
+    const [name, first, second, third] = remark.split(" ");
     if (name === "access") isAccessDue = true;
-    else if (name === "parts" && upload !== undefined) parts = { upload, count: Number(count), bytes: Number(bytes) };
+    else if (name === "parts" && first !== undefined)
+      parts = { upload: first, count: Number(second), bytes: Number(third) };
+    else if (name === "hot") hot = { staleMs: knownNumber(first), sameForMs: knownNumber(second) };
   }
-  return { parts, isAccessDue };
+  return { parts, isAccessDue, hot };
+}
+
+function knownNumber(text: string | undefined): number | undefined {
+  return text === undefined || text === UNKNOWN ? undefined : Number(text);
 }

@@ -17,6 +17,7 @@ export const COUNTED = [
   "deploy-wide restart",
   "edge restart",
   "call shed as overloaded",
+  "read answered from L1",
   "silence of all clients",
   // Zombies.
   "zombie",

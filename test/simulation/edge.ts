@@ -6,9 +6,12 @@ import type { LoadBalancer } from "../../routing/load-balancer.ts";
 import { Nearest, PowerOfTwoChoices, RoundRobin } from "../../routing/load-balancer.ts";
 import type { Region } from "../../routing/region.ts";
 import { ReplicaLoads } from "../../routing/replica-loads.ts";
-import type { ReplicaAddress, ReplicaPort } from "../../worker/clients/ports.ts";
+import type { ReplicaAddress, ReplicaPort, Timers } from "../../worker/clients/ports.ts";
 import { createShardClient, type ShardClient } from "../../worker/clients/shard-client.ts";
 import { TopologyHolder } from "../../worker/clients/topology-holder.ts";
+import { createNearClient } from "../../worker/l1/near-client.ts";
+import { COPY_MS_MAX } from "../../worker/l1/serving.ts";
+import { plainCodec } from "../support/plain-codec.ts";
 import type { SimClock } from "./clock.ts";
 import type { Instance } from "./instance.ts";
 import type { SeededRandom } from "./random.ts";
@@ -80,21 +83,35 @@ export class Edge {
     const { loop } = this.#world;
     const loads = new ReplicaLoads();
     const caller = this.#instance;
-    return createShardClient({
+    const topology = new TopologyHolder(this.#world.edgeView);
+    const now = (): number => this.#clock.at(loop.nowMs);
+    const timers: Timers = {
+      after: (delayMs, callback) =>
+        loop.after(this.#clock.realMs(delayMs) + this.#world.timerLatenessMs(), () => {
+          if (caller.isAlive) callback();
+        }),
+    };
+    const client = createShardClient({
       port: this.#port(caller),
-      topology: new TopologyHolder(this.#world.edgeView),
-      timers: {
-        after: (delayMs, callback) =>
-          loop.after(this.#clock.realMs(delayMs) + this.#world.timerLatenessMs(), () => {
-            if (caller.isAlive) callback();
-          }),
-      },
+      topology,
+      timers,
       balancer: this.#balancer(loads),
       loads,
-      now: () => this.#clock.at(loop.nowMs),
+      now,
       random: () => this.#random.next(),
       readTopology: () => this.#world.readDirectory(caller),
     });
+    if (this.#world.config.hotKeyPerSecond === undefined) return client;
+    const codec: typeof plainCodec = {
+      ...plainCodec,
+      answerOf: (reply, level, ageMs) => {
+        if (level !== undefined) this.#world.coverage.count("read answered from L1");
+        return plainCodec.answerOf(reply, level, ageMs);
+      },
+    };
+    // Without the data centre's copies: the clocks of edges differ by more here than those of one data centre may.
+    const background = (work: Promise<unknown>): void => void work;
+    return createNearClient(client, { codec, topology, timers, now, background, eventualMs: COPY_MS_MAX });
   }
 
   #balancer(loads: ReplicaLoads): LoadBalancer {

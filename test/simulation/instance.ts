@@ -98,11 +98,19 @@ export class Instance implements Caller {
       onInstalled: () => this.#soon(() => this.replica.topologyChanged()),
       timers,
     });
-    const { timing, checkpoints, limits } = world.config;
+    const { timing, checkpoints, limits, hotKeyPerSecond } = world.config;
     const random = world.random.fork(`${host.name}#${incarnation}`);
     const made = withCore(() => {
       return new ShardReplica(
-        { ...host.options, timing, checkpoints, limits, storage: STORAGE, random: () => random.next() },
+        {
+          ...host.options,
+          timing,
+          checkpoints,
+          limits,
+          hotKeyPerSecond,
+          storage: STORAGE,
+          random: () => random.next(),
+        },
         {
           storage: this.storage,
           transport: this.#transport(),

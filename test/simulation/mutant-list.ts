@@ -461,11 +461,36 @@ const MEMBERS: readonly Mutant[] = [
   },
 ];
 
+const L1: readonly Mutant[] = [
+  {
+    name: "l1-ignores-bound",
+    mistake: "a copy of a hot key answers a bounded read by its age alone",
+    file: "worker/l1/serving.ts",
+    find: "return staleMs <= (wish.boundMs ?? 0);",
+    replace: "return staleMs <= Number.POSITIVE_INFINITY && ageMs <= eventualMs;",
+  },
+  {
+    name: "l1-ignores-bookmark",
+    mistake: "a copy of a hot key answers a session that has seen more",
+    file: "worker/l1/serving.ts",
+    find: "return epochOf(after) <= epoch && copy.index >= (after.get(owner)?.index ?? 0);",
+    replace: "return epochOf(after) <= epoch && owner === copy.shard;",
+  },
+  {
+    name: "hint-hides-staleness",
+    mistake: "a follower calls what edges are to keep as fresh as a leader's answer",
+    file: READ_PATH,
+    find: 'const staleMs = level === "strong" ? 0 : Math.ceil(nowMs - this.#context.core.freshAsOfMs);',
+    replace: 'const staleMs = level === "strong" || nowMs > 0 ? 0 : 1;',
+  },
+];
+
 export const MUTANTS: readonly Mutant[] = [
   ...ELECTIONS,
   ...LOG,
   ...LEASES,
   ...CLIENTS,
+  ...L1,
   ...MEMBERS,
   ...COMMANDS,
   ...MOVE_MUTANTS,

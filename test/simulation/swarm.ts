@@ -81,6 +81,8 @@ export interface SwarmConfig {
   readonly isPlain: boolean;
   /** Slots move from shard to shard. */
   readonly reshards: boolean;
+  /** Edges keep copies of keys that are asked for so often; absent: they keep none. */
+  readonly hotKeyPerSecond: number | undefined;
   /** Edges start with an older epoch, in which the keys had other owners. */
   readonly edgesStartStale: boolean;
 }
@@ -182,6 +184,8 @@ function drawWorld(seed: number | string, random: SeededRandom): SwarmConfig {
     newerEdges: random.chance(0.3),
     isPlain: false,
     reshards: false,
+    // One access that is counted makes a key hot.
+    hotKeyPerSecond: new SeededRandom(seed, "hot keys").chance(0.3) ? 1 : undefined,
     edgesStartStale: shards === 2 && random.chance(0.5),
   };
 }

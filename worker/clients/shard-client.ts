@@ -94,6 +94,8 @@ export interface ClientRead
   readonly balance?: BalancePolicy | undefined;
   /** Absent: the usual. */
   readonly urgency?: number | undefined;
+  /** `ReadRequest.alsoFor`. */
+  readonly alsoFor?: number | undefined;
 }
 
 export type WriteOptions = Pick<ClientRead, "balance" | "urgency">;
@@ -275,5 +277,6 @@ function readRequest(read: ClientRead, address: ReplicaAddress, epoch: number): 
     ...saidUrgency(read.urgency),
     ...(read.omitValue === undefined ? {} : { omitValue: read.omitValue }),
     ...(read.omitValueOfVersions === undefined ? {} : { omitValueOfVersions: read.omitValueOfVersions }),
+    ...(read.alsoFor === undefined ? {} : { alsoFor: read.alsoFor }),
   };
 }

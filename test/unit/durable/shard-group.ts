@@ -117,6 +117,7 @@ export class Host {
       checkpoints: this.group.checkpoints,
       storage: this.group.storage,
       requestsPerSecondMax: this.group.requestsPerSecondMax,
+      hotKeyPerSecond: this.group.hotKeyPerSecond,
     };
     return new ShardReplica(options, {
       storage: this.storage,
@@ -158,6 +159,7 @@ export class ShardGroup {
   readonly storage: ShardReplicaOptions["storage"];
   /** Of replicas that are started from now on. */
   requestsPerSecondMax: number | undefined;
+  hotKeyPerSecond: number | undefined;
   readonly hosts: readonly Host[];
   /** For the leader of the group, if it is to give slots away. */
   moves: MovePort | undefined;

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { entityTag, taggedVersion } from "../../../../durable/http/entity-tag.ts";
-import { parseReadUrl, readUrl, readUrlBase } from "../../../../durable/http/read-wire.ts";
+import { parseReadUrl, parseRemark, readUrl, readUrlBase, remarkOf } from "../../../../durable/http/read-wire.ts";
 import { parseServedBy, servedBy } from "../../../../durable/http/served-by.ts";
-import type { Provenance, ReadRequest } from "../../../../durable/protocol.ts";
+import type { Provenance, ReadOk, ReadRequest } from "../../../../durable/protocol.ts";
 
 const REQUEST: ReadRequest = { v: 1, to: "halo:c:s0:r1:g0", epoch: 4, slot: 77, key: "a", level: "strong" };
 
@@ -44,6 +44,8 @@ describe("a read on the wire", () => {
   it("arrives with its options", () => {
     const options = { after: { term: 3, index: 42 }, boundMs: 0, omitValueOfVersions: [7, 8], urgency: 0 };
     expect(received({ ...REQUEST, level: "session", ...options })).toMatchObject({ level: "session", ...options });
+    for (const alsoFor of [0, 412]) expect(received({ ...REQUEST, alsoFor })).toMatchObject({ alsoFor });
+    expect(parseReadUrl("http://replica/1/n/0/1/eventual/also=-5?a", false)?.alsoFor).toBeUndefined();
     expect(received(REQUEST, true)).toMatchObject({ omitValue: true });
   });
 
@@ -63,6 +65,38 @@ describe("a read on the wire", () => {
     ]) {
       expect(parseReadUrl(url, false)).toBeUndefined();
     }
+  });
+});
+
+describe("a remark", () => {
+  const ok: ReadOk = {
+    status: "ok",
+    level: "eventual",
+    clockMs: 0,
+    from: { shard: 0, replica: 0, role: "leader", term: 1, index: 1 },
+  };
+  const entry = { version: 1, contentType: "a/b", size: 1, modifiedMs: 0 };
+  const parts = { upload: "u1", count: 3, bytes: 40_000_000 };
+
+  it("says what is left to do, in any combination, and reads back", () => {
+    for (const hot of [undefined, {}, { staleMs: 0 }, { staleMs: 12, sameForMs: 900 }, { sameForMs: 0 }]) {
+      for (const isAccessDue of [true, false]) {
+        for (const inParts of [undefined, parts]) {
+          const extras = inParts === undefined ? undefined : { parts: inParts };
+          const text = remarkOf({ ...ok, entry: { ...entry, isAccessDue, extras }, hot });
+          if (text === undefined) expect([hot, isAccessDue, inParts]).toEqual([undefined, false, undefined]);
+          else expect(parseRemark(text)).toEqual({ parts: inParts, isAccessDue, hot });
+        }
+      }
+    }
+  });
+
+  it("can be made of a key that does not exist, and one that is not known says nothing", () => {
+    expect(parseRemark(remarkOf({ ...ok, hot: { staleMs: 3 } }) ?? "")).toEqual({
+      isAccessDue: false,
+      hot: { staleMs: 3 },
+    });
+    expect(parseRemark("cold 3, odd")).toEqual({ isAccessDue: false });
   });
 });
 

@@ -1,0 +1,51 @@
+// How L1 keeps what replicas answer as HTTP: the headers as they are for the client, and the bytes of the value.
+
+import { parseRemark, REMARK, STATUS_NO_ENTRY, STATUS_REMARKED, STATUS_VALUE } from "../../durable/http/read-wire.ts";
+import { SERVED_BY } from "../../durable/http/served-by.ts";
+import { HttpAnswer } from "../clients/http-answer.ts";
+import type { AnswerCodec } from "./near-client.ts";
+
+export interface HttpBody {
+  /** By lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Undefined: there is no such entry. */
+  readonly value: Uint8Array | undefined;
+}
+
+const REMARK_NAME = REMARK.toLowerCase();
+const SERVED_BY_NAME = SERVED_BY.toLowerCase();
+
+export const httpCodec: AnswerCodec<HttpAnswer, HttpBody> = {
+  hintOf({ response }) {
+    if (response.status !== STATUS_REMARKED && response.status !== STATUS_NO_ENTRY) return undefined;
+    const remark = response.headers.get(REMARK);
+    return remark === null ? undefined : parseRemark(remark).hot;
+  },
+
+  /** A value in parts is not in the reply, an access is to be written down, and what is stale changes with time. */
+  async bodyOf({ response }) {
+    const { [REMARK_NAME]: remark = "", ...headers } = Object.fromEntries(response.headers);
+    const { parts, isAccessDue } = parseRemark(remark);
+    if (parts !== undefined || isAccessDue || response.headers.has("Halo-Stale")) return undefined;
+    if (response.status === STATUS_NO_ENTRY) return { body: { headers, value: undefined }, bytes: bytesOf(headers) };
+    const value = new Uint8Array(await response.arrayBuffer());
+    return { body: { headers, value }, bytes: bytesOf(headers) + value.byteLength };
+  },
+
+  answerOf({ headers, value }, level, ageMs) {
+    const status = value === undefined ? STATUS_NO_ENTRY : STATUS_VALUE;
+    if (level === undefined || ageMs === undefined)
+      return new HttpAnswer(new Response(value ?? null, { status, headers }));
+    const said: Record<string, string> = { ...headers, "halo-consistency": level };
+    said[SERVED_BY_NAME] = `${headers[SERVED_BY_NAME] ?? ""}, l1=${ageMs}`;
+    // Rounded up: whoever computes what is left of its freshness must not get more than there is.
+    if (headers.age !== undefined) said.age = String(Number(headers.age) + Math.ceil(ageMs / 1_000));
+    return new HttpAnswer(new Response(value ?? null, { status, headers: said }));
+  },
+
+  positionOf: ({ from: { shard, term, index } }) => ({ shard, term, index }),
+};
+
+function bytesOf(headers: Readonly<Record<string, string>>): number {
+  return Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + value.length, 0);
+}
