@@ -16,8 +16,8 @@ export class MembershipKeeper {
   readonly #context: ReplicaContext;
   #lastLookMs = Number.NEGATIVE_INFINITY;
   #lastTransferMs = Number.NEGATIVE_INFINITY;
-  /** Since when the members are these, and are to become those of this epoch. What was heard before says nothing of now. */
-  #wanted: { readonly epoch: number; readonly membership: Membership; readonly sinceMs: number } | undefined;
+  /** Since when the members are these, and are to become those listed since that epoch. What was heard before is old news. */
+  #wanted: { readonly listedSince: number; readonly membership: Membership; readonly sinceMs: number } | undefined;
   /** Nothing is to be done for this epoch and this entry of the log. */
   #settled: { readonly epoch: number; readonly index: number } | undefined;
 
@@ -40,12 +40,9 @@ export class MembershipKeeper {
     if (this.#settled?.epoch === epoch && this.#settled.index === core.membershipIndex) return;
     if (nowMs - this.#lastLookMs < LOOK_INTERVAL_MS) return;
     this.#lastLookMs = nowMs;
-    const { members } = ports.ownership.listed(options.shard);
+    const { members, since } = ports.ownership.listed(options.shard);
     if (members.length === 0) return;
-    // By identity: a compaction of the log moves the index of the membership in force, and changes nothing.
-    if (this.#wanted?.epoch !== epoch || this.#wanted.membership !== core.membership)
-      this.#wanted = { epoch, membership: core.membership, sinceMs: nowMs };
-    const { sinceMs } = this.#wanted;
+    const sinceMs = this.#wantedSinceMs(since, nowMs);
     const step = nextMembershipStep(core.id, members, core.membership, (id) => core.healthOf(id, sinceMs));
     if (step === undefined) {
       if (core.isMembershipCommitted) this.#settled = { epoch, index: core.membershipIndex };
@@ -57,6 +54,16 @@ export class MembershipKeeper {
       this.#lastTransferMs = nowMs;
       core.transferLeadership(step.to, nowMs);
     }
+  }
+
+  #wantedSinceMs(listedSince: number, nowMs: number): number {
+    const { membership } = this.#context.core;
+    // By identity, and not by epoch: a compaction of the log moves the index of the membership in force, and slots that move
+    // make an epoch each. Both change nothing here, and could go on for longer than an answer takes.
+    if (this.#wanted?.listedSince !== listedSince || this.#wanted.membership !== membership) {
+      this.#wanted = { listedSince, membership, sinceMs: nowMs };
+    }
+    return this.#wanted.sinceMs;
   }
 
   /** A change goes on without clients for as long as those who join answer; for a dead one nobody is kept awake. */

@@ -155,7 +155,7 @@ export function membershipsInForce(world: World, shard: number): readonly Member
  * is not the newest. There is no second such step: it needs answers from after the first one.
  */
 function nextOf(world: World, shard: number, { voters, learners }: Membership): readonly Membership[] {
-  return [...listsKnown(world, shard, voters)].flatMap((listed) => {
+  return listsKnown(world, shard, voters).flatMap((listed) => {
     const leaving = voters.length > listed.length ? voters.filter((id) => !listed.includes(id)) : [];
     const joining = learners.filter((id) => listed.includes(id));
     return [
