@@ -255,12 +255,14 @@ export class WritePath {
       const lost: WriteResult = { status: "not_applied", reason: "leadership was lost" };
       return mutations.map(() => Promise.resolve(lost));
     }
-    const results = mutations.map(
-      (mutation) =>
-        new Promise<WriteResult>((settle) => {
-          const bytes = mutationBytes(mutation) + store.returnableBytes(mutation);
-          this.#enqueue({ mutation, bytes, deadlineMs, settle });
-        }),
+    // Before any promise is made. Race: a superseded instance meets its lost storage here, and a promise that was refused for that would
+    // be nobody's once the turn below throws as well.
+    const sized = mutations.map((mutation) => ({
+      mutation,
+      bytes: mutationBytes(mutation) + store.returnableBytes(mutation),
+    }));
+    const results = sized.map(
+      (write) => new Promise<WriteResult>((settle) => this.#enqueue({ ...write, deadlineMs, settle })),
     );
     const nowMs = ports.timers.now();
     this.#pace.noteArrival(this.#queue.waiting, nowMs);
