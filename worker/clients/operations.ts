@@ -110,10 +110,10 @@ export interface OperationDeps {
 }
 
 /**
- * While slots move, a view of who owns them lasts a second or so, and the edge may learn of several moves one after the other. One
- * that changes more often while one page or batch is made is not going to settle in time.
+ * While slots move, a view of who owns them lasts a second or so, and the edge may learn of several moves one after the other: of
+ * four slots that each source gives away at a time. What changes more often while one page or batch is made is not going to settle in time.
  */
-export const VIEWS_MAX = 8;
+export const VIEWS_MAX = 32;
 /** For calls that name their shard. */
 const NO_SLOT = -1;
 /** Values of all shards together in one reply of the edge, whose memory is shared by many requests. */
