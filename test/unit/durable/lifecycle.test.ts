@@ -259,6 +259,21 @@ describe("snapshots", () => {
     expect(() => zombie.receiveSnapshotPart(part)).toThrow("superseded");
     expect(host.failures).toHaveLength(1);
   });
+
+  test("a write that meets its lost storage is refused whole, and leaves no refused promise to nobody", async () => {
+    const group = new ShardGroup();
+    const host = await group.lead(0);
+    const { mutation: plain, ...request } = host.putRequest("plain", "v");
+    // To say what it would return, a retry is looked up in the table; the one before it is queued by then.
+    const { mutation: retry } = host.putRequest("k", "v", {
+      idempotency: { id: "once", fingerprint: "f" },
+      returnPrevious: true,
+    });
+    const zombie = host.superseded();
+    const operations = [plain, retry].filter((operation) => operation.kind === "put");
+    // A promise that nobody handles fails the run, by Vitest's own watch.
+    await expect(zombie.batch({ ...request, level: "strong", operations })).rejects.toThrow("superseded");
+  });
 });
 
 describe("broken peers", () => {
