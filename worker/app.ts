@@ -8,14 +8,16 @@ import type { HttpAnswer } from "./clients/http-answer.ts";
 import { createShardClient, type ShardClientDeps, type ShardClientOptions } from "./clients/shard-client.ts";
 import type { EdgeConfig } from "./config.ts";
 import { clusterTag } from "./http/bookmark.ts";
+import { describeConsistency } from "./http/consistency.ts";
 import { KEY_PATH } from "./http/key.ts";
 import { problem } from "./http/problem.ts";
 import { type HttpBody, httpCodec } from "./l1/http-copies.ts";
 import { createNearClient, type NearClientDeps } from "./l1/near-client.ts";
 import { createAuthenticator } from "./middleware/authenticator.ts";
+import { OpenStreams } from "./routes/admin/events.ts";
+import type { TopologyAdmin } from "./routes/admin/topology.ts";
 import { methodNotAllowed, problemReply } from "./routes/replies.ts";
 import { type EdgeDeps, type Method, ROUTES } from "./routes/route-table.ts";
-import type { TopologyAdmin } from "./routes/topology.ts";
 
 export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly admin: TopologyAdmin;
@@ -41,6 +43,8 @@ export function createApp(deps: AppDeps): Hono {
   const edge: EdgeDeps = {
     ...deps,
     client,
+    defaults: { consistency: describeConsistency(config.defaultConsistency), balance: config.balance },
+    streams: new OpenStreams(),
     defaultConsistency: config.defaultConsistency,
     heedsPriority: config.heedsPriority,
     bookmarkTag: clusterTag(config.cluster.cluster),

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { PROBLEM_CONTENT_TYPE, PROBLEM_TYPE_PREFIX, PROBLEMS, type ProblemSlug } from "../http/problem.ts";
 import { HEADERS, type HeaderName } from "../routes/route-headers.ts";
 import { type Method, ROUTES, type Route, type RouteOperation, type RouteReply } from "../routes/route-table.ts";
+import { VERSION } from "../version.ts";
 import { components } from "./schemas.ts";
 
 export const OPENAPI_PATH = "/openapi.json";
@@ -22,7 +23,7 @@ export function openApiDocument(): object {
     openapi: "3.1.0",
     info: {
       title: "Halo",
-      version: "0.1.0",
+      version: VERSION,
       description: "A highly available, low-latency edge cache. What the fields and headers mean: docs/api.md.",
       license: { name: "MIT", identifier: "MIT" },
     },
@@ -97,7 +98,8 @@ function headerObject(name: HeaderName): object {
   return { description: HEADERS[name], schema: TEXT };
 }
 
-function contentOf(body: z.ZodType | "bytes"): object {
+function contentOf(body: z.ZodType | "bytes" | "events"): object {
+  if (body === "events") return { "text/event-stream": { schema: TEXT } };
   return body === "bytes" ? { "*/*": {} } : { "application/json": { schema: inlineSchema(body) } };
 }
 
