@@ -18,6 +18,7 @@ import {
 } from "./clients/shard-client.ts";
 import type { EdgeConfig } from "./config.ts";
 import { clusterTag } from "./http/bookmark.ts";
+import { describeConsistency } from "./http/consistency.ts";
 import { KEY_PATH } from "./http/key.ts";
 import { problem } from "./http/problem.ts";
 import { type HttpBody, httpCodec } from "./l1/http-copies.ts";
@@ -25,9 +26,10 @@ import { createNearClient, type NearClientDeps } from "./l1/near-client.ts";
 import { createAuthenticator } from "./middleware/authenticator.ts";
 import { answerOrigin } from "./middleware/cross-origin.ts";
 import { createGate } from "./middleware/gate.ts";
+import { OpenStreams } from "./routes/admin/events.ts";
+import type { TopologyAdmin } from "./routes/admin/topology.ts";
 import { problemReply } from "./routes/replies.ts";
 import { type EdgeDeps, ROUTES } from "./routes/route-table.ts";
-import type { TopologyAdmin } from "./routes/topology.ts";
 
 export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly admin: TopologyAdmin;
@@ -62,6 +64,8 @@ export function createApp(deps: AppDeps): Hono {
   const edge: EdgeDeps = {
     ...deps,
     client,
+    defaults: { consistency: describeConsistency(config.defaultConsistency), balance: config.balance },
+    streams: new OpenStreams(),
     defaultConsistency: config.defaultConsistency,
     heedsPriority: config.heedsPriority,
     bookmarkTag: clusterTag(config.cluster.cluster),

@@ -61,6 +61,7 @@ export const PROBLEMS = {
   "refused-by-replica": { status: 400, title: "The replica refused the request" },
   "unknown-outcome": { status: 503, title: "The fate of the write is not known" },
   unavailable: { status: 503, title: "The shard cannot serve this request now" },
+  "too-many-streams": { status: 503, title: "Too many streams of events are open" },
   overloaded: { status: 503, title: "The shard is shedding load" },
   internal: { status: 500, title: "The edge failed" },
 } as const satisfies Record<string, { readonly status: number; readonly title: string }>;

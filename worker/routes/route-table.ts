@@ -7,13 +7,10 @@ import type { RouteScope } from "../access/principal.ts";
 import {
   batchReplySchema,
   batchSchema,
-  changeQuerySchema,
-  changeReplySchema,
   counterReplySchema,
   counterSchema,
   countQuerySchema,
   countReplySchema,
-  epochQuerySchema,
   limitReplySchema,
   limitSchema,
   lockRenewalSchema,
@@ -24,13 +21,14 @@ import {
   scanQuerySchema,
   scanReplySchema,
   statusReplySchema,
-  topologyChangeSchema,
-  topologyReplySchema,
   transactionReplySchema,
   transactionSchema,
 } from "../api/schemas.ts";
 import { KEY_PATH } from "../http/key.ts";
 import type { ProblemSlug } from "../http/problem.ts";
+import { ADMIN_ROUTES } from "./admin/admin-routes.ts";
+import type { EventsDeps } from "./admin/events.ts";
+import type { TopologyDeps } from "./admin/topology.ts";
 import { APPEND_PATH, handleAppend } from "./append.ts";
 import { handleBatch } from "./batch.ts";
 import { COUNTERS_PATH, handleCounter } from "./counters.ts";
@@ -53,26 +51,29 @@ import {
   VALUE,
   WRITE,
 } from "./route-headers.ts";
+import {
+  BODY_PROBLEMS,
+  BOOKMARK_PROBLEMS,
+  CHANGE_PROBLEMS,
+  KEY_PROBLEMS,
+  LOCK_PROBLEMS,
+  MANY_PROBLEMS,
+  READ_PROBLEMS,
+  SHARD_PROBLEMS,
+  WRITE_PROBLEMS,
+} from "./route-problems.ts";
 import { handleCount, handleScan } from "./scan.ts";
 import { handleStatus, type StatusDeps } from "./status.ts";
-import {
-  handleMovesCancel,
-  handleTopology,
-  handleTopologyChange,
-  MOVES_PATH,
-  TOPOLOGY_PATH,
-  type TopologyDeps,
-} from "./topology.ts";
 import { handleTouch, TOUCH_PATH } from "./touch.ts";
 import { handleTransaction } from "./transactions.ts";
 
-export type EdgeDeps = KvDeps & StatusDeps & TopologyDeps & AccessDeps;
+export type EdgeDeps = KvDeps & StatusDeps & TopologyDeps & EventsDeps & AccessDeps;
 export type Method = "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
 
 export interface RouteReply {
   readonly description: string;
-  /** A JSON body; `bytes`: the value as it was stored; absent: none. */
-  readonly body?: z.ZodType | "bytes";
+  /** A JSON body; `bytes`: the value as it was stored; `events`: a stream of them; absent: none. */
+  readonly body?: z.ZodType | "bytes" | "events";
   readonly headers?: readonly HeaderName[];
 }
 
@@ -98,51 +99,11 @@ export interface Route {
   readonly methods: Readonly<Partial<Record<Method, RouteOperation>>>;
 }
 
-const KEY_PROBLEMS = ["malformed-key", "key-too-long", "unexpected-query", "malformed-namespace"] as const;
-const SHARD_PROBLEMS = ["unavailable", "overloaded", "refused-by-replica"] as const;
-const BOOKMARK_PROBLEMS = ["malformed-bookmark", "foreign-bookmark"] as const;
-const READ_PROBLEMS = [
-  ...KEY_PROBLEMS,
-  ...BOOKMARK_PROBLEMS,
-  ...SHARD_PROBLEMS,
-  "malformed-consistency",
-  "malformed-balance",
-  "malformed-condition",
-  "malformed-ttl",
-  "malformed-fill",
-  "malformed-idempotency-key",
-  "not-found",
-  "precondition-failed",
-  "range-not-satisfiable",
-] as const;
-const CHANGE_PROBLEMS = [
-  ...BOOKMARK_PROBLEMS,
-  ...SHARD_PROBLEMS,
-  "malformed-idempotency-key",
-  "idempotency-conflict",
-  "unknown-outcome",
-  "table-full",
-  "storage-full",
-] as const;
-const WRITE_PROBLEMS = [...KEY_PROBLEMS, ...CHANGE_PROBLEMS, "malformed-condition", "precondition-failed"] as const;
-const BODY_PROBLEMS = ["malformed-body", "body-too-large", "incomplete-body"] as const;
-const CHANGED_SHAPE_PROBLEMS = [
-  "malformed-query",
-  "unavailable",
-  "epoch-conflict",
-  "moves-pending",
-  "move-finished",
-  "nothing-to-change",
-  "invalid-change",
-] as const;
-const MANY_PROBLEMS = ["malformed-namespace", "malformed-query", ...SHARD_PROBLEMS] as const;
-
 const READ_OPERATION = {
   handle: handleRead,
   headers: [...NAMESPACE, ...READ],
   problems: READ_PROBLEMS,
 } as const;
-const LOCK_PROBLEMS = [...KEY_PROBLEMS, ...CHANGE_PROBLEMS] as const;
 
 export const ROUTES: readonly Route[] = [
   {
@@ -473,54 +434,5 @@ export const ROUTES: readonly Route[] = [
       },
     },
   },
-  {
-    path: TOPOLOGY_PATH,
-    methods: {
-      GET: {
-        handle: handleTopology,
-        id: "readTopology",
-        summary: "The cluster's shape, and the moves that are under way",
-        scope: "admin",
-        headers: [],
-        replies: { 200: { description: "The topology document", body: topologyReplySchema } },
-        problems: ["malformed-query", "unavailable"],
-      },
-      POST: {
-        handle: handleTopologyChange,
-        id: "changeTopology",
-        summary: "Plans a change of the shape and publishes it, unless it is a dry run",
-        scope: "admin",
-        headers: [],
-        query: changeQuerySchema,
-        body: { schema: topologyChangeSchema },
-        replies: { 200: { description: "What moves, and why", body: changeReplySchema } },
-        problems: [
-          ...CHANGED_SHAPE_PROBLEMS,
-          ...BODY_PROBLEMS,
-          "last-shard",
-          "shard-not-empty",
-          "unknown-shard",
-          "unknown-region",
-          "shared-regions",
-        ],
-      },
-    },
-  },
-  {
-    path: MOVES_PATH,
-    methods: {
-      DELETE: {
-        handle: handleMovesCancel,
-        id: "cancelMoves",
-        summary: "Cancels all pending moves",
-        scope: "admin",
-        headers: [],
-        query: epochQuerySchema,
-        replies: {
-          200: { description: "They are cancelled, but for those that were made already", body: changeReplySchema },
-        },
-        problems: CHANGED_SHAPE_PROBLEMS,
-      },
-    },
-  },
+  ...ADMIN_ROUTES,
 ];

@@ -1,18 +1,19 @@
 // /admin/v1/topology: the cluster's shape, for operators. GET reads the document, POST plans a change and, unless it is a dry
 // run, publishes it, DELETE of the moves cancels what is pending. What a change means is decided in routing/.
 
-import type { ChangeReply } from "../../durable/ports.ts";
-import type { MovePlan, MoveReason } from "../../routing/rebalance.ts";
-import type { ChangeRefusalCode } from "../../routing/shard-change.ts";
-import type { SlotMove, Topology } from "../../routing/topology.ts";
-import { changedTopology, type TopologyChange } from "../../routing/topology-change.ts";
-import type { AccessDeps } from "../access/audit.ts";
-import { readJson, readQuery, SMALL_BODY_BYTES_MAX } from "../api/request-body.ts";
-import { changeQuerySchema, epochQuerySchema, noQuerySchema, topologyChangeSchema } from "../api/schemas.ts";
-import type { TopologyHolder } from "../clients/topology-holder.ts";
-import { type ProblemSlug, problem } from "../http/problem.ts";
-import type { KeepAlive } from "./kv-context.ts";
-import { jsonReply, problemReply } from "./replies.ts";
+import type { ChangeReply } from "../../../durable/ports.ts";
+import type { MovePlan, MoveReason } from "../../../routing/rebalance.ts";
+import type { ChangeRefusalCode } from "../../../routing/shard-change.ts";
+import type { SlotMove, Topology } from "../../../routing/topology.ts";
+import { changedTopology, type TopologyChange } from "../../../routing/topology-change.ts";
+import type { AccessDeps } from "../../access/audit.ts";
+import type { ClusterView, MovePair } from "../../api/admin-schemas.ts";
+import { readJson, readQuery, SMALL_BODY_BYTES_MAX } from "../../api/request-body.ts";
+import { changeQuerySchema, epochQuerySchema, noQuerySchema, topologyChangeSchema } from "../../api/schemas.ts";
+import type { TopologyHolder } from "../../clients/topology-holder.ts";
+import { type ProblemSlug, problem } from "../../http/problem.ts";
+import type { KeepAlive } from "../kv-context.ts";
+import { jsonReply, problemReply } from "../replies.ts";
 
 export const TOPOLOGY_PATH = "/admin/v1/topology";
 export const MOVES_PATH = `${TOPOLOGY_PATH}/moves`;
@@ -156,12 +157,13 @@ function planOf(plan: MovePlan | undefined) {
   return { movedSlots: moves.length, idealSlots, moves: ordered, shards: loads };
 }
 
-function progressOf({ moves = [], cancelled = [] }: Topology) {
+/** How many slots are still to move between which shards. */
+export function progressOf({ moves = [], cancelled = [] }: Topology): ClusterView["moves"] {
   return { pending: countPairs(moves), cancelled: countPairs(cancelled) };
 }
 
-function countPairs(moves: readonly SlotMove[]) {
-  const pairs = new Map<string, { from: number; to: number; epoch: number; slots: number }>();
+function countPairs(moves: readonly SlotMove[]): MovePair[] {
+  const pairs = new Map<string, MovePair>();
   for (const { from, to, epoch } of moves) {
     const name = `${from} ${to} ${epoch}`;
     const pair = pairs.get(name) ?? { from, to, epoch, slots: 0 };
