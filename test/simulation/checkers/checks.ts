@@ -4,6 +4,7 @@ import type { ReadReply, ReadRequest, WriteReply, WriteRequest } from "../../../
 import type { LogEntry } from "../../../durable/replication/entry.ts";
 import type { Message } from "../../../durable/replication/message.ts";
 import type { GetOperation, KeyMutation } from "../../../durable/store/command.ts";
+import type { Topology } from "../../../routing/topology.ts";
 import type { Operation, ReadOperation, WriteOperation } from "../history.ts";
 import type { Instance } from "../instance.ts";
 import type { ReplicaHost } from "../replica-host.ts";
@@ -20,6 +21,7 @@ import { LeaseExclusivityChecker } from "./lease-exclusivity.ts";
 import { LinearizabilityChecker } from "./linearizability.ts";
 import { LogMatchingChecker } from "./log-matching.ts";
 import { LogModel } from "./log-model.ts";
+import { PlacementChecker } from "./placement.ts";
 import { PurgeChecker } from "./purges.ts";
 import type { Report, Violation } from "./report.ts";
 import { SessionChecker } from "./sessions.ts";
@@ -30,7 +32,8 @@ import { StateMachineChecker } from "./state-machine.ts";
 export class Checks {
   readonly violations: Violation[] = [];
   readonly #world: World;
-  readonly #truths: readonly GroundTruth[];
+  /** By shard, also of those that are gone. */
+  readonly #truths = new Map<number, GroundTruth>();
   readonly #elections = new ElectionSafetyChecker(this.reportOf("one leader per term"));
   readonly #logs = new LogMatchingChecker(this.reportOf("log matching"));
   readonly #completeness = new LeaderCompletenessChecker(this.reportOf("leader completeness"));
@@ -39,6 +42,7 @@ export class Checks {
   readonly #leases = new LeaseExclusivityChecker(this.reportOf("lease exclusivity"));
   readonly #ownership = new KeyOwnershipChecker(this.reportOf("key ownership"));
   readonly #slots = new SlotOwnershipChecker(this.reportOf("one owner of a slot"));
+  readonly #placement = new PlacementChecker(this.reportOf("placement"));
   readonly #bookmarks = new BookmarkChecker(this.reportOf("monotonic bookmarks"));
   readonly #sessions = new SessionChecker(this.reportOf("session guarantees"));
   readonly #staleness = new StalenessChecker(this.reportOf("staleness bound"));
@@ -48,15 +52,24 @@ export class Checks {
 
   constructor(world: World) {
     this.#world = world;
+  }
+
+  /** The shard has its replicas. */
+  placed(shard: number): void {
+    if (this.#truths.has(shard)) return;
+    const world = this.#world;
     const workloadKeys = world.workload.objects.flatMap(({ keys }) => keys);
-    this.#truths = world.view.shards.map(({ shard }) => {
-      // Where slots move, a log alone does not say what its commands come to, and any of them may have any key.
-      const { reshards } = world.config;
-      const others = reshards ? workloadKeys : world.ownedBy(shard, workloadKeys);
-      const registers = reshards ? world.keys : world.ownedBy(shard, world.keys);
-      const model = new LogModel(others, reshards ? () => undefined : this.reportOf("commands mean what they say"));
-      return new GroundTruth(shard, registers, this.reportOf("applied once"), model, others);
-    });
+    // Where slots move, a log alone does not say what its commands come to, and any of them may have any key.
+    const { reshards } = world.config;
+    const others = reshards ? workloadKeys : world.ownedBy(shard, workloadKeys);
+    const registers = reshards ? world.keys : world.ownedBy(shard, world.keys);
+    const model = new LogModel(others, reshards ? () => undefined : this.reportOf("commands mean what they say"));
+    this.#truths.set(shard, new GroundTruth(shard, registers, this.reportOf("applied once"), model, others));
+  }
+
+  /** An operator's change is about to be published. */
+  planned(topology: Topology): void {
+    this.#placement.planned(topology);
   }
 
   report(checker: string, message: string): void {
@@ -67,7 +80,7 @@ export class Checks {
   }
 
   truthOf(shard: number): GroundTruth {
-    const truth = this.#truths.find((candidate) => candidate.shard === shard);
+    const truth = this.#truths.get(shard);
     if (truth === undefined) throw new RangeError(`no shard ${shard}`);
     return truth;
   }
@@ -170,13 +183,13 @@ export class Checks {
   #checkSlots(): void {
     const { movingSlots, topology } = this.#world;
     if (movingSlots.length === 0) return;
-    const tables = new Map(this.#truths.map(({ shard, slots }) => [shard, slots]));
+    const tables = new Map([...this.#truths.values()].map(({ shard, slots }) => [shard, slots]));
     this.#slots.check(movingSlots, tables, topology.slots);
   }
 
   /** False: certainly in no log, so it never took effect. */
   mayBeLogged(command: GetOperation | KeyMutation): boolean {
-    return this.#truths.some(({ model }) => model.mayBeLogged(command));
+    return [...this.#truths.values()].some(({ model }) => model.mayBeLogged(command));
   }
 
   #noteApplied(instance: Instance, truth: GroundTruth): boolean {
@@ -261,7 +274,7 @@ export class Checks {
       this.#finishedMoves(operations);
       return;
     }
-    for (const truth of this.#truths) {
+    for (const truth of this.#truths.values()) {
       const ofShard = operations.filter(({ shard }) => shard === truth.shard);
       const writes = ofShard.filter((operation) => operation.kind !== "read");
       this.#world.coverage.count("dead rows reclaimed", truth.model.reclaimed);
@@ -277,11 +290,12 @@ export class Checks {
 
   /** R2 and R5: what clients saw, whichever logs it is in; and nothing is in two of them. */
   #finishedMoves(operations: readonly Operation[]): void {
-    const holders = (value: string) => this.#truths.filter((truth) => truth.indexOf(value) !== undefined);
+    const truths = [...this.#truths.values()];
+    const holders = (value: string) => truths.filter((truth) => truth.indexOf(value) !== undefined);
     for (const { key, value } of operations.filter((operation) => operation.kind !== "read")) {
       if (value === undefined) continue;
       // A retry at the new owner is told the outcome of the old one, with its version.
-      const states = this.#truths.flatMap((truth) => truth.statesOf(key)).filter((state) => state.value === value);
+      const states = truths.flatMap((truth) => truth.statesOf(key)).filter((state) => state.value === value);
       const versions = new Set(states.map(({ version }) => version));
       if (versions.size > 1)
         this.report("applied once", `${value} was applied as versions ${[...versions].join(", ")}`);
