@@ -1,6 +1,6 @@
 // All checkers of a simulation, and the moments at which each of them looks.
 
-import type { ReadReply, ReadRequest, WriteReply, WriteRequest } from "../../../durable/protocol.ts";
+import type { Provenance, ReadReply, ReadRequest, WriteReply, WriteRequest } from "../../../durable/protocol.ts";
 import type { LogEntry } from "../../../durable/replication/entry.ts";
 import type { Message } from "../../../durable/replication/message.ts";
 import type { GetOperation, KeyMutation } from "../../../durable/store/command.ts";
@@ -14,13 +14,14 @@ import { AcknowledgedWritesChecker } from "./acknowledged-writes.ts";
 import { BookmarkChecker } from "./bookmarks.ts";
 import { ElectionSafetyChecker } from "./election-safety.ts";
 import { ExpiryChecker } from "./expiry.ts";
-import { GroundTruth } from "./ground-truth.ts";
+import { GroundTruth, type SharedTruth } from "./ground-truth.ts";
 import { KeyOwnershipChecker } from "./key-ownership.ts";
 import { LeaderCompletenessChecker } from "./leader-completeness.ts";
 import { LeaseExclusivityChecker } from "./lease-exclusivity.ts";
 import { LinearizabilityChecker } from "./linearizability.ts";
 import { LogMatchingChecker } from "./log-matching.ts";
 import { LogModel } from "./log-model.ts";
+import { checkMovedHistory } from "./moved-history.ts";
 import { PlacementChecker } from "./placement.ts";
 import { PurgeChecker } from "./purges.ts";
 import type { Report, Violation } from "./report.ts";
@@ -34,6 +35,8 @@ export class Checks {
   readonly #world: World;
   /** By shard, also of those that are gone. */
   readonly #truths = new Map<number, GroundTruth>();
+  /** Where slots move. */
+  readonly #shared: SharedTruth | undefined;
   readonly #elections = new ElectionSafetyChecker(this.reportOf("one leader per term"));
   readonly #logs = new LogMatchingChecker(this.reportOf("log matching"));
   readonly #completeness = new LeaderCompletenessChecker(this.reportOf("leader completeness"));
@@ -52,6 +55,10 @@ export class Checks {
 
   constructor(world: World) {
     this.#world = world;
+    const { movingSlots, topology } = world;
+    if (!world.config.reshards) return;
+    const firstOwners = new Map(movingSlots.map((slot) => [slot, topology.slots[slot] ?? -1]));
+    this.#shared = { versions: new Map(), deletions: new Set(), firstOwners };
   }
 
   /** The shard has its replicas. */
@@ -64,7 +71,8 @@ export class Checks {
     const others = reshards ? workloadKeys : world.ownedBy(shard, workloadKeys);
     const registers = reshards ? world.keys : world.ownedBy(shard, world.keys);
     const model = new LogModel(others, reshards ? () => undefined : this.reportOf("commands mean what they say"));
-    this.#truths.set(shard, new GroundTruth(shard, registers, this.reportOf("applied once"), model, others));
+    const report = this.reportOf("applied once");
+    this.#truths.set(shard, new GroundTruth(shard, registers, report, model, others, this.#shared));
   }
 
   /** An operator's change is about to be published. */
@@ -213,9 +221,18 @@ export class Checks {
     this.#expiry.clockShown(shard, reply.clockMs, loop.nowMs, by.label);
     if (!("mutation" in request)) return;
     this.#acknowledged.acknowledged(by, index, this.#world.hostsOf(shard), truth);
-    const stored = request.mutation.kind === "put" ? truth.indexOf(textOf(request.mutation.value)) : undefined;
-    const firstIndex = stored ?? index;
-    if (!truth.acknowledgedMs.has(firstIndex)) truth.acknowledgedMs.set(firstIndex, loop.nowMs);
+    const value = request.mutation.kind === "put" ? textOf(request.mutation.value) : undefined;
+    // An outcome may be told again by another shard, to which the slot has moved.
+    const holder = value === undefined ? undefined : this.#holderOf(value);
+    const firstIndex = (value === undefined ? undefined : holder?.indexOf(value)) ?? index;
+    const { acknowledgedMs } = holder ?? truth;
+    if (!acknowledgedMs.has(firstIndex)) acknowledgedMs.set(firstIndex, loop.nowMs);
+  }
+
+  /** In whose log the value is. */
+  #holderOf(value: string): GroundTruth | undefined {
+    for (const truth of this.#truths.values()) if (truth.indexOf(value) !== undefined) return truth;
+    return undefined;
   }
 
   /** A client has begun an operation. */
@@ -226,12 +243,12 @@ export class Checks {
   /** A client has got its answer. `floorIndex`: what its session had written or seen before. */
   readDone(operation: ReadOperation, floorIndex: number): void {
     if (operation.outcome !== "ok") return;
+    this.#checkLevel(operation);
     if (this.#world.config.reshards) {
-      this.#checkLevel(operation);
+      if (operation.from !== undefined) this.#expiry.read(operation, this.#committed(operation.from));
       return;
     }
     const truth = this.truthOf(operation.shard);
-    this.#checkLevel(operation);
     this.#bookmarks.read(operation, truth);
     this.#sessions.read(operation, floorIndex, truth);
     this.#purges.read(operation, floorIndex, truth);
@@ -244,7 +261,10 @@ export class Checks {
 
   /** A client knows that its write is done. `floorIndex`: as for reads, when the write began. */
   writeDone(operation: WriteOperation, floorIndex: number): void {
-    if (this.#world.config.reshards) return;
+    if (this.#world.config.reshards) {
+      this.#movingWriteDone(operation);
+      return;
+    }
     const { shard, key, result, value, idempotencyId, from, returnedMs } = operation;
     const truth = this.truthOf(shard);
     const { coverage } = this.#world;
@@ -266,6 +286,24 @@ export class Checks {
     if (index === undefined) return;
     const covers = (other: string): boolean => other === key;
     this.#purges.acknowledged({ shard, index, acknowledgedMs: returnedMs, what: `the deletion of ${key}`, covers });
+  }
+
+  #movingWriteDone(operation: WriteOperation): void {
+    const { value, from } = operation;
+    if (from !== undefined) this.#committed(from);
+    const holder = value === undefined ? undefined : this.#holderOf(value);
+    if (holder === undefined) return;
+    const clocks = this.#world.hostsOf(holder.shard).map(({ clock }) => clock);
+    this.#expiry.stored(operation, clocks);
+  }
+
+  /** An answer that names this place has come: the log goes as far at least. */
+  #committed({ shard, index }: Provenance): GroundTruth {
+    const truth = this.truthOf(shard);
+    if (index > truth.lastIndex) {
+      this.report("monotonic bookmarks", `an answer says ${index} of shard ${shard}, committed are ${truth.lastIndex}`);
+    }
+    return truth;
   }
 
   /** The run is over, all replicas are together again. */
@@ -300,6 +338,12 @@ export class Checks {
       if (versions.size > 1)
         this.report("applied once", `${value} was applied as versions ${[...versions].join(", ")}`);
     }
+    checkMovedHistory(operations, truths, {
+      bookmarks: this.reportOf("monotonic bookmarks"),
+      sessions: this.reportOf("session guarantees"),
+      staleness: this.reportOf("staleness bound"),
+      acknowledged: this.reportOf("no acknowledged write lost"),
+    });
     this.#linearizability.finished(operations, { indexOf: (value) => holders(value)[0]?.indexOf(value) });
   }
 
