@@ -78,7 +78,7 @@ async function dryRun({ admin }: TopologyDeps, change: TopologyChange, epoch: nu
   return jsonReply({ dryRun: true, epoch: changed.topology.epoch, plan: planOf(changed.plan) }, {});
 }
 
-async function published(
+export async function published(
   { admin, topology: holder }: TopologyDeps,
   change: TopologyChange,
   epoch: number,
