@@ -3,6 +3,8 @@
 // Hono runs a route with one handler without composing a chain.
 
 import { type Context, Hono } from "hono";
+import type { Audit } from "./access/audit.ts";
+import { hasScope, ROOT, type RouteScope } from "./access/principal.ts";
 import { OPENAPI_PATH, openApiDocument } from "./api/openapi.ts";
 import type { HttpAnswer } from "./clients/http-answer.ts";
 import type { AdminPort } from "./clients/ports.ts";
@@ -30,6 +32,8 @@ export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly options?: Partial<Omit<ShardClientOptions, "deadlineMs">>;
   /** Copies of hot keys; absent: none are kept. */
   readonly l1?: Pick<NearClientDeps<HttpAnswer, HttpBody>, "shared" | "background"> | undefined;
+  /** Keeps what administrators did; absent: nobody does. */
+  readonly audit?: Audit;
   /** Hears of errors that should not happen, by name only: messages can hold what must not be logged. */
   readonly onInternalError: (name: string) => void;
 }
@@ -50,6 +54,8 @@ export function createApp(deps: AppDeps): Hono {
     defaultConsistency: config.defaultConsistency,
     heedsPriority: config.heedsPriority,
     bookmarkTag: clusterTag(config.cluster.cluster),
+    principal: ROOT,
+    audit: deps.audit ?? noAudit,
   };
   const authenticate = createAuthenticator(config.tokens);
   const app = new Hono({ getPath: routePath });
@@ -57,10 +63,11 @@ export function createApp(deps: AppDeps): Hono {
   for (const { path, methods } of ROUTES) {
     app.all(path, (c) => {
       const request = c.req.raw;
-      const denied = authenticate(request.headers.get("Authorization"));
-      if (denied !== undefined) return problemReply(denied);
+      const known = authenticate(request.headers.get("Authorization"));
+      if (!known.ok) return problemReply(known.problem);
       const operation = methods[request.method as Method];
       if (operation === undefined) return methodNotAllowed(request.method, Object.keys(methods).join(", "));
+      if (!hasScope(known.value, operation.scope)) return lacksScope(operation.scope);
       return operation.handle(edge, request, (promise) => keepAlive(c, promise));
     });
   }
@@ -86,6 +93,13 @@ function routePath(request: Request): string {
   const path = query === -1 ? url.slice(start) : url.slice(start, query);
   // Without its slash it is a key that was forgotten, and is told so.
   return NAMED_PATHS.find((named) => path.startsWith(named) || `${path}/` === named) ?? path;
+}
+
+const noAudit: Audit = () => Promise.resolve();
+
+function lacksScope(wanted: RouteScope): Response {
+  const scopes = typeof wanted === "string" ? wanted : wanted.join(" or ");
+  return problemReply(problem("forbidden", `the token lacks the scope ${scopes}`));
 }
 
 /** Those that end in a key or a name. */

@@ -18,7 +18,13 @@ import { components } from "./schemas.ts";
 export const OPENAPI_PATH = "/openapi.json";
 
 /** Whatever is asked, these can be the answer. */
-const COMMON_PROBLEMS: readonly ProblemSlug[] = ["unauthorized", "no-token-configured", "misconfigured", "internal"];
+const COMMON_PROBLEMS: readonly ProblemSlug[] = [
+  "unauthorized",
+  "forbidden",
+  "no-token-configured",
+  "misconfigured",
+  "internal",
+];
 const REFERENCE = "#/components/schemas/";
 const IN_PATH = { in: "path", required: true } as const;
 const NUMBER = { type: "integer", minimum: 0 } as const;

@@ -2,6 +2,8 @@
 // /openapi.json describes exactly these, so that a route without documentation cannot exist, nor the other way round.
 
 import type { z } from "zod";
+import type { AccessDeps } from "../access/audit.ts";
+import type { RouteScope } from "../access/principal.ts";
 import {
   batchReplySchema,
   batchSchema,
@@ -67,7 +69,7 @@ import { handleStatus, type StatusDeps } from "./status.ts";
 import { handleTouch, TOUCH_PATH } from "./touch.ts";
 import { handleTransaction } from "./transactions.ts";
 
-export type EdgeDeps = KvDeps & StatusDeps & TopologyDeps & EventsDeps & ShardAdminDeps & KeyAdminDeps;
+export type EdgeDeps = KvDeps & StatusDeps & TopologyDeps & EventsDeps & ShardAdminDeps & KeyAdminDeps & AccessDeps;
 export type Method = "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
 
 export interface RouteReply {
@@ -81,6 +83,8 @@ export interface RouteOperation {
   handle(deps: EdgeDeps, request: Request, keepAlive: KeepAlive): Response | Promise<Response>;
   readonly id: string;
   readonly summary: string;
+  /** What the token must be allowed. The keys are checked where they are used. */
+  readonly scope: RouteScope;
   readonly query?: z.ZodObject;
   readonly headers: readonly HeaderName[];
   readonly body?: { readonly schema: z.ZodType | "bytes"; readonly isOptional?: boolean };
@@ -118,6 +122,7 @@ export const ROUTES: readonly Route[] = [
         ...READ_OPERATION,
         id: "getValue",
         summary: "Reads a value, or a part of it; with Halo-Fill: the value, or the right to load it",
+        scope: "read",
         headers: [...READ_OPERATION.headers, ...FILL],
         replies: {
           200: { description: "The value", body: "bytes", headers: [...PROVENANCE, ...VALUE] },
@@ -129,12 +134,14 @@ export const ROUTES: readonly Route[] = [
         ...READ_OPERATION,
         id: "headValue",
         summary: "What GET says of a value, without it",
+        scope: "read",
         replies: { 200: { description: "There is a value", headers: [...PROVENANCE, ...VALUE] } },
       },
       PUT: {
         handle: handleWrite,
         id: "putValue",
         summary: "Stores a value of up to 16 MiB",
+        scope: "write",
         headers: [
           ...NAMESPACE,
           ...WRITE,
@@ -173,6 +180,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleWrite,
         id: "deleteValue",
         summary: "Removes a value",
+        scope: "write",
         headers: [...NAMESPACE, ...WRITE, "Halo-Balance", "Priority", ...CONDITIONS, "Halo-Return"],
         replies: {
           200: { description: "Removed; the value that was there", body: "bytes", headers: PROVENANCE },
@@ -190,6 +198,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleTouch,
         id: "touchValue",
         summary: "Gives a value another lifetime; without lifetime headers for ever",
+        scope: "write",
         headers: [...NAMESPACE, ...WRITE, ...CONDITIONS, ...LIFETIME],
         replies: { 204: { description: "It has it", headers: PROVENANCE } },
         problems: [...WRITE_PROBLEMS, "malformed-ttl", "not-found"],
@@ -204,6 +213,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleFillRelease,
         id: "releaseFill",
         summary: "Gives back the right to load a value, so that the next caller gets it at once",
+        scope: "write",
         headers: [...NAMESPACE, ...WRITE, "Halo-Fill-Token"],
         replies: { 204: { description: "It is free; Halo-Existed says whether it was held", headers: PROVENANCE } },
         problems: [...LOCK_PROBLEMS, "malformed-fill"],
@@ -218,6 +228,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleCounter,
         id: "increment",
         summary: "Adds to the number that the value is; integers are exact to 64 bits",
+        scope: "write",
         headers: [...NAMESPACE, ...WRITE, ...CONDITIONS, ...LIFETIME],
         body: { schema: counterSchema, isOptional: true },
         replies: { 200: { description: "The number after it", body: counterReplySchema, headers: PROVENANCE } },
@@ -233,6 +244,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleAppend,
         id: "appendValue",
         summary: "Adds bytes at the end of a value of up to 1 MiB",
+        scope: "write",
         headers: [...NAMESPACE, ...WRITE, ...CONDITIONS, ...LIFETIME],
         body: { schema: "bytes" },
         replies: {
@@ -258,6 +270,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleBatch,
         id: "batch",
         summary: "Up to 1,000 operations, each with a result of its own",
+        scope: ["read", "write"],
         headers: [...NAMESPACE, ...MANY],
         body: { schema: batchSchema },
         replies: { 200: { description: "A result for each, in order", body: batchReplySchema } },
@@ -278,6 +291,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleScan,
         id: "scan",
         summary: "A page of the keys that start with a prefix",
+        scope: "read",
         query: scanQuerySchema,
         headers: [...NAMESPACE, ...MANY],
         replies: { 200: { description: "The page; without a cursor the last one", body: scanReplySchema } },
@@ -298,6 +312,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleCount,
         id: "count",
         summary: "How many keys start with a prefix",
+        scope: "read",
         query: countQuerySchema,
         headers: [...NAMESPACE, ...MANY],
         replies: { 200: { description: "The number", body: countReplySchema } },
@@ -312,6 +327,7 @@ export const ROUTES: readonly Route[] = [
         handle: handlePurge,
         id: "purge",
         summary: "Takes away by key, tag, prefix or namespace; soft makes stale",
+        scope: "purge",
         headers: NAMESPACE,
         body: { schema: purgeSchema },
         replies: { 200: { description: "Every shard has done it", body: purgeReplySchema } },
@@ -327,6 +343,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleLockAcquire,
         id: "acquireLock",
         summary: "Takes a lock; its token grows with every holder",
+        scope: "write",
         headers: [...NAMESPACE, ...WRITE],
         body: { schema: lockSchema },
         replies: { 201: { description: "It is held", body: lockReplySchema, headers: PROVENANCE } },
@@ -336,6 +353,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleLockRenew,
         id: "renewLock",
         summary: "Holds a lock for longer",
+        scope: "write",
         headers: [...NAMESPACE, ...WRITE],
         body: { schema: lockRenewalSchema },
         replies: { 200: { description: "It is held for longer", body: lockReplySchema, headers: PROVENANCE } },
@@ -345,6 +363,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleLockRelease,
         id: "releaseLock",
         summary: "Gives a lock back",
+        scope: "write",
         headers: [...NAMESPACE, ...WRITE, "Halo-Lock-Token"],
         replies: { 204: { description: "It is free", headers: PROVENANCE } },
         problems: [...LOCK_PROBLEMS, "malformed-condition", "lock-lost"],
@@ -353,6 +372,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleLockRead,
         id: "readLock",
         summary: "Who holds a lock",
+        scope: "read",
         headers: NAMESPACE,
         replies: { 200: { description: "It is held", body: lockReplySchema } },
         problems: [...KEY_PROBLEMS, ...SHARD_PROBLEMS, "not-found"],
@@ -367,6 +387,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleLimit,
         id: "takeFromLimit",
         summary: "Takes out of a budget per window, if it is there",
+        scope: "write",
         headers: [...NAMESPACE, ...WRITE],
         body: { schema: limitSchema },
         replies: { 200: { description: "Whether it was", body: limitReplySchema, headers: PROVENANCE } },
@@ -381,6 +402,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleTransaction,
         id: "transaction",
         summary: "Compares, then does or else does, all of it or none",
+        scope: ["read", "write"],
         headers: [...NAMESPACE, ...WRITE],
         body: { schema: transactionSchema },
         replies: { 200: { description: "Done", body: transactionReplySchema, headers: PROVENANCE } },
@@ -404,6 +426,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleStatus,
         id: "status",
         summary: "What every replica says of itself",
+        scope: "read",
         headers: [],
         replies: { 200: { description: "The cluster", body: statusReplySchema } },
         problems: ["malformed-query"],
@@ -412,6 +435,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleStatus,
         id: "headStatus",
         summary: "Whether the status can be read",
+        scope: "read",
         headers: [],
         replies: { 200: { description: "It can" } },
         problems: ["malformed-query"],

@@ -9,7 +9,7 @@ import type { Operations } from "../../clients/operations.ts";
 import type { AdminPort } from "../../clients/ports.ts";
 import { type Parsed, parsed, problem, refused } from "../../http/problem.ts";
 import type { KeepAlive } from "../kv-context.ts";
-import { jsonReply, problemReply, refusalReply } from "../replies.ts";
+import { jsonReply, problemOfRefusal, problemReply } from "../replies.ts";
 import { type ClusterViewDeps, readTopology } from "./cluster-view.ts";
 import { published, type TopologyDeps } from "./topology.ts";
 
@@ -27,7 +27,7 @@ export interface ShardAdminDeps extends ClusterViewDeps, TopologyDeps {
   readonly admin: TopologyDeps["admin"];
 }
 
-export async function handleTransfer(deps: ShardAdminDeps, request: Request): Promise<Response> {
+export async function handleTransfer(deps: ShardAdminDeps, request: Request, keepAlive: KeepAlive): Promise<Response> {
   const found = await readShard(deps, request);
   if (!found.ok) return problemReply(found.problem);
   const body = await readJson(request, transferSchema, SMALL_BODY_BYTES_MAX);
@@ -36,17 +36,30 @@ export async function handleTransfer(deps: ShardAdminDeps, request: Request): Pr
   const shard = found.value;
   const target = shard.replicas.find(({ replica }) => replica === to);
   if (target === undefined) return problemReply(unknownReplica(shard, to));
-  return transferTo(deps, shard, target);
+  const transfer = auditedTransfer(deps, shard, target);
+  keepAlive(transfer);
+  return transfer;
 }
 
-async function transferTo(deps: ShardAdminDeps, { shard, replicas, former }: ShardView, to: ReplicaView) {
+async function auditedTransfer(deps: ShardAdminDeps, shard: ShardView, to: ReplicaView): Promise<Response> {
+  const found = await transferTo(deps, shard, to);
+  const detail = { shard: shard.shard, to: to.replica };
+  await deps.audit(deps.principal, "shard.transfer", to.name, detail, found.ok ? "ok" : found.problem.slug);
+  if (found.ok) return jsonReply(found.value, {});
+  return problemReply(found.problem, { "Retry-After": "1" });
+}
+
+async function transferTo(
+  deps: ShardAdminDeps,
+  { shard, replicas, former }: ShardView,
+  to: ReplicaView,
+): Promise<Parsed<TransferReply>> {
   const deadlineMs = deps.now() + TRANSFER_MS_MAX;
   let asked: Provenance | undefined;
   for (;;) {
     const leader = await deps.client.leader(shard);
-    if ("status" in leader) return refusalReply(leader);
-    if (leader.replica === to.replica)
-      return jsonReply({ leader: to.name, term: leader.term } satisfies TransferReply, {});
+    if ("status" in leader) return { ok: false, problem: problemOfRefusal(leader) };
+    if (leader.replica === to.replica) return parsed({ leader: to.name, term: leader.term });
     // Whoever leads in another term than the one that was asked was elected meanwhile, and knows nothing of the wish.
     if (asked?.term !== leader.term) {
       const address = [...replicas, ...(former ?? [])].find(({ replica }) => replica === leader.replica);
@@ -57,7 +70,7 @@ async function transferTo(deps: ShardAdminDeps, { shard, replicas, former }: Sha
     await new Promise<void>((resolve) => deps.timers.after(POLL_MS, resolve));
   }
   const detail = `${to.name} does not lead yet: it is out of reach, far behind or no voter. Read /admin/v1/cluster`;
-  return problemReply(problem("unavailable", detail), { "Retry-After": "1" });
+  return refused("unavailable", detail);
 }
 
 /** False also where it cannot be told: then the leader is asked for again. */

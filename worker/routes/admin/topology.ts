@@ -6,6 +6,7 @@ import type { MovePlan, MoveReason } from "../../../routing/rebalance.ts";
 import type { ChangeRefusalCode } from "../../../routing/shard-change.ts";
 import type { SlotMove, Topology } from "../../../routing/topology.ts";
 import { changedTopology, type TopologyChange } from "../../../routing/topology-change.ts";
+import type { AccessDeps } from "../../access/audit.ts";
 import type { ClusterView, MovePair } from "../../api/admin-schemas.ts";
 import { readJson, readQuery, SMALL_BODY_BYTES_MAX } from "../../api/request-body.ts";
 import { changeQuerySchema, epochQuerySchema, noQuerySchema, topologyChangeSchema } from "../../api/schemas.ts";
@@ -23,7 +24,7 @@ export interface TopologyAdmin {
   change(change: TopologyChange, expectedEpoch: number): Promise<ChangeReply>;
 }
 
-export interface TopologyDeps {
+export interface TopologyDeps extends AccessDeps {
   readonly admin: TopologyAdmin;
   readonly topology: Pick<TopologyHolder, "maybeInstall">;
 }
@@ -79,15 +80,16 @@ async function dryRun({ admin }: TopologyDeps, change: TopologyChange, epoch: nu
 }
 
 export async function published(
-  { admin, topology: holder }: TopologyDeps,
+  deps: TopologyDeps,
   change: TopologyChange,
   epoch: number,
   keepAlive: KeepAlive,
 ): Promise<Response> {
-  const publishing = reached(admin.change(change, epoch));
-  // Whoever hangs up must not leave replicas untold that are in the document already.
+  const publishing = publish(deps, change, epoch);
+  // Whoever hangs up must not leave replicas untold that are in the document already, nor the change out of the audit log.
   keepAlive(publishing);
   const reply = await publishing;
+  const { topology: holder } = deps;
   switch (reply?.status) {
     case undefined:
       return unreachable();
@@ -105,6 +107,23 @@ export async function published(
       return jsonReply({ dryRun: false, epoch: topology.epoch, plan: planOf(plan), untold }, {});
     }
   }
+}
+
+async function publish(
+  { admin, audit, principal }: TopologyDeps,
+  change: TopologyChange,
+  epoch: number,
+): Promise<ChangeReply | undefined> {
+  const reply = await reached(admin.change(change, epoch));
+  await audit(principal, "topology.change", change.kind, { ...change, epoch }, outcomeOf(reply));
+  return reply;
+}
+
+/** For the audit log. */
+function outcomeOf(reply: ChangeReply | undefined): string {
+  if (reply === undefined) return "unknown-outcome";
+  if (reply.status === "refused") return SLUGS[reply.code];
+  return reply.status.replaceAll("_", "-");
 }
 
 /** Undefined: the Directory, or the way to it, has failed. */
