@@ -86,12 +86,16 @@ export class Instance implements Caller {
       (entries) => this.#onAppend(entries),
     );
     this.storage.coverage = world.coverage;
-    this.storage.onDamage = (error) => this.#fail(error);
+    this.storage.onDamage = (error) => {
+      // The production code waits until this is stored.
+      host.disk.isCondemned ||= this.storage.content.isCondemned;
+      this.#fail(error);
+    };
     if (this.storage.recovered !== undefined) world.coverage.count(RECOVERY_NAMES[this.storage.recovered.kind]);
     this.storage.onReplaced = () => {
       this.store = undefined;
     };
-    this.seenApplied = world.checks.appliedBefore(host);
+    this.seenApplied = Math.min(world.checks.appliedBefore(host), this.storage.checkpointIndex);
     const timers = {
       now: () => host.clock.at(world.loop.nowMs),
       after: (ms: number, run: () => void) => this.#after(ms, run),
