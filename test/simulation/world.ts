@@ -1,5 +1,6 @@
 // Everything of one simulation that its parts share: time, randomness, network, machines, checkers and trace.
 
+import { DamagedStorageError } from "../../durable/damage.ts";
 import type { MovesReply } from "../../durable/ports.ts";
 import { memberId } from "../../durable/replica-context.ts";
 import type { Message } from "../../durable/replication/message.ts";
@@ -7,6 +8,7 @@ import { withCompleted, withSettled } from "../../routing/slot-moves.ts";
 import { slotOf } from "../../routing/slots.ts";
 import { buildTopology, type SlotMove, type Topology } from "../../routing/topology.ts";
 import { TopologyView } from "../../routing/topology-view.ts";
+import { BitRot } from "./bit-rot.ts";
 import { Checks } from "./checkers/checks.ts";
 import { SimClock } from "./clock.ts";
 import { listenToStores } from "./core-probe.ts";
@@ -39,6 +41,7 @@ export class World {
   readonly networkRandom: SeededRandom;
   readonly faultRandom: SeededRandom;
   readonly #diskRandom: SeededRandom;
+  readonly bitRot: BitRot;
   readonly network: Network;
   readonly rpc: Rpc;
   /** Epoch 0, which founds the groups. */
@@ -72,6 +75,7 @@ export class World {
     this.networkRandom = this.random.fork("network");
     this.faultRandom = this.random.fork("faults");
     this.#diskRandom = this.random.fork("disk");
+    this.bitRot = new BitRot(this.random.fork("bit rot"), config.disk.rotProbability, this.coverage);
     this.network = new Network(this.loop, this.networkRandom, config.network, this.coverage);
     this.rpc = new Rpc(this.loop, this.network, this.networkRandom, (who, what, label) => this.note(who, what, label));
     this.topology = buildTopology(config.cluster);
@@ -198,6 +202,8 @@ export class World {
     try {
       run();
     } catch (error) {
+      // It has found damage as it replayed its log, and knows at its next start.
+      if (error instanceof DamagedStorageError) return;
       this.checks.report("invariants", `${host.name} cannot start: ${error instanceof Error ? error.message : error}`);
     }
   }
