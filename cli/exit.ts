@@ -2,7 +2,7 @@
 
 import {
   HaloConflictError,
-  type HaloError,
+  HaloError,
   HaloInvalidRequestError,
   HaloNetworkError,
   HaloNotFoundError,
@@ -69,5 +69,7 @@ const BY_CLASS: readonly (readonly [new (details: never) => HaloError, ExitCode]
 function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CliError) return error.exitCode;
   if (error instanceof Error && error.name === "AbortError") return EXIT.interrupted;
+  // A change that cannot be made, whatever the cluster's state: what was asked for is wrong.
+  if (error instanceof HaloError && error.status === 422 && error.slug !== "idempotency-conflict") return EXIT.usage;
   return BY_CLASS.find(([family]) => error instanceof family)?.[1] ?? EXIT.failed;
 }

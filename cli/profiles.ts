@@ -99,6 +99,11 @@ export function checkedUrl(text: string): string {
   return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
 }
 
+/** Where nobody else is on the way. */
+export function isLoopback(url: string): boolean {
+  return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(url).hostname);
+}
+
 function parsedJson(text: string): unknown {
   try {
     return JSON.parse(text);

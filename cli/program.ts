@@ -2,14 +2,25 @@
 
 import { Command } from "commander";
 import { VERSION } from "../worker/version.ts";
+import { addDoctor } from "./commands/doctor.ts";
 import { addProfileCommands } from "./commands/profile.ts";
+import { addReplicaCommands, addShardCommands } from "./commands/shard.ts";
 import { addStatus } from "./commands/status.ts";
+import { addTop } from "./commands/top.ts";
 import { addValueCommands } from "./commands/values.ts";
 import { type Start, starter, usageLine } from "./run.ts";
 import type { Surroundings } from "./session.ts";
 
 type Add = (program: Command, start: Start) => void;
-const COMMANDS: readonly Add[] = [addStatus, addValueCommands, addProfileCommands];
+const COMMANDS: readonly Add[] = [
+  addStatus,
+  addTop,
+  addValueCommands,
+  addShardCommands,
+  addReplicaCommands,
+  addDoctor,
+  addProfileCommands,
+];
 
 const MORE = `
 Which cluster: HALO_URL and HALO_TOKEN, or a profile (\`halo profile add\`).

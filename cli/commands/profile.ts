@@ -7,6 +7,7 @@ import {
   checkedProfileName,
   checkedToken,
   checkedUrl,
+  isLoopback,
   type Profile,
   readProfiles,
   writeProfiles,
@@ -40,10 +41,6 @@ async function add(session: Session, name: string, { use }: { use?: boolean }): 
   if (/^http:/.test(profile.url) && !isLoopback(profile.url)) {
     out.note("without https, everybody on the way can read the token");
   }
-}
-
-export function isLoopback(url: string): boolean {
-  return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(url).hostname);
 }
 
 async function givenToken({ surroundings }: Session): Promise<string> {

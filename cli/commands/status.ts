@@ -6,6 +6,7 @@ import type { Start } from "../run.ts";
 import type { Output } from "../terminal/output.ts";
 import type { Cell, Paint } from "../terminal/table.ts";
 import { formatBytes, formatCount } from "../terminal/units.ts";
+import { followerText, noLeaderText, placeOf, slotsOf } from "../view.ts";
 
 export function addStatus(program: Command, start: Start): void {
   program
@@ -58,10 +59,6 @@ export function summaryOf(view: ClusterView): readonly (readonly [string, string
   return pairs;
 }
 
-export function slotsOf(pairs: ClusterView["moves"]["pending"]): number {
-  return pairs.reduce((sum, { slots }) => sum + slots, 0);
-}
-
 const SHARD_COLUMNS = [
   { title: "SHARD", align: "right" },
   { title: "STATE" },
@@ -86,23 +83,12 @@ function shardRow(out: Output): (shard: ShardView) => Cell[] {
       formatCount(shard.keys),
       formatBytes(shard.bytes),
       shard.term ?? "-",
-      leader === undefined ? { text: "none", paint: out.paint("yellow") } : placeOf(leader),
+      leader === undefined ? { text: noLeaderText(shard), paint: out.paint("yellow") } : placeOf(leader),
       others.some(isInDoubt)
         ? { text: others.map(followerText).join("  "), paint: out.paint("red") }
         : others.map(followerText).join("  "),
     ];
   };
-}
-
-export function followerText(replica: ReplicaView): string {
-  if (replica.error !== null) return `${replica.region} ${replica.health}`;
-  const role = replica.role === "follower" ? "" : ` ${replica.role}`;
-  const doubt = replica.health === "alive" ? "" : ` ${replica.health}`;
-  return `${placeOf(replica)}${role}${doubt} (${replica.lag ?? "?"})`;
-}
-
-export function placeOf({ region, colo }: ReplicaView): string {
-  return colo === null ? region : `${region}/${colo}`;
 }
 
 function isInDoubt({ health, error }: ReplicaView): boolean {

@@ -9,6 +9,7 @@ import { type LocalCluster, startLocal } from "../../cluster/local.ts";
 import { freePort } from "../../cluster/ports.ts";
 import { untilAllAnswer } from "../../cluster/status.ts";
 import { newToken } from "../../cluster/token.ts";
+import type { ClusterView } from "../../worker/api/admin-schemas.ts";
 import { type HaloOptions, type Ran, runHalo } from "./support/halo-command.ts";
 
 const START_TIMEOUT_MS = 60_000;
@@ -176,6 +177,66 @@ describe("halo", () => {
           expect.stringMatching(/^halo: not-reachable: .*ECONNREFUSED\n$/),
         ]);
       }
+    });
+  });
+
+  describe("the shape of the cluster", () => {
+    test("is planned without being changed, changed while somebody watches, and changed back", async () => {
+      const plan = await halo(["shard", "add", "--weight", "0.02", "--dry-run"]);
+      expect(plan.stdout).toMatch(/slots would move; the shares demand \d/);
+      expect(plan.stdout).toContain("nothing was changed");
+      expect((await haloJson<{ epoch: number }>(["status"])).epoch).toBe(0);
+
+      const added = await halo(["shard", "add", "--weight", "0.02", "--wait"]);
+      expect([added.status, added.stderr]).toEqual([EXIT.ok, expect.stringMatching(/100 %[\s\S]*done, epoch \d+\n$/)]);
+      const { shards, moves } = await haloJson<ClusterView>(["status"]);
+      expect(shards[2]?.slots).toBeGreaterThan(0);
+      expect(moves).toEqual({ pending: [], cancelled: [] });
+
+      expect((await halo(["shard", "drain", "2"])).status).toBe(EXIT.usage);
+      expect((await halo(["shard", "drain", "2", "--yes", "--wait"])).status).toBe(EXIT.ok);
+      expect((await halo(["shard", "remove", "2", "--yes"])).status).toBe(EXIT.ok);
+      expect((await haloJson<ClusterView>(["status"])).shards).toHaveLength(2);
+    });
+
+    test("is left alone where the change makes no sense, or was decided for another epoch", async () => {
+      const { epoch } = await haloJson<ClusterView>(["status"]);
+      const CASES = [
+        [["shard", "drain", "9", "-y"], EXIT.usage, /unknown-shard/],
+        [["shard", "weight", "0", "9"], EXIT.usage, /weight/],
+        [["shard", "add", "--regions", "mars"], EXIT.usage, /"mars" is no region/],
+        [["shard", "rebalance", "--epoch", String(epoch + 1)], EXIT.conflict, /epoch-conflict/],
+        [["replica", "replace", "0", "9", "-y"], EXIT.usage, /has no replica 9/],
+      ] as const;
+      for (const [args, exitCode, line] of CASES) {
+        const { status, stderr } = await halo(args);
+        expect([status, stderr], args.join(" ")).toEqual([exitCode, expect.stringMatching(line)]);
+      }
+      expect((await haloJson<ClusterView>(["status"])).epoch).toBe(epoch);
+    });
+
+    test("a replica is replaced, and the command waits until the new one votes", async () => {
+      const { status } = await halo(["replica", "replace", "0", "1", "--yes", "--wait"]);
+      expect(status).toBe(EXIT.ok);
+      const { shards, underReplicated } = await haloJson<ClusterView>(["status"]);
+      expect(shards[0]?.replicas.find(({ replica }) => replica === 1)?.generation).toBeGreaterThan(1);
+      expect(underReplicated).toEqual([]);
+    });
+  });
+
+  describe("top", () => {
+    test("writes lines where there is no terminal, and views as JSON", async () => {
+      const lines = await halo(["top", "--count", "2", "--interval", "500"]);
+      expect(lines.status).toBe(EXIT.ok);
+      expect(lines.stdout.match(/^\d\d:\d\d:\d\d {2}epoch \d+ .* reads\/s/gm)?.length).toBeGreaterThanOrEqual(2);
+      expect(lines.stdout).not.toContain("\u001b");
+      const json = await halo(["top", "--count", "1", "--json"]);
+      expect(JSON.parse(json.stdout)).toMatchObject({ kind: "view", view: { cluster: "halo" } });
+    });
+
+    test("ends by Ctrl-C as a command that has done its work", async () => {
+      const { status, stderr } = await halo(["top"], { interruptAt: (output) => output.includes("reads/s") });
+      expect([status, stderr]).toEqual([EXIT.ok, ""]);
     });
   });
 

@@ -13,6 +13,8 @@ describe("an error", () => {
     ["no-token-configured", 503, EXIT.unauthorized],
     ["not-found", 404, EXIT.notFound],
     ["epoch-conflict", 409, EXIT.conflict],
+    ["idempotency-conflict", 422, EXIT.conflict],
+    ["unknown-shard", 422, EXIT.usage],
     ["precondition-failed", 412, EXIT.conflict],
     ["unknown-outcome", 503, EXIT.unknownOutcome],
     ["unavailable", 503, EXIT.unavailable],
