@@ -17,6 +17,8 @@ export interface ClusterOptions {
   readonly regions?: readonly string[] | number | undefined;
   /** Variables that override those of wrangler.toml, by name. */
   readonly vars?: Readonly<Record<string, string>> | undefined;
+  /** Default: the project's wrangler.toml. */
+  readonly configFile?: string | undefined;
 }
 
 export interface CheckedConfig extends WorkerConfig {
@@ -24,7 +26,7 @@ export interface CheckedConfig extends WorkerConfig {
 }
 
 export function clusterConfig(options: ClusterOptions): CheckedConfig {
-  const configured = readWorkerConfig(options.vars);
+  const configured = readWorkerConfig(options.vars, options.configFile);
   const overrides: Record<string, string> = {};
   if (options.shards !== undefined) overrides.HALO_SHARDS = String(options.shards);
   if (options.replicas !== undefined) overrides.HALO_REPLICAS = String(options.replicas);

@@ -87,7 +87,7 @@ async function dryRun({ admin, timers }: TopologyDeps, change: TopologyChange, e
   return jsonReply({ dryRun: true, epoch: changed.topology.epoch, plan: planOf(changed.plan) }, {});
 }
 
-async function published(
+export async function published(
   deps: TopologyDeps,
   change: TopologyChange,
   epoch: number,

@@ -33,6 +33,7 @@ function recorder() {
     scan: async ({ namespace, prefix }) => note(`${namespace}:${prefix}*`),
     count: async ({ namespace, prefix }) => note(`${namespace}:${prefix}*`),
     part: async (_slot, key) => note(key),
+    leader: async () => done,
     purge: async (scopes) => {
       note(...scopes.map(({ namespace }) => `${namespace}:purge`));
       return [];
