@@ -86,6 +86,15 @@ describe("the audit log", () => {
     expect(oldest).toEqual({ targets: [], missing: [2], next: undefined });
   });
 
+  test("never shows the record that was there a round before in place of one that was lost", async () => {
+    const client = new StoreClient(START_MS);
+    const { note, targets } = logOn(client);
+    await note("first");
+    const counter = auditKey("admin", "next");
+    await client.write({ kind: "increment", slot: slotOf(counter), key: counter, by: String(AUDIT_ENTRIES_MAX) });
+    expect(await targets(1)).toMatchObject({ targets: [], missing: [AUDIT_ENTRIES_MAX + 1] });
+  });
+
   test("shows a record that was lost between its number and its row as missing", async () => {
     const client = new StoreClient(START_MS);
     const { note, targets } = logOn(client);
