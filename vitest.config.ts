@@ -36,6 +36,8 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/workerd/**/*.test.ts"],
+          // The Worker serves the console's files.
+          globalSetup: "./test/workerd/build-console.ts",
           // itty-durable's package is CommonJS that requires ESM files: it has to be bundled before it runs here.
           deps: { optimizer: { ssr: { enabled: true, include: ["itty-durable", "js-xxhash"] } } },
           testTimeout: 30_000,

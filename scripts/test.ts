@@ -22,6 +22,7 @@ const steps: readonly Step[] = [
   command("types: Worker and objects", "tsc", ["-p", "tsconfig.json"]),
   command("types: purity fence", "tsc", ["-p", "tsconfig.pure.json"]),
   command("types: client", "tsc", ["-p", "tsconfig.client.json"]),
+  command("types: console", "tsc", ["-p", "tsconfig.console.json"]),
   command("types: Node", "tsc", ["-p", "tsconfig.node.json"]),
   command("types: tests in workerd", "tsc", ["-p", "tsconfig.workerd-tests.json"]),
   vitest("unit", "simulation", "workerd"),

@@ -9,6 +9,7 @@ import { OPENAPI_PATH, openApiDocument } from "./api/openapi.ts";
 import type { HttpAnswer } from "./clients/http-answer.ts";
 import { createShardClient, type ShardClientDeps, type ShardClientOptions } from "./clients/shard-client.ts";
 import type { EdgeConfig } from "./config.ts";
+import { CONSOLE_PATHS, createConsole } from "./console/serve-console.ts";
 import { clusterTag } from "./http/bookmark.ts";
 import { describeConsistency } from "./http/consistency.ts";
 import { KEY_PATH } from "./http/key.ts";
@@ -32,6 +33,8 @@ export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly l1?: Pick<NearClientDeps<HttpAnswer, HttpBody>, "shared" | "background"> | undefined;
   /** Keeps what administrators did; absent: nobody does. */
   readonly audit?: Audit;
+  /** The console's files, as console/build.ts has written them; absent: there is none. */
+  readonly consoleFiles?: string;
   /** Hears of errors that should not happen, by name only: messages can hold what must not be logged. */
   readonly onInternalError: (name: string) => void;
 }
@@ -71,6 +74,10 @@ export function createApp(deps: AppDeps): Hono {
   }
   app.get(OPENAPI_PATH, (c) => c.json(openApiDocument(), 200, { "X-Content-Type-Options": "nosniff" }));
   app.get("/healthz", (c) => c.text("ok\n", 200, { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" }));
+  if (deps.consoleFiles !== undefined) {
+    const serve = createConsole(deps.consoleFiles);
+    for (const path of CONSOLE_PATHS) app.all(path, (c) => serve(c.req.raw));
+  }
   app.notFound(() => problemReply(problem("unknown-path", `expected one of the paths in ${OPENAPI_PATH}`)));
   app.onError((error) => {
     deps.onInternalError(error.name);

@@ -3,6 +3,7 @@
 
 import { waitUntil } from "cloudflare:workers";
 import type { Hono } from "hono";
+import consoleFiles from "../console/dist/console.txt";
 import type { Directory } from "../durable/directory.ts";
 import { createDirectoryClient } from "../durable/directory-client.ts";
 import type { ReplicaBindings } from "../durable/namespaces.ts";
@@ -133,6 +134,7 @@ function createEdge(env: Env, request: Request): Edge {
       region,
     },
     readHealth: () => directory.health(),
+    consoleFiles,
     onInternalError: (name) => console.error(`halo: unexpected ${name} at the edge`),
   });
   return { app };
