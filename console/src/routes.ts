@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { callJson } from "./api.ts";
 
-const paths = signal<ReadonlySet<string>>(new Set());
+const paths = signal<ReadonlySet<string> | undefined>(undefined);
 
 export async function readRoutes(): Promise<void> {
   const contract = await callJson<{ readonly paths: object }>("/openapi.json");
@@ -11,7 +11,7 @@ export async function readRoutes(): Promise<void> {
   paths.value = new Set(Object.keys(contract.paths).map((path) => path.replace(/\{[^}]*\}/g, "{}")));
 }
 
-/** `path` with `{}` for each parameter. */
-export function hasRoute(path: string): boolean {
-  return paths.value.has(path);
+/** `path` with `{}` for each parameter. Undefined: it is not known yet. */
+export function hasRoute(path: string): boolean | undefined {
+  return paths.value?.has(path);
 }

@@ -1,8 +1,9 @@
 // What views do with the API: run an action once and say what came of it, and read something again and again while it is shown.
 
 import { useEffect, useState } from "preact/hooks";
-import { ApiError, callJson, wordsOf } from "../api.ts";
+import { callJson, wordsOf } from "../api.ts";
 import { staleMs } from "../live.ts";
+import { hasRoute } from "../routes.ts";
 
 export interface Action {
   readonly isBusy: boolean;
@@ -38,10 +39,11 @@ export type Polled<T> =
   | { readonly state: "here"; readonly data: T };
 
 /** Reads `path` now and then every `everyMs`, if the last reading is over by then and the cluster can be reached. */
-export function usePolled<T>(path: string, everyMs: number): Polled<T> & { readonly again: () => void } {
+export function usePolled<T>(path: string, everyMs: number): Polled<T> {
   const [polled, setPolled] = useState<Polled<T>>({ state: "loading" });
-  const [asked, setAsked] = useState(0);
+  const isThere = hasRoute(path.replace(/\?.*/, ""));
   useEffect(() => {
+    if (isThere !== true) return;
     const ended = new AbortController();
     let isReading = false;
     const read = async () => {
@@ -51,9 +53,7 @@ export function usePolled<T>(path: string, everyMs: number): Polled<T> & { reado
         setPolled({ state: "here", data: await callJson<T>(path, { signal: ended.signal }) });
       } catch (error) {
         if (ended.signal.aborted) return;
-        const isMissing = error instanceof ApiError && error.slug === "unknown-path";
-        if (isMissing) clearInterval(timer);
-        setPolled(isMissing ? { state: "missing" } : { state: "failed", problem: wordsOf(error) });
+        setPolled({ state: "failed", problem: wordsOf(error) });
       } finally {
         isReading = false;
       }
@@ -64,6 +64,6 @@ export function usePolled<T>(path: string, everyMs: number): Polled<T> & { reado
       clearInterval(timer);
       ended.abort();
     };
-  }, [path, everyMs, asked]);
-  return { ...polled, again: () => setAsked((times) => times + 1) };
+  }, [path, everyMs, isThere]);
+  return isThere === false ? { state: "missing" } : polled;
 }

@@ -93,7 +93,7 @@ export function KeyPanel({ namespace, name, item, onGone, onChanged, onClose }: 
 }
 
 async function inspect(namespace: string, name: string): Promise<KeyView | undefined> {
-  if (!hasRoute("/admin/v1/keys/{}")) return undefined;
+  if (hasRoute("/admin/v1/keys/{}") !== true) return undefined;
   try {
     return await callJson<KeyView>(`/admin/v1/keys/${encodeURIComponent(name)}`, {
       headers: namespaceHeaders(namespace),

@@ -101,7 +101,7 @@ function ShardPanel({ shard, onDeed }: ShardPanelProps) {
 
 function ReplicaRow({ shard, replica, onDeed }: ShardPanelProps & { readonly replica: ReplicaView }) {
   const { name, role, error } = replica;
-  const canLead = error === null && role === "follower" && hasRoute(TRANSFER_ROUTE);
+  const canLead = error === null && role === "follower" && hasRoute(TRANSFER_ROUTE) === true;
   return (
     <tr data-testid={`replica-${name}`}>
       <th scope="row" title={name}>
