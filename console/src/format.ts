@@ -62,6 +62,15 @@ export function dateTime(ms: number | null | undefined): string {
   return `${date} ${clock(ms)}`;
 }
 
+/** From now, to about two figures: "in 5 min", "3 h ago". */
+export function relative(ms: number | null | undefined, nowMs: number): string {
+  if (ms === null || ms === undefined) return UNKNOWN;
+  const distance = Math.abs(ms - nowMs);
+  if (distance < 1_000) return "now";
+  const length = distance < 10_000 ? `${Math.round(distance / 1_000)} s` : duration(distance);
+  return ms > nowMs ? `in ${length}` : `${length} ago`;
+}
+
 export function plural(number: number, noun: string): string {
   return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
 }

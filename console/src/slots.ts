@@ -55,5 +55,43 @@ function angle(slot: number, slots: number): number {
 }
 
 function at(radius: number, angleFromTop: number): string {
-  return `${(radius * Math.sin(angleFromTop)).toFixed(2)} ${(-radius * Math.cos(angleFromTop)).toFixed(2)}`;
+  return `${short(radius * Math.sin(angleFromTop))} ${short(-radius * Math.cos(angleFromTop))}`;
+}
+
+/** Two digits behind the point, and never "-0". */
+function short(value: number): number {
+  return Math.round(value * 100) / 100 + 0;
+}
+
+export interface Share {
+  readonly shard: number;
+  readonly run: Run;
+  /** Where its name goes. */
+  readonly middle: readonly [x: number, y: number];
+}
+
+/** Each shard's slots as one stretch, in the order of the shards: what the ring itself does not show is how many they are. */
+export function sharesOf(runs: ReadonlyMap<number, readonly Run[]>, slots: number, band: Band): readonly Share[] {
+  const middle = (band.inner + band.outer) / 2;
+  let from = 0;
+  return [...runs]
+    .sort(([one], [other]) => one - other)
+    .map(([shard, list]) => {
+      const run = { from, to: from + lengthOf(list) };
+      const turned = angle((run.from + run.to) / 2, slots);
+      from = run.to;
+      return { shard, run, middle: [short(middle * Math.sin(turned)), short(-middle * Math.cos(turned))] };
+    });
+}
+
+export function lengthOf(runs: readonly Run[]): number {
+  return runs.reduce((sum, { from, to }) => sum + to - from, 0);
+}
+
+/** Slots as cells of a table `columns` wide, row by row. */
+export function gridPath(runs: readonly Run[], columns: number): string {
+  return runs
+    .flatMap(({ from, to }) => Array.from({ length: to - from }, (_, at) => from + at))
+    .map((slot) => `M${slot % columns} ${Math.floor(slot / columns)}h.88v.88h-.88z`)
+    .join("");
 }

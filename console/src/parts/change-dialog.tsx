@@ -103,7 +103,7 @@ function Plan({ movedSlots, idealSlots, moves, shards }: ChangeReply["plan"]) {
         <p>
           {movedSlots === 0
             ? "No slots move."
-            : `${plural(movedSlots, "slot")} will move; at the least ${count(Math.ceil(idealSlots))} must.`}{" "}
+            : `${plural(movedSlots, "slot")} will move; the shares differ by ${figure(idealSlots)}.`}{" "}
           Nothing has been changed yet.
         </p>
       )}
@@ -148,4 +148,8 @@ function Plan({ movedSlots, idealSlots, moves, shards }: ChangeReply["plan"]) {
 
 function signed(value: number): string {
   return value > 0 ? `+${count(value)}` : value < 0 ? `−${count(-value)}` : "0";
+}
+
+function figure(value: number): string {
+  return Number.isInteger(value) ? count(value) : value.toFixed(1);
 }

@@ -19,6 +19,8 @@ interface ChartProps {
   readonly times: readonly number[];
   readonly series: readonly Series[];
   readonly format: (value: number | null | undefined) => string;
+  /** There is nothing between the whole numbers. */
+  readonly isWhole?: boolean;
   readonly height?: number;
 }
 
@@ -27,7 +29,7 @@ const ROWS_MAX = 12;
 /** The span of an empty chart. */
 const SPAN_S = 60;
 
-export function Chart({ label, unit, times, series, format, height = 180 }: ChartProps) {
+export function Chart({ label, unit, times, series, format, isWhole = false, height = 180 }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
   const shape = `${theme.value} ${series.map(({ name, colour }) => `${name} ${colour}`).join()}`;
@@ -35,7 +37,11 @@ export function Chart({ label, unit, times, series, format, height = 180 }: Char
   useEffect(() => {
     const element = box.current;
     if (element === null) return;
-    const made = new uPlot(options(element.clientWidth, height, series, format), dataOf(times, series), element);
+    const made = new uPlot(
+      options({ width: element.clientWidth, height, series, format, isWhole }),
+      dataOf(times, series),
+      element,
+    );
     plot.current = made;
     const resized = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height }));
     resized.observe(element);
@@ -112,12 +118,12 @@ function dataOf(times: readonly number[], series: readonly Series[]): uPlot.Alig
   return [times.map((ms) => ms / 1_000), ...series.map(({ values }) => [...values])];
 }
 
-function options(
-  width: number,
-  height: number,
-  series: readonly Series[],
-  format: (value: number | null | undefined) => string,
-): uPlot.Options {
+type PlotOptions = Required<Pick<ChartProps, "series" | "format" | "isWhole" | "height">> & { readonly width: number };
+
+/** Steps of an axis of whole numbers: 1, 2, 5, 10, … */
+const WHOLE_STEPS = [0, 1, 2, 3, 4, 5, 6, 7].flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
+
+function options({ width, height, series, format, isWhole }: PlotOptions): uPlot.Options {
   const quiet = colour("text-quiet");
   const grid = { stroke: colour("line-soft"), width: 1 };
   const axis = { stroke: quiet, grid, ticks: { show: false }, font: "11px system-ui, sans-serif" };
@@ -126,7 +132,7 @@ function options(
     height,
     legend: { show: false },
     cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
-    padding: [8, 8, 0, 0],
+    padding: [8, 26, 0, 0],
     scales: {
       x: {
         // A new chart fills from the right.
@@ -139,7 +145,13 @@ function options(
     },
     axes: [
       { ...axis, space: 70, values: (_plot, splits) => splits.map((at) => clock(at * 1_000)), size: 28 },
-      { ...axis, values: (_plot, splits) => splits.map((value) => format(value)), size: 46, space: 34 },
+      {
+        ...axis,
+        values: (_plot, splits) => splits.map((value) => format(value)),
+        size: 46,
+        space: 34,
+        ...(isWhole ? { incrs: WHOLE_STEPS } : {}),
+      },
     ],
     series: [
       {},

@@ -53,6 +53,7 @@ export function LagChart() {
       unit="entries"
       times={list.map(({ atMs }) => atMs)}
       format={count}
+      isWhole
       series={[{ name: "Most behind", colour: "chart-3", values: list.map(({ lagMax }) => lagMax) }]}
     />
   );

@@ -1,7 +1,8 @@
 // The key explorer: finds keys by namespace and prefix, shows one, and changes or removes it.
 
 import { useState } from "preact/hooks";
-import { bytes, count, dateTime, plural } from "../format.ts";
+import { bytes, count, dateTime, plural, relative } from "../format.ts";
+import { view } from "../live.ts";
 import { Problem } from "../parts/dialog.tsx";
 import { useAction } from "../parts/hooks.ts";
 import { KeyEditor } from "../parts/key-editor.tsx";
@@ -137,6 +138,7 @@ interface KeyTableProps {
 }
 
 function KeyTable({ items, chosen, onChoose }: KeyTableProps) {
+  const nowMs = view.value?.atMs ?? Date.now();
   return (
     <Table
       label="Keys"
@@ -159,8 +161,12 @@ function KeyTable({ items, chosen, onChoose }: KeyTableProps) {
           <td class="number">{bytes(item.size)}</td>
           <td class="clip">{item.contentType}</td>
           <td class="number">{count(item.version)}</td>
-          <td class="time">{dateTime(item.modifiedMs)}</td>
-          <td class="time">{item.expiresMs === undefined ? "never" : dateTime(item.expiresMs)}</td>
+          <td class="time" title={dateTime(item.modifiedMs)}>
+            {relative(item.modifiedMs, nowMs)}
+          </td>
+          <td class="time" title={item.expiresMs === undefined ? undefined : dateTime(item.expiresMs)}>
+            {item.expiresMs === undefined ? "never" : relative(item.expiresMs, nowMs)}
+          </td>
           <td class="clip">{item.tags?.join(", ")}</td>
         </tr>
       ))}

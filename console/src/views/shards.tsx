@@ -59,7 +59,7 @@ const HEAD = [
   "Keys",
   "Data",
   "Lease",
-  "Do",
+  "Actions",
 ];
 
 function ShardPanel({ shard, onDeed }: ShardPanelProps) {

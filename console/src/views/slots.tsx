@@ -7,6 +7,7 @@ import { Bar, ShardMark, ShardState } from "../parts/marks.tsx";
 import { Moves } from "../parts/moves.tsx";
 import { Panel, Table } from "../parts/panel.tsx";
 import { Ring } from "../parts/ring.tsx";
+import { SlotMap } from "../parts/slot-map.tsx";
 import { runsByOwner } from "../slots.ts";
 
 export function SlotsView() {
@@ -19,7 +20,7 @@ export function SlotsView() {
   return (
     <>
       <div class="columns ring-columns">
-        <Panel title="Ring" note="slot 0 at the top, clockwise; outside: slots that move, in the colour of where to">
+        <Panel title="Ring" note="slots clockwise from the top; inside, how many each shard owns">
           <Ring slots={document} chosen={chosen} onChoose={setChosen} />
         </Panel>
         <Panel title="Who owns what">
@@ -55,6 +56,9 @@ export function SlotsView() {
           </Table>
         </Panel>
       </div>
+      <Panel title="Slots" note="slot 0 at the left on top, 64 in a row">
+        <SlotMap slots={document} chosen={chosen} />
+      </Panel>
       <Moves />
     </>
   );
