@@ -2,9 +2,9 @@
 // is not read while nobody sees the page. A view that is older than it should be is said to be stale, whatever the reason.
 
 import { computed, effect, signal } from "@preact/signals";
+import { createParser, type EventSourceMessage } from "eventsource-parser";
 import type { ClusterChange, ClusterView, SlotsView } from "../../worker/api/admin-schemas.ts";
 import { ApiError, call, callJson, token, wordsOf } from "./api.ts";
-import { EventParser, type StreamEvent } from "./event-stream.ts";
 import { type Sample, sampleBetween } from "./rates.ts";
 
 const INTERVAL_MS = 1_000;
@@ -14,6 +14,8 @@ const STALE_MS = 5_000;
 const SILENT_MS = 12_000;
 const RETRY_MS_DEFAULT = 1_000;
 const RETRY_MS_MAX = 10_000;
+/** Longer than any view of a cluster. */
+const EVENT_CHARS_MAX = 4_000_000;
 /** Five minutes of charts. */
 export const SAMPLES_MAX = 300;
 const CHANGES_MAX = 200;
@@ -109,26 +111,34 @@ async function readStream(signal: AbortSignal, onEvent: () => void): Promise<num
     const either = AbortSignal.any([signal, silent.signal]);
     const response = await call(`/admin/v1/events?interval_ms=${INTERVAL_MS}`, { signal: either });
     if (response.body === null) throw new Error("The stream of events has no body.");
-    const parser = new EventParser();
+    let retryMs = RETRY_MS_DEFAULT;
+    const parser = createParser({
+      onEvent: (event) => {
+        onEvent();
+        take(event);
+      },
+      onRetry: (asked) => {
+        retryMs = Math.min(RETRY_MS_MAX, asked);
+      },
+      // Beyond it, it throws at the next piece.
+      maxBufferSize: EVENT_CHARS_MAX,
+    });
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return parser.retryMs ?? RETRY_MS_DEFAULT;
+      if (done) return retryMs;
       heard();
-      for (const event of parser.push(value)) {
-        onEvent();
-        take(event);
-      }
+      parser.feed(value);
     }
   } finally {
     clearTimeout(timer);
   }
 }
 
-function take({ name, data }: StreamEvent): void {
-  if (name === "change") {
+function take({ event, data }: EventSourceMessage): void {
+  if (event === "change") {
     changes.value = [JSON.parse(data) as ClusterChange, ...changes.value].slice(0, CHANGES_MAX);
-  } else if (name === "cluster") {
+  } else if (event === "cluster") {
     takeView(JSON.parse(data) as ClusterView);
   }
 }

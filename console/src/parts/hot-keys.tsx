@@ -1,5 +1,6 @@
 // The keys that are asked for most, as the replicas estimate it from a sample.
 
+import type { HotKeysReply } from "../../../worker/api/admin-schemas.ts";
 import { rate } from "../format.ts";
 import { usePolled } from "./hooks.ts";
 import { ShardMark } from "./marks.tsx";
@@ -8,18 +9,6 @@ import { PolledPanel } from "./polled-panel.tsx";
 
 const EVERY_MS = 2_000;
 const SHOWN_MAX = 50;
-
-interface HotKeysReply {
-  readonly keys: readonly {
-    readonly key: string;
-    readonly namespace: string;
-    readonly shard: number;
-    readonly replica: number;
-    readonly perSecond: number;
-    readonly readsPerSecond?: number;
-    readonly writesPerSecond?: number;
-  }[];
-}
 
 export function HotKeys() {
   const polled = usePolled<HotKeysReply>("/admin/v1/hot-keys", EVERY_MS);
@@ -31,15 +20,16 @@ export function HotKeys() {
         ) : (
           <Table
             label="Hot keys"
-            head={["Key", "Namespace", "Shard", "Replica", "Per second", "Reads", "Writes"]}
-            numeric={[3, 4, 5, 6]}
+            head={["Key", "Namespace", "Kind", "Shard", "Replica", "Per second", "Reads", "Writes"]}
+            numeric={[4, 5, 6, 7]}
           >
-            {keys.slice(0, SHOWN_MAX).map(({ key, namespace, shard, replica, ...rates }) => (
-              <tr key={`${namespace} ${shard} ${replica} ${key}`}>
+            {keys.slice(0, SHOWN_MAX).map(({ key, namespace, kind, shard, replica, ...rates }) => (
+              <tr key={`${namespace} ${kind} ${shard} ${replica} ${key}`}>
                 <th scope="row" class="name">
                   {key}
                 </th>
                 <td>{namespace === "" ? <span class="quiet">default</span> : namespace}</td>
+                <td>{kind}</td>
                 <td>
                   <ShardMark shard={shard} />
                 </td>

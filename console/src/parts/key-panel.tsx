@@ -1,13 +1,13 @@
 // One key: what it holds, what is kept with it, and what each replica has of it. Everything of it is shown as text.
 
 import { useEffect, useState } from "preact/hooks";
+import type { KeyView } from "../../../worker/api/admin-schemas.ts";
 import { ApiError, callJson, wordsOf } from "../api.ts";
 import { bytes, count, dateTime } from "../format.ts";
 import { hasRoute } from "../routes.ts";
 import { Confirm, Problem } from "./dialog.tsx";
 import { useAction } from "./hooks.ts";
 import { KeyEditor } from "./key-editor.tsx";
-import type { KeyView } from "./key-view.ts";
 import { type Item, type Lookup, look, namespaceHeaders, purge, remove } from "./keyspace.ts";
 import { Role, ShardMark } from "./marks.tsx";
 import { say } from "./notice.ts";

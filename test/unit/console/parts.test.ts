@@ -1,33 +1,10 @@
-// The console's pure parts: the stream of events in pieces, rates of two views, the ring as paths, numbers for people.
+// The console's pure parts: rates of two views, the ring as paths, numbers for people.
 
 import { describe, expect, test } from "vitest";
-import { EVENT_CHARS_MAX, EventParser } from "../../../console/src/event-stream.ts";
 import * as format from "../../../console/src/format.ts";
 import { sampleBetween } from "../../../console/src/rates.ts";
 import { gridPath, ringPath, runsByOwner, sharesOf } from "../../../console/src/slots.ts";
 import type { ClusterView, ReplicaView } from "../../../worker/api/admin-schemas.ts";
-
-describe("the stream of events", () => {
-  const text = ': hello\n\nretry: 700\n\nevent: cluster\ndata: {"a":1}\n\n: still here\n\nevent: end\ndata: {}\n\n';
-
-  test("is the same in whatever pieces it comes", () => {
-    for (const size of [1, 2, 7, text.length]) {
-      const parser = new EventParser();
-      const events = [];
-      for (let at = 0; at < text.length; at += size) events.push(...parser.push(text.slice(at, at + size)));
-      expect(events).toEqual([
-        { name: "cluster", data: '{"a":1}' },
-        { name: "end", data: "{}" },
-      ]);
-      expect(parser.retryMs).toBe(700);
-    }
-  });
-
-  test("is given up where an event does not end", () => {
-    const parser = new EventParser();
-    expect(() => parser.push("x".repeat(EVENT_CHARS_MAX + 1))).toThrow(/too long/);
-  });
-});
 
 function replica(name: string, counters: Record<string, number> | null, lag: number | null = 0): ReplicaView {
   return { name, counters, lag } as ReplicaView;
