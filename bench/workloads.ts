@@ -66,6 +66,14 @@ export class DataSet {
     };
   }
 
+  /** Reads one key again and again: a hot key, which an edge answers from a copy of its own. */
+  getsOfOneKey(headers: Readonly<Record<string, string>>): Workload<KeyRequest> {
+    return {
+      next: () => this.#read(0, headers),
+      check: (request, reply) => this.#checkRead(request, reply, "any"),
+    };
+  }
+
   /** Reads back the first `keys` keys once each, from one lane. */
   readBack(keys: number, headers?: Readonly<Record<string, string>>): Workload<KeyRequest> {
     let number = -1;
