@@ -3,6 +3,7 @@
 // says that every reply was right and every bar held; 1 that not; 2 that the command was wrong.
 
 import { writeFileSync } from "node:fs";
+import { all } from "./all/main.ts";
 import { balance } from "./balance/main.ts";
 import { eviction } from "./eviction/main.ts";
 import { commit, isRealDisk, machineOf, versions } from "./harness/environment.ts";
@@ -84,6 +85,7 @@ async function main(): Promise<number> {
   if (subject === "balance") return await balance(rest);
   if (subject === "million") return await million(rest);
   if (subject === "rows") return await rows(rest);
+  if (process.argv.includes("--all")) return await all(process.argv.slice(2));
   if (subject === "profile") return await profile(rest);
   const options = parseBenchOptions(process.argv.slice(2));
   if (options === undefined) {
