@@ -23,10 +23,7 @@ export const TAG = clusterTag("test");
 
 export type Body = string | Uint8Array | ReadableStream<Uint8Array>;
 
-export function setUp(
-  variables: Record<string, string> = {},
-  deps: Pick<Partial<AppDeps>, "readHealth" | "audit"> = {},
-) {
+export function setUp(variables: Record<string, string> = {}, deps: Pick<Partial<AppDeps>, "readHealth"> = {}) {
   const world = createWorld();
   const read = parseEdgeConfig({ ...VARIABLES, ...variables });
   if (!read.ok) throw new Error(read.problem);

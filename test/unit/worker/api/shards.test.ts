@@ -13,17 +13,16 @@ import { statusOf } from "./statuses.ts";
 const TRANSFER = "/admin/v1/shards/0/transfer";
 const REPLACE = "/admin/v1/shards/0/replicas/1/replace";
 
+const TRANSFERRED = {
+  principal: "root",
+  action: "shard.transfer",
+  target: "halo:test:s0:r2:g1",
+  detail: { shard: 0, to: 2 },
+};
+
 /** A shard whose replica `leader` leads, in a term that rises with every change of it. */
 function edge() {
-  const acts: unknown[] = [];
-  const world = setUp(
-    {},
-    {
-      audit: async ({ id }, action, target, detail, outcome) => {
-        acts.push([id, action, target, detail, outcome]);
-      },
-    },
-  );
+  const world = setUp();
   const state = { leader: 0, term: 1 };
   world.port.onScan = ({ replica }): ScanReply =>
     replica === state.leader
@@ -34,12 +33,12 @@ function edge() {
     state.term += 1;
   };
   const post = (path: string, body: unknown) => world.call("POST", path, {}, JSON.stringify(body));
-  return { ...world, lead, post, acts };
+  return { ...world, lead, post };
 }
 
 describe("a transfer of leadership", () => {
   test("asks the one who leads, and answers once the other does", async () => {
-    const { post, replicas, lead, clock, acts } = edge();
+    const { post, replicas, lead, clock, audited } = edge();
     replicas.onTransfer = (_, to) => {
       lead(to);
       return true;
@@ -50,7 +49,7 @@ describe("a transfer of leadership", () => {
     expect(reply.status).toBe(200);
     expect(transferReplySchema.parse(await reply.json())).toEqual({ leader: "halo:test:s0:r2:g1", term: 2 });
     expect(replicas.transfers).toEqual([{ shard: 0, from: 0, to: 2 }]);
-    expect(acts).toEqual([["root", "shard.transfer", "halo:test:s0:r2:g1", { shard: 0, to: 2 }, "ok"]]);
+    expect(audited).toEqual([{ ...TRANSFERRED, outcome: "ok" }]);
   });
 
   test("to whoever leads already changes nothing", async () => {
@@ -77,14 +76,14 @@ describe("a transfer of leadership", () => {
   });
 
   test("is asked for again where the word may not have arrived, and given up after a while", async () => {
-    const { post, replicas, clock, acts } = edge();
+    const { post, replicas, clock, audited } = edge();
     replicas.onTransfer = () => connectionLost();
     const reply = post(TRANSFER, { to: 2 });
     await clock.advance(TRANSFER_MS_MAX + 100);
     expect(await problemOf(await reply)).toMatchObject({ status: 503, type: "/problems/unavailable" });
     expect(replicas.transfers.length).toBeGreaterThan(1);
     expect(clock.pending).toBe(0);
-    expect(acts).toEqual([["root", "shard.transfer", "halo:test:s0:r2:g1", { shard: 0, to: 2 }, "unavailable"]]);
+    expect(audited).toEqual([{ ...TRANSFERRED, outcome: "unavailable" }]);
   });
 
   test("of a shard that has no leader is refused as any other request to it", async () => {
@@ -99,9 +98,9 @@ describe("a transfer of leadership", () => {
 
 describe("a replacement of a replica", () => {
   test("is the change of the topology, in the region of the one that goes", async () => {
-    const { post, admin, acts } = edge();
+    const { post, admin, audited } = edge();
     const reply = await post(REPLACE, { epoch: 0 });
-    expect(acts).toMatchObject([["root", "topology.change", "replace_replica", { shard: 0, replica: 1 }, "ok"]]);
+    expect(audited).toMatchObject([{ action: "topology.change", target: "replace_replica", outcome: "ok" }]);
     expect(reply.status).toBe(200);
     expect(await reply.json()).toMatchObject({ dryRun: false, epoch: 1, untold: [] });
     const [shard] = admin.current.shards;
