@@ -82,12 +82,13 @@ export async function* exportSegment(
 
 /** Why the segment ends with it; undefined: it goes on. */
 async function* writePage(writer: SegmentWriter, { items, next, from }: ScanPage): AsyncGenerator<Uint8Array, Ending> {
-  writer.calls += from.length;
   for (const item of items) {
     if (writer.isFull) return "full";
     const failure = yield* writer.entry(item);
     if (failure !== undefined) return failure;
   }
+  // After its items: what was read is written, although the calls that it took were the last.
+  writer.calls += from.length;
   if (next === undefined) return "complete";
   writer.passed = next;
   return writer.isFull ? "full" : undefined;

@@ -29,6 +29,8 @@ export type ContentLine = ExportEntry | z.infer<typeof partSchema>;
 export interface Block {
   readonly lines: readonly ContentLine[];
   readonly sha256: string;
+  /** Where its segment begins; null: at the start. */
+  readonly start: string | null;
   /** The last of its segment. */
   readonly end: ExportEnd | undefined;
 }
@@ -123,12 +125,13 @@ export class FileReader {
     this.#texts = [];
     this.#entries += lines.filter(({ type }) => type === "entry").length;
     if (this.#entries !== entries) return this.#refuse(`counts ${entries} entries; there were ${this.#entries}`);
+    const start = this.#header?.cursor ?? null;
     const end = found.data.type === "end" ? found.data : undefined;
     if (end !== undefined) {
       this.#header = undefined;
       this.#lastEnd = end;
     }
-    return { lines, sha256, end };
+    return { lines, sha256, start, end };
   }
 
   #refuse(what: string): undefined {

@@ -50,9 +50,11 @@ export class Importer {
   readonly #deps: ImporterDeps;
   readonly #wish: ImportWish;
   #isApplying: boolean;
+  #hasBegun = false;
   #upload: { readonly line: PartLine; readonly upload: Upload; next: number } | undefined;
   #progress: ImportProgress = {
     complete: false,
+    start: null,
     entries: 0,
     stored: 0,
     skipped: 0,
@@ -84,8 +86,10 @@ export class Importer {
     return problem("malformed-import", "resume: there is no block of this digest in the file; nothing was done");
   }
 
-  async #take({ lines, sha256, end }: Block): Promise<Problem | undefined> {
+  async #take({ lines, sha256, start, end }: Block): Promise<Problem | undefined> {
     const entries = lines.filter(({ type }) => type === "entry").length;
+    if (!this.#hasBegun) this.#progress = { ...this.#progress, start };
+    this.#hasBegun = true;
     if (this.#isApplying) {
       const failure = await this.#apply(lines);
       if (failure !== undefined) return failure;

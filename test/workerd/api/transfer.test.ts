@@ -101,6 +101,7 @@ describe("an import", () => {
     expect(await read("t/7")).toBe(404);
     expect(await imported(file)).toEqual({
       complete: true,
+      start: null,
       entries: 63,
       stored: 63,
       skipped: 0,
