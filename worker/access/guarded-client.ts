@@ -46,9 +46,9 @@ export function guardedClient<Answer extends ReadAnswer>(
     fill: async (wish) => onKey("read", wish.key) ?? onKey(changing, wish.key) ?? client.fill(wish),
     scan: async (query) => onPrefix(query.namespace, query.prefix) ?? client.scan(query),
     count: async (query) => onPrefix(query.namespace, query.prefix) ?? client.count(query),
-    // Says nothing of keys.
-    leader: (shard) => client.leader(shard),
     part: async (slot, key, upload, part) => onKey("read", key) ?? client.part(slot, key, upload, part),
+    // Of no key: whoever leads is told to anybody who may ask.
+    leader: (shard) => client.leader(shard),
     purge: async (scopes, isSoft) => {
       // Its route has refused it whole by now: a purge of some shards or scopes only is not what was asked for.
       if (purgeRefusal(principal, scopes) !== undefined) throw new Error("halo: a purge is judged before it is sent");
