@@ -204,7 +204,8 @@ export class ShardReplica {
       leaseRemainingMs: core.leaderState?.leaseRemainingMs(core) ?? 0,
       quiesced: core.asleep,
       epoch: ports.ownership.epoch,
-      keys: store.state.keys,
+      keys: store.usage.keys,
+      bytes: store.usage.bytes,
       logBytes: storage.logBytes,
       dirtyKeys: store.dirtyKeys,
       voters: core.membership.voters,
@@ -212,7 +213,12 @@ export class ShardReplica {
       isSettled: this.#members.isSettled,
       members: [...(core.leaderState?.progress.values() ?? [])].map(({ id, match, state }) => ({ id, match, state })),
       ...(role === "leader" ? { moves: this.#mover.status } : {}),
-      counters: { ...counters, rows_written: storage.rowsWritten, rpcs_sent: driver.callsSent },
+      counters: {
+        ...counters,
+        entries_damaged: core.damagedEntries,
+        rows_written: storage.rowsWritten,
+        rpcs_sent: driver.callsSent,
+      },
       hotKeys: hotKeys.list(this.#nowMs),
     };
   }

@@ -54,6 +54,10 @@ export const COUNTED = [
   "checkpoint",
   "snapshot part sent",
   "snapshot installed",
+  // Damage.
+  "stored row altered",
+  "damaged log cut off",
+  "replica begun anew after damage",
   // Reads.
   "lease read",
   "read after a round with a majority",

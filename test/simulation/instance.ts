@@ -1,6 +1,7 @@
 // One running instance of a replica: the production ShardReplica on simulated ports, with the platform's output gate. What
 // it writes in one event becomes durable together, a little later; whatever it sends after a write waits for that.
 
+import { DamagedStorageError } from "../../durable/damage.ts";
 import { memberId, Ownership } from "../../durable/ownership.ts";
 import type { MovePort, MovesReply, ReplicaTransport } from "../../durable/ports.ts";
 import type { ReadReply, ReadRequest, WriteReply, WriteRequest } from "../../durable/protocol.ts";
@@ -23,6 +24,11 @@ const CRASH_NAMES = {
   before: "crash before a persist",
   between: "crash between a persist and what waits for it",
   after: "crash after a persist and its messages",
+} as const;
+
+const RECOVERY_NAMES = {
+  cut: "damaged log cut off",
+  begin_anew: "replica begun anew after damage",
 } as const;
 
 interface Unit {
@@ -83,10 +89,16 @@ export class Instance implements Caller {
       (entries) => this.#onAppend(entries),
     );
     this.storage.coverage = world.coverage;
+    this.storage.onDamage = (error) => {
+      // The production code waits until this is stored.
+      host.disk.isCondemned ||= this.storage.content.isCondemned;
+      this.#fail(error);
+    };
+    if (this.storage.recovered !== undefined) world.coverage.count(RECOVERY_NAMES[this.storage.recovered.kind]);
     this.storage.onReplaced = () => {
       this.store = undefined;
     };
-    this.seenApplied = world.checks.appliedBefore(host);
+    this.seenApplied = Math.min(world.checks.appliedBefore(host), this.storage.checkpointIndex);
     const timers = {
       now: () => host.clock.at(world.loop.nowMs),
       after: (ms: number, run: () => void) => this.#after(ms, run),
@@ -389,7 +401,8 @@ export class Instance implements Caller {
   /** The production code asks to be restarted from its storage: expected of a zombie, a bug of anyone else. */
   #fail(error: unknown): void {
     const { world } = this.host;
-    if (!(error instanceof StorageGoneError) && !isFollowUp(error)) {
+    const isExpected = error instanceof StorageGoneError || error instanceof DamagedStorageError;
+    if (!isExpected && !isFollowUp(error)) {
       world.checks.report("invariants", `${this.label}: ${error instanceof Error ? error.message : String(error)}`);
     }
     world.note(this.label, "fails", error instanceof Error ? error.message : String(error));

@@ -184,7 +184,8 @@ class SimulationRun {
   /** As many as can be spared, whichever of the memberships that are written somewhere is the one in force. */
   #minorityOf(shard: number, random: SeededRandom): readonly ReplicaHost[] {
     const hosts = this.#world.hostsOf(shard);
-    const away = new Set(hosts.filter(({ isDestroyed }) => isDestroyed));
+    // Who may not vote until the others have brought it up to date is no part of a majority.
+    const away = new Set(hosts.filter((host) => host.isDestroyed || host.hasRotted));
     const listed = this.#world.listedHostsOf(shard);
     for (const host of random.shuffled(hosts)) {
       const wouldBeAway = new Set([...away, host]);

@@ -63,6 +63,8 @@ export interface SwarmConfig {
     readonly crashProbability: number;
     /** The same for what changes term or vote. */
     readonly crashAtVoteProbability: number;
+    /** Probability that a stored row is altered before an instance starts. */
+    readonly rotProbability: number;
   };
   /** Mean time between two faults of the kind; absent: the kind does not occur. */
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
@@ -111,12 +113,14 @@ const REGIONS: readonly Region[] = ["weur", "enam", "apac", "oc", "wnam"];
 const CLOCK_DRIFT = 0.023;
 
 /** Worlds that are asked for by name; any other seed may stand for one of them as well. */
-export const WORKLOADS = ["reshard", "members"] as const;
+export const WORKLOADS = ["reshard", "members", "rot"] as const;
 export type WorkloadName = (typeof WORKLOADS)[number];
 /** Of the worlds without a theme. */
 const RESHARD_SHARE = 0.12;
 /** Of the others without a theme. */
 const REFORM_SHARE = 0.05;
+/** Of the worlds in which no replica is destroyed for good. */
+const ROT_SHARE = 0.15;
 
 export function drawSwarm(seed: number | string, workload?: WorkloadName): SwarmConfig {
   const random = new SeededRandom(seed, "swarm");
@@ -127,9 +131,24 @@ export function drawSwarm(seed: number | string, workload?: WorkloadName): Swarm
   if (workload === "reshard") return resharding(drawn, reshard);
   const reform = new SeededRandom(seed, "reform");
   if (workload === "members") return reforming(world, reform);
-  if (theme !== undefined) return drawn;
-  if (reshard.chance(RESHARD_SHARE)) return resharding(drawn, reshard);
-  return reform.fork("share").chance(REFORM_SHARE) ? reforming(world, reform) : drawn;
+  const isOpen = workload === undefined && theme === undefined;
+  const asked = isOpen && reshard.chance(RESHARD_SHARE);
+  const reforms = isOpen && !asked && reform.fork("share").chance(REFORM_SHARE);
+  if (reforms) return reforming(world, reform);
+  const rot = new SeededRandom(seed, "bit rot");
+  return rotting(asked ? resharding(drawn, reshard) : drawn, rot, workload === "rot");
+}
+
+function rotting(world: SwarmConfig, random: SeededRandom, isAsked: boolean): SwarmConfig {
+  const { disk, faults } = world;
+  const mayRot = faults.scale === undefined && faults.replace === undefined && world.sweep === undefined;
+  if (!isAsked && !(mayRot && random.chance(ROT_SHARE))) return world;
+  return {
+    ...world,
+    faults: { ...faults, scale: undefined, replace: undefined, ...(isAsked ? { crash: 500 } : {}) },
+    sweep: undefined,
+    disk: { ...disk, rotProbability: random.between(0.1, 0.7) },
+  };
 }
 
 /** A theme that competes with everything else is no theme: most of these worlds keep their members, half have plain clients only. */
@@ -239,6 +258,7 @@ function drawWorld(seed: number | string, random: SeededRandom): SwarmConfig {
       slowFlushMsMax: random.logarithmic(20, 800),
       crashProbability: random.chance(0.4) ? random.logarithmic(0.0005, 0.02) : 0,
       crashAtVoteProbability: random.chance(0.3) ? random.between(0, 0.3) : 0,
+      rotProbability: 0,
     },
     faults: { ...drawFaults(random), ...drawMemberFaults(new SeededRandom(seed, "members")) },
     leaderCrashProbability: random.chance(0.25) ? random.between(0.2, 0.9) : 0,

@@ -1,5 +1,6 @@
 // Everything of one simulation that its parts share: time, randomness, network, machines, checkers and trace.
 
+import { DamagedStorageError } from "../../durable/damage.ts";
 import { HealthBoard } from "../../durable/health-board.ts";
 import { type HealthReport, healthReportSchema } from "../../durable/health-protocol.ts";
 import type { MovesReply } from "../../durable/ports.ts";
@@ -11,6 +12,7 @@ import { slotOf } from "../../routing/slots.ts";
 import { buildTopology, type SlotMove, type Topology } from "../../routing/topology.ts";
 import { TopologyView } from "../../routing/topology-view.ts";
 import type { WriteOptions } from "../../worker/clients/shard-client.ts";
+import { BitRot } from "./bit-rot.ts";
 import { Checks } from "./checkers/checks.ts";
 import { SimClock } from "./clock.ts";
 import { listenToStores } from "./core-probe.ts";
@@ -53,6 +55,7 @@ export class World {
   readonly networkRandom: SeededRandom;
   readonly faultRandom: SeededRandom;
   readonly #diskRandom: SeededRandom;
+  readonly bitRot: BitRot;
   readonly network: Network;
   readonly rpc: Rpc;
   /** Epoch 0, which founds the groups. */
@@ -88,6 +91,7 @@ export class World {
     this.networkRandom = this.random.fork("network");
     this.faultRandom = this.random.fork("faults");
     this.#diskRandom = this.random.fork("disk");
+    this.bitRot = new BitRot(this.random.fork("bit rot"), config.disk.rotProbability, this.coverage);
     this.network = new Network(this.loop, this.networkRandom, config.network, this.coverage);
     this.rpc = new Rpc(this.loop, this.network, this.networkRandom, (who, what, label) => this.note(who, what, label));
     this.topology = buildTopology(config.cluster);
@@ -224,6 +228,8 @@ export class World {
     try {
       run();
     } catch (error) {
+      // It has found damage as it replayed its log, and knows at its next start.
+      if (error instanceof DamagedStorageError) return;
       this.checks.report("invariants", `${host.name} cannot start: ${error instanceof Error ? error.message : error}`);
     }
   }

@@ -60,7 +60,16 @@ export interface OperationPort {
   part(address: ReplicaAddress, request: PartRequest): Promise<PartReply>;
 }
 
+/** What operators have replicas do. */
+export interface AdminPort {
+  /** Asks the replica, which leads, to hand over to another of its shard. False: it does not lead, or there is no such voter. */
+  transferLeadership(address: ReplicaAddress, to: number): Promise<boolean>;
+}
+
 export interface Timers {
-  /** Runs `callback` once, about `delayMs` later, unless the returned function was called before. */
-  after(delayMs: number, callback: () => void): () => void;
+  /**
+   * Runs `callback` once, about `delayMs` later, unless the returned function was called before. `isCalling`: the request has a
+   * call in flight until then, so that the wait may be one that does not keep the request going by itself.
+   */
+  after(delayMs: number, callback: () => void, isCalling?: boolean): () => void;
 }

@@ -3,6 +3,7 @@
 
 import { describe, expect, it } from "vitest";
 import type { LogEntry } from "../../../durable/replication/entry.ts";
+import { logRowChecksum } from "../../../durable/replication/log-row.ts";
 import type { Message } from "../../../durable/replication/message.ts";
 import { encodeBatch } from "../../../durable/store/codec.ts";
 import type { Mutation } from "../../../durable/store/command.ts";
@@ -75,7 +76,7 @@ interface Sketch {
 
 function disk(...entries: readonly LogEntry[]): DiskContent {
   const content = new DiskContent({ voters: [], learners: [] });
-  content.rows = entries.map((row) => ({ entry: row, commitIndex: 0 }));
+  content.rows = entries.map((row) => ({ entry: row, commitIndex: 0, checksum: logRowChecksum(row, 0) }));
   return content;
 }
 
