@@ -66,6 +66,9 @@ export class Instance implements Caller {
   seenTerm = 0;
   seenRole = "";
   seenAsleep: boolean | undefined;
+  seenVoters = 0;
+  /** Term in which it has sent entries as the leader. */
+  toldTerm = 0;
   /** Highest term in which it has asked for votes. */
   seenCandidacy = 0;
 
