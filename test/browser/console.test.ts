@@ -110,6 +110,9 @@ describe("an operator", () => {
     await searchKeys(page, "orders/");
     await openKey(page, "orders/1");
     await page.getByTestId("value").filter({ hasText: "value of orders/1" }).waitFor();
+    const versions = page.getByRole("region", { name: "The key on each replica" });
+    await versions.getByRole("row").filter({ hasText: "leader" }).waitFor();
+    expect(await versions.getByRole("row").count()).toBe(1 + REGIONS.length);
     expect(await page.getByRole("button", { name: "invoices/1" }).count()).toBe(0);
 
     const dialog = page.getByRole("dialog");
@@ -199,6 +202,26 @@ describe("an operator", () => {
     await shardRow(page, 2).filter({ hasText: "active" }).waitFor();
     await page.getByRole("img", { name: /shard 2 owns \d+/ }).waitFor();
     await page.getByText("all slots are where they are to be", { exact: true }).waitFor();
+  });
+
+  test("hands a shard's leadership to another replica, and finds it in the audit log", async () => {
+    const { page } = opened;
+    await put("before", "the transfer");
+    await showView(page, "Shards");
+    const replicas = page.getByRole("region", { name: "Replicas of shard 1" });
+    const follower = replicas.getByRole("row").filter({ hasText: "follower" }).first();
+    const name = (await follower.getAttribute("data-testid"))?.replace("replica-", "") ?? "";
+    await follower.getByRole("button", { name: "Make leader" }).click();
+    const dialog = page.getByRole("dialog", { name: `Make ${name} the leader` });
+    await dialog.getByRole("button", { name: "Transfer leadership" }).click();
+    await dialog.waitFor({ state: "detached" });
+    await page.getByTestId(`replica-${name}`).filter({ hasText: "leader" }).waitFor();
+    await showView(page, "Activity");
+    await page
+      .getByRole("region", { name: "Audit log" })
+      .getByText(/transfer/i)
+      .first()
+      .waitFor();
   });
 
   test("sees a leader die, another take over, and the dead come back", async () => {

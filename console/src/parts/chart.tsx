@@ -148,7 +148,7 @@ function options({ width, height, series, format, isWhole }: PlotOptions): uPlot
       {
         ...axis,
         values: (_plot, splits) => splits.map((value) => format(value)),
-        size: 46,
+        size: 52,
         space: 34,
         ...(isWhole ? { incrs: WHOLE_STEPS } : {}),
       },

@@ -41,5 +41,5 @@ interface BarProps {
 }
 
 export function Bar({ value, max, label }: BarProps) {
-  return <progress class="bar" value={Math.min(value, max)} max={Math.max(1, max)} aria-label={label} />;
+  return <progress class="bar" value={max > 0 ? Math.min(1, value / max) : 0} aria-label={label} />;
 }

@@ -1,5 +1,7 @@
 // What was slow, what was done by whom, what has changed.
 
+import { useState } from "preact/hooks";
+import type { AuditEntry } from "../../../worker/access/audit-log.ts";
 import { clock, dateTime, milliseconds } from "../format.ts";
 import { Changes } from "../parts/changes.tsx";
 import { usePolled } from "../parts/hooks.ts";
@@ -26,7 +28,8 @@ interface SlowLogReply {
     readonly namespace?: string | null;
     readonly key?: string | null;
     readonly shard?: number | null;
-    readonly replica?: number | null;
+    /** Who measured. */
+    readonly replica?: string | null;
     readonly level?: string | null;
     readonly status?: number | string | null;
     readonly traceId?: string | null;
@@ -43,7 +46,7 @@ function SlowLog() {
         ) : (
           <Table
             label="Slow log"
-            head={["Time", "Took", "Operation", "Key", "Shard", "Level", "Status", "Trace"]}
+            head={["Time", "Took", "Operation", "Namespace", "Key", "Shard", "Measured by", "Level", "Status", "Trace"]}
             numeric={[1]}
           >
             {entries.map((entry, at) => (
@@ -51,11 +54,10 @@ function SlowLog() {
                 <td>{clock(entry.atMs)}</td>
                 <td class="number">{milliseconds(entry.ms)}</td>
                 <td>{entry.operation}</td>
+                <td>{entry.namespace ?? "–"}</td>
                 <td class="name">{entry.key ?? "–"}</td>
-                <td>
-                  {entry.shard ?? "–"}
-                  {entry.replica !== undefined && entry.replica !== null && `.${entry.replica}`}
-                </td>
+                <td>{entry.shard ?? "–"}</td>
+                <td>{entry.replica ?? "–"}</td>
                 <td>{entry.level ?? "–"}</td>
                 <td>{entry.status ?? "–"}</td>
                 <td class="name quiet">{entry.traceId ?? "–"}</td>
@@ -69,21 +71,25 @@ function SlowLog() {
 }
 
 interface AuditReply {
-  readonly entries: readonly {
-    readonly id: number | string;
-    readonly atMs: number;
-    readonly principal: string;
-    readonly action: string;
-    readonly target: string;
-    readonly detail?: unknown;
-    readonly outcome: string;
-  }[];
+  readonly entries: readonly AuditEntry[];
 }
 
+const LOGS = { admin: "Administrative acts", purge: "Purges" } as const;
+
 function Audit() {
-  const polled = usePolled<AuditReply>("/admin/v1/audit?limit=50", EVERY_MS);
+  const [log, setLog] = useState<keyof typeof LOGS>("admin");
+  const polled = usePolled<AuditReply>(`/admin/v1/audit?log=${log}&limit=50`, EVERY_MS);
+  const choice = (
+    <select aria-label="Which log" value={log} onChange={(event) => setLog(event.currentTarget.value as typeof log)}>
+      {Object.entries(LOGS).map(([name, words]) => (
+        <option key={name} value={name}>
+          {words}
+        </option>
+      ))}
+    </select>
+  );
   return (
-    <PolledPanel title="Audit log" note="administrative acts, the newest first" polled={polled}>
+    <PolledPanel title="Audit log" note="who did what, the newest first" actions={choice} polled={polled}>
       {({ entries }) =>
         entries.length === 0 ? (
           <Empty>Nobody has done anything yet.</Empty>
@@ -91,7 +97,7 @@ function Audit() {
           <Table label="Audit log" head={["Time", "Who", "Did", "To what", "Detail", "Outcome"]}>
             {entries.map((entry) => (
               <tr key={entry.id}>
-                <td>{dateTime(entry.atMs)}</td>
+                <td class="time">{dateTime(entry.atMs)}</td>
                 <td>{entry.principal}</td>
                 <td>{entry.action}</td>
                 <td class="name">{entry.target}</td>

@@ -2,6 +2,7 @@
 
 import { samples } from "../live.ts";
 import { HotKeys } from "../parts/hot-keys.tsx";
+import { LatencyPanels } from "../parts/latency-charts.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { BatchChart, LagChart, ShardChart, TrafficChart } from "../parts/traffic-charts.tsx";
 
@@ -19,6 +20,7 @@ export function TrafficView() {
         <Panel title="Writes by shard">
           <ShardChart label="Writes by shard" of="writes" />
         </Panel>
+        <LatencyPanels />
         <Panel title="Group commit">
           <BatchChart />
         </Panel>
