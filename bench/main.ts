@@ -6,6 +6,7 @@ import { writeFileSync } from "node:fs";
 import { all } from "./all/main.ts";
 import { balance } from "./balance/main.ts";
 import { eviction } from "./eviction/main.ts";
+import { guard } from "./guard/main.ts";
 import { commit, isRealDisk, machineOf, versions } from "./harness/environment.ts";
 import { Complaints, loadDataSet, type Measured, readBack, runOpenLoops, runRounds } from "./harness/measure.ts";
 import { type BenchOptions, parseBenchOptions, USAGE, UsageError } from "./harness/options.ts";
@@ -86,6 +87,7 @@ async function main(): Promise<number> {
   if (subject === "million") return await million(rest);
   if (subject === "rows") return await rows(rest);
   if (process.argv.includes("--all")) return await all(process.argv.slice(2));
+  if (subject === "guard") return await guard(rest);
   if (subject === "profile") return await profile(rest);
   const options = parseBenchOptions(process.argv.slice(2));
   if (options === undefined) {

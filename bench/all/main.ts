@@ -12,7 +12,7 @@ import { BARS, verdictLine } from "./bars.ts";
 import { PARTS } from "./parts/index.ts";
 import { plots } from "./plots.ts";
 import { isGood, jsonOf, merged, type PartReport, type PartReports, parseReports, verdictsOf } from "./results.ts";
-import { type Part, type PartResult, type Size, Stage } from "./stage.ts";
+import { type Part, type PartResult, type Size, SizedStage } from "./stage.ts";
 
 const FULL: Size = {
   rounds: 3,
@@ -78,7 +78,7 @@ export async function all(argv: readonly string[]): Promise<number> {
     const before = jsonFile !== undefined && existsSync(jsonFile) ? parseReports(readFileSync(jsonFile, "utf8")) : {};
     let parts = before;
     const deadlineMs = performance.now() + options.minutes * MS_PER_MINUTE;
-    const stage = new Stage(options.size, workplace);
+    const stage = new SizedStage(options.size, workplace);
     for (const part of options.parts) {
       const report = await runPart(part, stage, deadlineMs);
       if (report !== undefined) parts = merged(parts, { [part.id]: report });
@@ -92,7 +92,7 @@ export async function all(argv: readonly string[]): Promise<number> {
 }
 
 /** Undefined where too little time is left. */
-async function runPart(part: Part, stage: Stage, deadlineMs: number): Promise<PartReport | undefined> {
+async function runPart(part: Part, stage: SizedStage, deadlineMs: number): Promise<PartReport | undefined> {
   const leftSeconds = (deadlineMs - performance.now()) / 1_000;
   const estimate = Math.round(part.estimate(stage.size));
   if (leftSeconds < estimate) {

@@ -44,20 +44,19 @@ export interface Part {
   readonly title: string;
   /** Seconds that it takes on an idle machine of two cores; where less is left, it is not begun. */
   readonly estimate: (size: Size) => number;
-  readonly run: (stage: Stage) => Promise<PartResult>;
+  readonly run: (stage: SizedStage) => Promise<PartResult>;
 }
 
 const LOAD_CONNECTIONS = 4;
 
+/** Systems and workloads by name. */
 export class Stage implements Listener {
-  readonly size: Size;
   readonly connections = 32;
   readonly complaints = new Complaints();
   readonly #workplace: Workplace<Inmate>;
   readonly #systems = new Map<string, System>();
 
-  constructor(size: Size, workplace: Workplace<Inmate>) {
-    this.size = size;
+  constructor(workplace: Workplace<Inmate>) {
     this.#workplace = workplace;
   }
 
@@ -140,5 +139,15 @@ export class Stage implements Listener {
       ...(keysPerRequest > 1 && { keysPerRequest }),
       mix,
     };
+  }
+}
+
+/** One that says how much is to be measured. */
+export class SizedStage extends Stage {
+  readonly size: Size;
+
+  constructor(size: Size, workplace: Workplace<Inmate>) {
+    super(workplace);
+    this.size = size;
   }
 }

@@ -13,7 +13,7 @@ import { type RegionCluster, startRegionCluster } from "../../../cluster/supervi
 import { newToken } from "../../../cluster/token.ts";
 import { percentile, spread } from "../../harness/statistics.ts";
 import type { Inmate } from "../../harness/workplace.ts";
-import type { Part, Stage } from "../stage.ts";
+import type { Part, SizedStage } from "../stage.ts";
 
 const SHARDS = 4;
 /** On an idle machine: a kill, the return and a steady state again. */
@@ -69,7 +69,7 @@ export const reshard: Part = {
     }),
 };
 
-async function inRegions<T>(stage: Stage, name: string, work: (cluster: RegionCluster) => Promise<T>): Promise<T> {
+async function inRegions<T>(stage: SizedStage, name: string, work: (cluster: RegionCluster) => Promise<T>): Promise<T> {
   const cluster = await startRegionCluster({ regions: ["weur", "enam", "apac"], shards: SHARDS, token: newToken() });
   const inmate = inmateOf(cluster, name);
   stage.adopt(inmate);

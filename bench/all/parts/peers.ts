@@ -6,7 +6,7 @@ import type { Peer } from "../../peers/peer.ts";
 import { startRedis } from "../../peers/redis.ts";
 import type { Finding } from "../bars.ts";
 import { type Contender, cpuUs, interleave, type Laps, p99 } from "../contender.ts";
-import type { Part, Stage } from "../stage.ts";
+import type { Part, SizedStage } from "../stage.ts";
 
 const GET_RATE = 1_000;
 const PUT_RATE = 800;
@@ -62,7 +62,7 @@ function finding(laps: Laps, id: string, other: string, figure: typeof cpuUs): F
 }
 
 /** Those of a bar side by side. */
-async function contenders(stage: Stage, present: readonly Peer[], constant: Contender): Promise<Contender[]> {
+async function contenders(stage: SizedStage, present: readonly Peer[], constant: Contender): Promise<Contender[]> {
   const etcd = present.find(({ name }) => name === "etcd");
   const others = present.filter((peer) => peer !== etcd);
   return [

@@ -6,7 +6,7 @@ import type { System } from "../../harness/system.ts";
 import { MIX_95_5, type MixSpec, UNIQUE_PUT, ZIPF_PUT } from "../../mixes/catalogue.ts";
 import { measure, round, rps, run } from "../contender.ts";
 import { kvPerMillion, moneyPerMillion, PRICES } from "../money.ts";
-import type { Part, Stage } from "../stage.ts";
+import type { Part, SizedStage } from "../stage.ts";
 
 const WRITE_SHARE = 0.05;
 const REPLICAS = 3;
@@ -51,7 +51,7 @@ export const rows: Part = {
 };
 
 /** Rows of each round, and what all rounds together used. */
-async function rowsOf(spec: MixSpec, system: System, stage: Stage) {
+async function rowsOf(spec: MixSpec, system: System, stage: SizedStage) {
   const contender = await stage.mix(spec, system);
   const rowsPerPut: number[] = [];
   const usage = { operations: 0, calls: 0, rowsWritten: 0, cpuSeconds: 0, awakeSeconds: 0 };

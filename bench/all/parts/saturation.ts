@@ -3,7 +3,7 @@
 
 import { type Contender, interleave, p99, round, run } from "../contender.ts";
 import { findKnee, type Knee } from "../knee.ts";
-import type { Part, Stage } from "../stage.ts";
+import type { Part, SizedStage } from "../stage.ts";
 
 const START_PER_SECOND = 100;
 const MAX_PER_SECOND = 50_000;
@@ -54,7 +54,7 @@ export const saturation: Part = {
   },
 };
 
-export async function kneeOf(path: Contender, stage: Stage): Promise<Knee> {
+export async function kneeOf(path: Contender, stage: SizedStage): Promise<Knee> {
   stage.complain(
     `${path.id}, warm-up`,
     await run({ ...path, ratePerSecond: START_PER_SECOND }, stage.size.warmupSeconds),
