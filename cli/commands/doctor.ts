@@ -100,7 +100,7 @@ function checkUrl({ url, source }: Target): Check {
 
 function checkToken({ token }: Target): Check {
   if (token.length >= TOKEN_CHARS_MIN) return pass("token", "is accepted, as an administrator's");
-  return warn("token", `has only ${token.length} characters`, "`npx halo token new` makes one that nobody guesses");
+  return warn("token", `has only ${token.length} characters`, "`npx halo token root` makes one that nobody guesses");
 }
 
 function checkFailure(session: Session, error: unknown): Check {
