@@ -44,7 +44,14 @@ export function clusterConfig(options: ClusterOptions): CheckedConfig {
 }
 
 /** Variables of a deployment that a local cluster takes from the environment of its command, as they stand there. */
-const FROM_ENVIRONMENT = ["HALO_STORAGE_BYTES_MAX", "HALO_NAMESPACES"] as const;
+const FROM_ENVIRONMENT = [
+  "HALO_STORAGE_BYTES_MAX",
+  "HALO_NAMESPACES",
+  "HALO_TOKENS",
+  "HALO_SIGNING_KEY",
+  "HALO_SIGNING_KEY_PREVIOUS",
+  "HALO_CORS_ORIGINS",
+] as const;
 
 export function variablesFrom(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const variables: Record<string, string> = {};

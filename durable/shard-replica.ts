@@ -213,7 +213,12 @@ export class ShardReplica {
       isSettled: this.#members.isSettled,
       members: [...(core.leaderState?.progress.values() ?? [])].map(({ id, match, state }) => ({ id, match, state })),
       ...(role === "leader" ? { moves: this.#mover.status } : {}),
-      counters: { ...counters, rows_written: storage.rowsWritten, rpcs_sent: driver.callsSent },
+      counters: {
+        ...counters,
+        entries_damaged: core.damagedEntries,
+        rows_written: storage.rowsWritten,
+        rpcs_sent: driver.callsSent,
+      },
       hotKeys: hotKeys.list(this.#nowMs),
     };
   }
