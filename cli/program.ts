@@ -7,6 +7,7 @@ import { addBench } from "./commands/bench.ts";
 import { addCompletion } from "./commands/completion.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addInit } from "./commands/init.ts";
+import { addKeyCommands } from "./commands/keys.ts";
 import { addProfileCommands } from "./commands/profile.ts";
 import { addReplicaCommands, addShardCommands } from "./commands/shard.ts";
 import { addStatus } from "./commands/status.ts";
@@ -23,6 +24,7 @@ const COMMANDS: readonly Add[] = [
   addValueCommands,
   addShardCommands,
   addReplicaCommands,
+  addKeyCommands,
   addAudit,
   addBench,
   addDoctor,

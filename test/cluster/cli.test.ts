@@ -13,7 +13,7 @@ import { freePort } from "../../cluster/ports.ts";
 import { untilAllAnswer } from "../../cluster/status.ts";
 import { newToken } from "../../cluster/token.ts";
 import { parseScopedTokens } from "../../worker/access/scoped-tokens.ts";
-import type { ClusterView } from "../../worker/api/admin-schemas.ts";
+import type { ClusterView, KeyView } from "../../worker/api/admin-schemas.ts";
 import { type HaloOptions, type Ran, runHalo } from "./support/halo-command.ts";
 
 const START_TIMEOUT_MS = 60_000;
@@ -219,6 +219,22 @@ describe("halo", () => {
       expect((await haloJson<ClusterView>(["status"])).epoch).toBe(epoch);
     });
 
+    test("leadership is handed over, and a key is shown as each replica has it", async () => {
+      const key = "inspect/\u001b[2J";
+      await halo(["set", key, "x", "-t", "seen"]);
+      const before = await haloJson<KeyView>(["inspect", key]);
+      expect(before.entry).toMatchObject({ size: 1, tags: ["seen"] });
+      const heir = before.replicas.findIndex(({ role }) => role === "follower");
+      const to = String(heir);
+      const transfer = await haloJson<{ leader: string }>(["replica", "transfer", String(before.shard), to]);
+      expect(transfer.leader).toBe(before.replicas[heir]?.name);
+      const { status, stdout } = await halo(["inspect", key]);
+      expect([status, stdout]).toEqual([EXIT.ok, expect.stringContaining(`${transfer.leader}  leader`)]);
+      expect(stdout).toContain("inspect/\\x1b[2J");
+      expect((await halo(["inspect", "inspect/none"])).status).toBe(EXIT.notFound);
+      expect(await haloJson(["hot-keys"])).toEqual({ keys: expect.any(Array) });
+    });
+
     test("a replica is replaced, and the command waits until the new one votes", async () => {
       const { status } = await halo(["replica", "replace", "0", "1", "--yes", "--wait"]);
       expect(status).toBe(EXIT.ok);
@@ -246,7 +262,11 @@ describe("halo", () => {
 
   describe("doctor", () => {
     test("finds nothing wrong with a healthy cluster, and says what each check has seen", async () => {
-      const { status, stdout } = await halo(["doctor"]);
+      // The configuration that this cluster would have been deployed from.
+      const file = path.join(directory, "checked", "wrangler.toml");
+      await mkdir(path.dirname(file));
+      expect((await halo(["init", "--config", file, "--shards", "2"])).status).toBe(EXIT.ok);
+      const { status, stdout } = await halo(["doctor", "--config", file]);
       expect(status, stdout).toBe(EXIT.ok);
       for (const name of ["configuration", "reachable", "token", "version", "replication", "replicas", "clock"]) {
         expect(stdout).toMatch(new RegExp(`^✓ ${name} `, "m"));
