@@ -244,6 +244,8 @@ export interface BatchRequest extends ShardHeader, Freshness {
   readonly deadlineMs: number;
   /** Values beyond so many bytes are left out of the reply; absent: as many as fit into one. */
   readonly replyBytesMax?: number | undefined;
+  /** Entries without their values. Older replicas send them all the same. */
+  readonly omitValues?: true | undefined;
 }
 
 export type BatchItem =
@@ -289,6 +291,7 @@ export type FillReply = FillOk | Refusal;
 
 /** Rows of one shard in order of slot and key, of those that start with `prefix`. */
 export interface ScanRequest extends ShardHeader, Freshness {
+  /** Or `ALL_NAMESPACES`, which older replicas refuse. */
   readonly namespace: string;
   readonly prefix: string;
   /**

@@ -259,9 +259,8 @@ export const importQuerySchema = z.strictObject({
 export const importReplySchema = named(
   "ImportReply",
   z.object({
-    complete: z
-      .boolean()
-      .meta({ description: "false: the file says that there is more, from `cursor` of its trailer on" }),
+    complete: z.boolean().meta({ description: "false: the file says that there is more, in a segment of its own" }),
+    start: known(z.string()).meta({ description: "The cursor at which the file begins; null: it has the start" }),
     entries: z.int().meta({ description: "In the file" }),
     stored: z.int(),
     skipped: z.int().meta({ description: "What is there was kept" }),

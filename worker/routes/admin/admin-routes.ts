@@ -3,7 +3,10 @@
 import {
   clusterViewSchema,
   eventsQuerySchema,
+  exportQuerySchema,
   hotKeysReplySchema,
+  importQuerySchema,
+  importReplySchema,
   inspectQuerySchema,
   keyViewSchema,
   replaceSchema,
@@ -28,6 +31,7 @@ import { EVENTS_PATH, handleEvents } from "./events.ts";
 import { HOT_KEYS_PATH, handleHotKeys, handleInspect, INSPECT_PATH } from "./keys.ts";
 import { handleReplace, handleTransfer, REPLACE_PATH, TRANSFER_PATH } from "./shards.ts";
 import { handleMovesCancel, handleTopology, handleTopologyChange, MOVES_PATH, TOPOLOGY_PATH } from "./topology.ts";
+import { EXPORT_PATH, handleExport, handleImport, IMPORT_PATH } from "./transfer.ts";
 
 export const ADMIN_ROUTES: readonly Route[] = [
   {
@@ -138,6 +142,44 @@ export const ADMIN_ROUTES: readonly Route[] = [
         headers: [],
         replies: { 200: { description: "Those that are hot", body: hotKeysReplySchema } },
         problems: ["malformed-query"],
+      },
+    },
+  },
+  {
+    path: EXPORT_PATH,
+    methods: {
+      GET: {
+        handle: handleExport,
+        id: "export",
+        summary: "A segment of all keys and values, as a file for any cluster",
+        scope: "admin",
+        headers: [],
+        query: exportQuerySchema,
+        replies: { 200: { description: "Lines of JSON; the last says whether there is more", body: "lines" } },
+        problems: ["malformed-query", "malformed-namespace", "malformed-cursor", "too-many-streams", ...SHARD_PROBLEMS],
+      },
+    },
+  },
+  {
+    path: IMPORT_PATH,
+    methods: {
+      POST: {
+        handle: handleImport,
+        id: "import",
+        summary: "Puts the entries of an export into this cluster; doing it again does no harm",
+        scope: "admin",
+        headers: [],
+        query: importQuerySchema,
+        body: { schema: "lines" },
+        replies: { 200: { description: "All of the file is done", body: importReplySchema } },
+        problems: [
+          "malformed-query",
+          "malformed-import",
+          "unsupported-import",
+          "import-incomplete",
+          "storage-full",
+          "too-many-streams",
+        ],
       },
     },
   },
