@@ -230,6 +230,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
         restart: (error) => this.#restart(error),
         topologyDoubted: () => this.#topology.doubt(),
         tellTopology: (member) => this.#tellTopology(member),
+        diverged: (found) => console.error(JSON.stringify({ event: "replica_diverged", leader: name, ...found })),
         moves: this.#movePort(),
       },
     );
@@ -290,6 +291,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   }
 
   #restart(error: unknown): void {
+    if (error instanceof DamagedStorageError) this.#endDamaged(error);
     if (this.#isEnding) return;
     const message = error instanceof Error ? error.message : String(error);
     console.error(JSON.stringify({ event: "replica_restart", replica: this.#open?.name, message }));
