@@ -3,19 +3,33 @@
 // Hono runs a route with one handler without composing a chain.
 
 import { type Context, Hono } from "hono";
+import { type AuditLog, type AuditLogDeps, createAuditLog } from "./access/audit-log.ts";
+import { ROOT } from "./access/principal.ts";
+import { createSignedTokens } from "./access/signed-tokens.ts";
+import { createSignedUrls } from "./access/signed-urls.ts";
+import { TokenLimits } from "./access/token-limits.ts";
 import { OPENAPI_PATH, openApiDocument } from "./api/openapi.ts";
 import type { HttpAnswer } from "./clients/http-answer.ts";
-import { createShardClient, type ShardClientDeps, type ShardClientOptions } from "./clients/shard-client.ts";
+import {
+  createShardClient,
+  type ShardClient,
+  type ShardClientDeps,
+  type ShardClientOptions,
+} from "./clients/shard-client.ts";
 import type { EdgeConfig } from "./config.ts";
 import { clusterTag } from "./http/bookmark.ts";
+import { describeConsistency } from "./http/consistency.ts";
 import { KEY_PATH } from "./http/key.ts";
 import { problem } from "./http/problem.ts";
 import { type HttpBody, httpCodec } from "./l1/http-copies.ts";
 import { createNearClient, type NearClientDeps } from "./l1/near-client.ts";
 import { createAuthenticator } from "./middleware/authenticator.ts";
-import { methodNotAllowed, problemReply } from "./routes/replies.ts";
-import { type EdgeDeps, type Method, ROUTES } from "./routes/route-table.ts";
-import type { TopologyAdmin } from "./routes/topology.ts";
+import { answerOrigin } from "./middleware/cross-origin.ts";
+import { createGate } from "./middleware/gate.ts";
+import { OpenStreams } from "./routes/admin/events.ts";
+import type { TopologyAdmin } from "./routes/admin/topology.ts";
+import { problemReply } from "./routes/replies.ts";
+import { type EdgeDeps, ROUTES } from "./routes/route-table.ts";
 
 export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly admin: TopologyAdmin;
@@ -26,6 +40,14 @@ export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly options?: Partial<Omit<ShardClientOptions, "deadlineMs">>;
   /** Copies of hot keys; absent: none are kept. */
   readonly l1?: Pick<NearClientDeps<HttpAnswer, HttpBody>, "shared" | "background"> | undefined;
+  /** Another audit log than the cluster's own, for tests. */
+  readonly auditLog?: AuditLog;
+  /** Hears of every administrative act. */
+  readonly onAuditRecord?: AuditLogDeps["onRecord"];
+  /** Hears of records that the cluster's log did not take. */
+  readonly onAuditUnwritten?: AuditLogDeps["onUnwritten"];
+  /** Hears of tokens whose quota could not be asked for. */
+  readonly onUnmetered?: (principal: string) => void;
   /** Hears of errors that should not happen, by name only: messages can hold what must not be logged. */
   readonly onInternalError: (name: string) => void;
 }
@@ -38,24 +60,29 @@ export function createApp(deps: AppDeps): Hono {
     l1 === undefined || config.l1Ms === 0
       ? shards
       : createNearClient(shards, { ...deps, ...l1, codec: httpCodec, eventualMs: config.l1Ms });
+  const auditLog = deps.auditLog ?? clusterAuditLog(deps, shards);
   const edge: EdgeDeps = {
     ...deps,
     client,
+    defaults: { consistency: describeConsistency(config.defaultConsistency), balance: config.balance },
+    streams: new OpenStreams(),
     defaultConsistency: config.defaultConsistency,
     heedsPriority: config.heedsPriority,
     bookmarkTag: clusterTag(config.cluster.cluster),
+    principal: ROOT,
+    audit: auditLog.append,
+    auditLog,
   };
-  const authenticate = createAuthenticator(config.tokens);
+  const gate = createGate({ ...createRecognition(config, deps.now), limits: tokenLimits(deps, shards), edge });
+  const { corsOrigins } = config.access;
   const app = new Hono({ getPath: routePath });
 
-  for (const { path, methods } of ROUTES) {
-    app.all(path, (c) => {
+  for (const route of ROUTES) {
+    const isShared = corsOrigins !== undefined && !route.path.startsWith(ADMIN_PATH);
+    app.all(route.path, (c) => {
       const request = c.req.raw;
-      const denied = authenticate(request.headers.get("Authorization"));
-      if (denied !== undefined) return problemReply(denied);
-      const operation = methods[request.method as Method];
-      if (operation === undefined) return methodNotAllowed(request.method, Object.keys(methods).join(", "));
-      return operation.handle(edge, request, (promise) => keepAlive(c, promise));
+      const serve = () => gate(route, request, (promise) => keepAlive(c, promise));
+      return isShared ? answerOrigin(corsOrigins, route, request, serve) : serve();
     });
   }
   app.get(OPENAPI_PATH, (c) => c.json(openApiDocument(), 200, { "X-Content-Type-Options": "nosniff" }));
@@ -80,6 +107,28 @@ function routePath(request: Request): string {
   const path = query === -1 ? url.slice(start) : url.slice(start, query);
   // Without its slash it is a key that was forgotten, and is told so.
   return NAMED_PATHS.find((named) => path.startsWith(named) || `${path}/` === named) ?? path;
+}
+
+/** Administration is for no page of another origin. */
+const ADMIN_PATH = "/admin/";
+
+function createRecognition({ tokens, access, cluster }: EdgeConfig, now: () => number) {
+  const { scopedTokens, signingKeys: keys } = access;
+  const signedTokens = keys.length === 0 ? undefined : createSignedTokens({ keys, cluster: cluster.cluster, now });
+  return {
+    authenticate: createAuthenticator(tokens, { scopedTokens, signedTokens, now }),
+    signedUrls: keys.length === 0 ? undefined : createSignedUrls({ keys, now }),
+  };
+}
+
+function clusterAuditLog(deps: AppDeps, client: ShardClient<HttpAnswer>): AuditLog {
+  const { timers, now, onAuditRecord, onAuditUnwritten } = deps;
+  const [onRecord, onUnwritten] = [onAuditRecord ?? (() => {}), onAuditUnwritten ?? (() => {})];
+  return createAuditLog({ client, timers, now, onRecord, onUnwritten });
+}
+
+function tokenLimits({ now, onUnmetered }: AppDeps, client: ShardClient<HttpAnswer>): TokenLimits {
+  return new TokenLimits({ client, now, onUnmetered: (principal) => onUnmetered?.(principal) });
 }
 
 /** Those that end in a key or a name. */

@@ -5,12 +5,20 @@ import { z } from "zod";
 import { PROBLEM_CONTENT_TYPE, PROBLEM_TYPE_PREFIX, PROBLEMS, type ProblemSlug } from "../http/problem.ts";
 import { HEADERS, type HeaderName } from "../routes/route-headers.ts";
 import { type Method, ROUTES, type Route, type RouteOperation, type RouteReply } from "../routes/route-table.ts";
+import { VERSION } from "../version.ts";
 import { components } from "./schemas.ts";
 
 export const OPENAPI_PATH = "/openapi.json";
 
 /** Whatever is asked, these can be the answer. */
-const COMMON_PROBLEMS: readonly ProblemSlug[] = ["unauthorized", "no-token-configured", "misconfigured", "internal"];
+const COMMON_PROBLEMS: readonly ProblemSlug[] = [
+  "unauthorized",
+  "forbidden",
+  "no-token-configured",
+  "misconfigured",
+  "internal",
+];
+const SIGNED_URL_OPERATIONS: ReadonlySet<string> = new Set(["getValue", "headValue", "putValue"]);
 const REFERENCE = "#/components/schemas/";
 const TEXT = { type: "string" } as const;
 
@@ -22,7 +30,7 @@ export function openApiDocument(): object {
     openapi: "3.1.0",
     info: {
       title: "Halo",
-      version: "0.1.0",
+      version: VERSION,
       description: "A highly available, low-latency edge cache. What the fields and headers mean: docs/api.md.",
       license: { name: "MIT", identifier: "MIT" },
     },
@@ -30,7 +38,21 @@ export function openApiDocument(): object {
     security: [{ token: [] }],
     paths: Object.fromEntries(ROUTES.map((route) => [templateOf(route), pathItem(route)])),
     components: {
-      securitySchemes: { token: { type: "http", scheme: "bearer", description: "The secret HALO_TOKEN" } },
+      securitySchemes: {
+        token: {
+          type: "http",
+          scheme: "bearer",
+          description:
+            "A root token, a scoped token (halo_…) or a signed one (JWT); listed are the scopes that it needs",
+        },
+        signedUrl: {
+          type: "apiKey",
+          in: "query",
+          name: "halo-signature",
+          description:
+            "With halo-expires, and halo-namespace unless it is the default: the right to one key and method",
+        },
+      },
       schemas: schemas(),
       responses: Object.fromEntries(slugs().map((slug) => [slug, problemResponse(slug)])),
     },
@@ -75,12 +97,19 @@ function operationObject(method: Method, operation: RouteOperation): object {
   return {
     operationId: id,
     summary,
+    security: securityOf(operation),
     parameters,
     ...(body === undefined
       ? {}
       : { requestBody: { required: body.isOptional !== true, content: contentOf(body.schema) } }),
     responses: { ...mapValues(replies, (reply) => replyObject(method, reply)), ...problemReplies(problems) },
   };
+}
+
+/** Alternatives: any of them will do. */
+function securityOf({ id, scope }: RouteOperation): readonly object[] {
+  const tokens = [scope].flat().map((one) => ({ token: [one] }));
+  return SIGNED_URL_OPERATIONS.has(id) ? [...tokens, { signedUrl: [] }] : tokens;
 }
 
 function replyObject(method: Method, { description, headers, body }: RouteReply): object {
@@ -97,7 +126,8 @@ function headerObject(name: HeaderName): object {
   return { description: HEADERS[name], schema: TEXT };
 }
 
-function contentOf(body: z.ZodType | "bytes"): object {
+function contentOf(body: z.ZodType | "bytes" | "events"): object {
+  if (body === "events") return { "text/event-stream": { schema: TEXT } };
   return body === "bytes" ? { "*/*": {} } : { "application/json": { schema: inlineSchema(body) } };
 }
 

@@ -3,17 +3,20 @@
 
 import type { BatchMutation, Provenance } from "../../durable/protocol.ts";
 import type { PurgeScope } from "../../durable/store/command.ts";
+import type { AccessDeps } from "../access/audit.ts";
+import { keyRefusal, purgeRefusal } from "../access/guarded-client.ts";
 import { JSON_BODY_BYTES_MAX, readJson, readQuery } from "../api/request-body.ts";
 import { resultOfItem } from "../api/results.ts";
 import { noQuerySchema, purgeSchema } from "../api/schemas.ts";
 import type { ShardPurge } from "../clients/operations.ts";
+import type { Forbidden } from "../clients/shard-call.ts";
 import { byteLength, KEY_BYTES_MAX } from "../http/key.ts";
 import { parseNamespace } from "../http/namespace.ts";
 import { problem } from "../http/problem.ts";
 import { targetIn } from "./key-request.ts";
 import type { KeepAlive, KvDeps } from "./kv-context.ts";
 import { problemOfOutcome } from "./outcomes.ts";
-import { jsonReply, problemOfRefusal, problemReply } from "./replies.ts";
+import { jsonReply, problemOfRefusal, problemReply, refusalReply } from "./replies.ts";
 
 interface ShardReport {
   readonly shard: number;
@@ -22,7 +25,23 @@ interface ShardReport {
   readonly detail?: string | undefined;
 }
 
-export async function handlePurge(deps: KvDeps, request: Request, keepAlive: KeepAlive): Promise<Response> {
+interface Purged {
+  readonly shards: readonly ShardReport[];
+  readonly failedKeys: readonly string[];
+}
+
+function isWhole({ shards, failedKeys }: Purged): boolean {
+  return failedKeys.length === 0 && shards.every(({ status }) => status === "done");
+}
+
+/** Of one purge in the audit log. */
+const AUDITED_SCOPES_MAX = 10;
+
+export async function handlePurge(
+  deps: KvDeps & AccessDeps,
+  request: Request,
+  keepAlive: KeepAlive,
+): Promise<Response> {
   const namespace = parseNamespace(request.headers.get("Halo-Namespace"));
   if (!namespace.ok) return problemReply(namespace.problem);
   const query = readQuery(request.url, noQuerySchema);
@@ -40,13 +59,45 @@ export async function handlePurge(deps: KvDeps, request: Request, keepAlive: Kee
     ...prefixes.map((prefix) => ({ kind: "prefix" as const, ...of, prefix })),
     ...(all === true ? [{ kind: "prefix" as const, ...of, prefix: "" }] : []),
   ];
+  const refused = refusalOf(deps, namespace.value, keys, scopes);
+  if (refused !== undefined) return refusalReply(refused);
   const purge = purgeAll(deps, namespace.value, keys, scopes, soft === true);
-  keepAlive(purge);
-  const { shards, failedKeys } = await purge;
-  if (failedKeys.length === 0 && shards.every(({ status }) => status === "done")) return jsonReply({ shards }, {});
+  // Nobody waits for the record: purges are part of serving data.
+  const record = (purged: Purged) => audited(deps, namespace.value, keys.length, scopes, soft === true, purged);
+  keepAlive(purge.then(record, () => undefined));
+  const purged = await purge;
+  const { shards, failedKeys } = purged;
+  if (isWhole(purged)) return jsonReply({ shards }, {});
   const detail = "not every shard has confirmed; what is marked as done is done. Send the purge again";
   const members = failedKeys.length === 0 ? { shards } : { shards, keys: failedKeys };
   return problemReply(problem("purge-incomplete", detail), { "Retry-After": "1" }, members);
+}
+
+/** Judged before any of it is done: half a purge is not what was asked for. */
+function refusalOf(
+  { principal }: AccessDeps,
+  namespace: string,
+  keys: readonly string[],
+  scopes: readonly PurgeScope[],
+): Forbidden | undefined {
+  for (const key of keys) {
+    const refusal = keyRefusal(principal, "purge", targetIn(namespace, key).key);
+    if (refusal !== undefined) return refusal;
+  }
+  return purgeRefusal(principal, scopes);
+}
+
+/** Counts and not the keys: those are data, and there may be a thousand. */
+function audited(
+  { audit, principal }: AccessDeps,
+  namespace: string,
+  keys: number,
+  scopes: readonly PurgeScope[],
+  soft: boolean,
+  purged: Purged,
+): Promise<void> {
+  const detail = { keys, scopes: scopes.slice(0, AUDITED_SCOPES_MAX), soft };
+  return audit(principal, "purge", namespace, detail, isWhole(purged) ? "ok" : "purge-incomplete");
 }
 
 async function purgeAll(
@@ -55,7 +106,7 @@ async function purgeAll(
   keys: readonly string[],
   scopes: readonly PurgeScope[],
   isSoft: boolean,
-): Promise<{ readonly shards: readonly ShardReport[]; readonly failedKeys: readonly string[] }> {
+): Promise<Purged> {
   const operations = keys.map((key): BatchMutation => {
     const target = targetIn(namespace, key);
     return isSoft ? { kind: "touch", ...target, softens: true } : { kind: "delete", ...target };
