@@ -138,7 +138,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   }
 
   async status(request: StatusRequest): Promise<ReplicaStatus> {
-    const status = (await this.#replica(request.to)).status();
+    const status = (await this.#replica(request.to)).status(request);
     const colo = this.#colo.known(request.wantsColo === true);
     return colo === undefined ? status : { ...status, colo };
   }

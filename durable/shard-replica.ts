@@ -26,6 +26,7 @@ import {
   type ReplicaStatus,
   type ScanReply,
   type ScanRequest,
+  type StatusRequest,
   type SuspectRequest,
   type WriteReply,
   type WriteRequest,
@@ -192,7 +193,7 @@ export class ShardReplica {
     }
   }
 
-  status(): ReplicaStatus {
+  status({ wantsStates }: Pick<StatusRequest, "wantsStates"> = {}): ReplicaStatus {
     const { core, counters, driver, hotKeys, options, ports, role, store } = this.#context;
     const { storage } = ports;
     const { name, shard, replica, generation, region } = options;
@@ -229,6 +230,7 @@ export class ShardReplica {
         rpcs_sent: driver.callsSent,
       },
       hotKeys: hotKeys.list(this.#nowMs),
+      ...(wantsStates === true ? { states: this.#states.all() } : {}),
     };
   }
 

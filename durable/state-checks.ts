@@ -4,6 +4,7 @@
 // knows who is right, and it is left at the alarm. Platform-free; keeps nobody awake, and costs no call.
 
 import { DamagedStorageError } from "./damage.ts";
+import type { StateSummary } from "./protocol.ts";
 import type { ReplicaContext } from "./replica-context.ts";
 import type { StateCheck } from "./replication/message.ts";
 import type { Progress } from "./replication/progress.ts";
@@ -22,7 +23,7 @@ export class StateChecks {
   readonly #context: ReplicaContext;
   readonly #everyEntries: number;
   /** Oldest first. */
-  readonly #own: StateCheck[] = [];
+  readonly #own: StateSummary[] = [];
   /** By member: when it was told to begin anew. Kept over leaderships of this instance. */
   readonly #repairedMs = new Map<string, number>();
   /** By member: the index at which it was last found to differ, so that one finding is one alarm. */
@@ -36,23 +37,31 @@ export class StateChecks {
   /** The entry at `index` has been applied. */
   applied(index: number): void {
     if (index % this.#everyEntries !== 0) return;
-    const hash = this.#context.store.stateHash();
-    if (hash === undefined) return;
-    const check: StateCheck = { index, hash, way: HASH_WAY };
-    this.#own.push(check);
+    const summary = this.#summaryAt(index);
+    if (summary === undefined) return;
+    this.#own.push(summary);
     if (this.#own.length > CHECKS_KEPT) this.#own.shift();
-    this.#context.core.stateCheck = check;
+    this.#context.core.stateCheck = checkOf(summary);
+  }
+
+  /** For whoever compares replicas, the newest first. */
+  all(): readonly StateSummary[] {
+    const now = this.#summaryAt(this.#context.core.appliedIndex);
+    const earlier = this.#own.filter(({ index }) => index !== now?.index).toReversed();
+    return now === undefined ? earlier : [now, ...earlier];
+  }
+
+  #summaryAt(index: number): StateSummary | undefined {
+    const { core, store } = this.#context;
+    const { ranges } = store.state;
+    const hash = core.log.lost === undefined ? store.stateHash() : undefined;
+    return hash === undefined || ranges === undefined ? undefined : { index, hash, way: HASH_WAY, ranges };
   }
 
   /** A snapshot has replaced the state: what was known of it before says nothing. */
   replaced(): void {
     this.#own.length = 0;
     this.#context.core.stateCheck = undefined;
-  }
-
-  /** The newest states, for whoever compares replicas. */
-  get newest(): readonly StateCheck[] {
-    return this.#own;
   }
 
   /** At the end of a turn. */
@@ -104,4 +113,8 @@ export class StateChecks {
     this.#context.ports.storage.condemn();
     throw new DamagedStorageError(why);
   }
+}
+
+function checkOf({ index, hash, way }: StateSummary): StateCheck {
+  return { index, hash, way };
 }

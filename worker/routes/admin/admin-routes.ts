@@ -1,6 +1,12 @@
 // The administrative routes, beside those of the route table that clients use: what serves each, and what the contract says.
 
-import { clusterViewSchema, eventsQuerySchema, slotsViewSchema } from "../../api/admin-schemas.ts";
+import {
+  clusterViewSchema,
+  eventsQuerySchema,
+  slotsViewSchema,
+  verifyRequestSchema,
+  verifyViewSchema,
+} from "../../api/admin-schemas.ts";
 import { auditQuerySchema, auditReplySchema } from "../../api/audit-schemas.ts";
 import {
   changeQuerySchema,
@@ -15,6 +21,7 @@ import { AUDIT_PATH, handleAudit } from "./audit.ts";
 import { CLUSTER_PATH, handleCluster, handleSlots, SLOTS_PATH } from "./cluster.ts";
 import { EVENTS_PATH, handleEvents } from "./events.ts";
 import { handleMovesCancel, handleTopology, handleTopologyChange, MOVES_PATH, TOPOLOGY_PATH } from "./topology.ts";
+import { handleVerify, VERIFY_PATH } from "./verify.ts";
 
 export const ADMIN_ROUTES: readonly Route[] = [
   {
@@ -108,6 +115,21 @@ export const ADMIN_ROUTES: readonly Route[] = [
           200: { description: "They are cancelled, but for those that were made already", body: changeReplySchema },
         },
         problems: CHANGED_SHAPE_PROBLEMS,
+      },
+    },
+  },
+  {
+    path: VERIFY_PATH,
+    methods: {
+      POST: {
+        handle: handleVerify,
+        id: "verifyReplicas",
+        summary: "Whether the replicas of each shard hold the same",
+        scope: "admin",
+        headers: [],
+        body: { schema: verifyRequestSchema },
+        replies: { 200: { description: "Who agrees, and where those that do not differ", body: verifyViewSchema } },
+        problems: ["malformed-query", "unknown-shard", ...BODY_PROBLEMS],
       },
     },
   },
