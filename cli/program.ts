@@ -13,6 +13,7 @@ import { addReplicaCommands, addShardCommands } from "./commands/shard.ts";
 import { addStatus } from "./commands/status.ts";
 import { addTokenCommands } from "./commands/token.ts";
 import { addTop } from "./commands/top.ts";
+import { addTransferCommands } from "./commands/transfer.ts";
 import { addValueCommands } from "./commands/values.ts";
 import { type Start, starter, usageLine } from "./run.ts";
 import type { Surroundings } from "./session.ts";
@@ -25,6 +26,7 @@ const COMMANDS: readonly Add[] = [
   addShardCommands,
   addReplicaCommands,
   addKeyCommands,
+  addTransferCommands,
   addAudit,
   addBench,
   addDoctor,

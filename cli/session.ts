@@ -1,7 +1,8 @@
 // What one run of a command works with: where it writes, which cluster it speaks to, and when it is asked to end.
 
-import { Halo } from "../client/index.ts";
+import { Halo, HaloNetworkError } from "../client/index.ts";
 import { createCore } from "../client/options.ts";
+import { type HaloRequest, type HaloResponse, httpTransport } from "../client/transport.ts";
 import type { Admin } from "./admin.ts";
 import { chooseTarget, type Target, type TargetOptions } from "./connection.ts";
 import { CliError, EXIT, type ExitCode, usageError } from "./exit.ts";
@@ -70,6 +71,19 @@ export class Session {
     const { Admin } = await import("./admin.ts");
     const target = await this.target();
     return new Admin(createCore({ ...this.#clientOptions(target), namespace: target.namespace }));
+  }
+
+  /** A request that is sent once, with a body that is not in memory. Rejects only where there is no reply to be read. */
+  async request(method: HaloRequest["method"], path: string, body: Blob): Promise<HaloResponse> {
+    const { url, token } = await this.target();
+    const send = httpTransport(url, token, (at, init) => this.#reach.fetch(at, { ...init, body }));
+    try {
+      return await send({ method, path, headers: { "Content-Type": "application/x-ndjson" } }, this.signal);
+    } catch (cause) {
+      this.signal.throwIfAborted();
+      const detail = `no reply to ${method}: ${cause instanceof Error ? cause.message : cause}`;
+      throw new HaloNetworkError({ slug: "network", status: 0, detail, cause });
+    }
   }
 
   /** As the user should hear it: that nobody was there goes before what the client made of that. */
