@@ -10,6 +10,7 @@ import { createSignedUrls } from "./access/signed-urls.ts";
 import { TokenLimits } from "./access/token-limits.ts";
 import { OPENAPI_PATH, openApiDocument } from "./api/openapi.ts";
 import type { HttpAnswer } from "./clients/http-answer.ts";
+import type { AdminPort } from "./clients/ports.ts";
 import {
   createShardClient,
   type ShardClient,
@@ -17,6 +18,7 @@ import {
   type ShardClientOptions,
 } from "./clients/shard-client.ts";
 import type { EdgeConfig } from "./config.ts";
+import { CONSOLE_PATHS, createConsole } from "./console/serve-console.ts";
 import { clusterTag } from "./http/bookmark.ts";
 import { describeConsistency } from "./http/consistency.ts";
 import { KEY_PATH } from "./http/key.ts";
@@ -33,6 +35,7 @@ import { type EdgeDeps, ROUTES } from "./routes/route-table.ts";
 
 export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly admin: TopologyAdmin;
+  readonly replicas: AdminPort;
   readonly config: EdgeConfig;
   /** Asks the Directory for what is known of the replicas' health. */
   readonly readHealth?: EdgeDeps["readHealth"];
@@ -40,6 +43,8 @@ export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly options?: Partial<Omit<ShardClientOptions, "deadlineMs">>;
   /** Copies of hot keys; absent: none are kept. */
   readonly l1?: Pick<NearClientDeps<HttpAnswer, HttpBody>, "shared" | "background"> | undefined;
+  /** The console's files, as console/build.ts has written them; absent: there is none. */
+  readonly consoleFiles?: string;
   /** Another audit log than the cluster's own, for tests. */
   readonly auditLog?: AuditLog;
   /** Hears of every administrative act. */
@@ -87,6 +92,10 @@ export function createApp(deps: AppDeps): Hono {
   }
   app.get(OPENAPI_PATH, (c) => c.json(openApiDocument(), 200, { "X-Content-Type-Options": "nosniff" }));
   app.get("/healthz", (c) => c.text("ok\n", 200, { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" }));
+  if (deps.consoleFiles !== undefined) {
+    const serve = createConsole(deps.consoleFiles);
+    for (const path of CONSOLE_PATHS) app.all(path, (c) => serve(c.req.raw));
+  }
   app.notFound(() => problemReply(problem("unknown-path", `expected one of the paths in ${OPENAPI_PATH}`)));
   app.onError((error) => {
     deps.onInternalError(error.name);

@@ -106,7 +106,7 @@ export class Instance implements Caller {
       onInstalled: () => this.#soon(() => this.replica.topologyChanged()),
       timers,
     });
-    const { timing, checkpoints, limits, hotKeyPerSecond } = world.config;
+    const { timing, checkpoints, limits, hotKeyPerSecond, requestsPerSecondMax } = world.config;
     const random = world.random.fork(`${host.name}#${incarnation}`);
     const made = withCore(() => {
       return new ShardReplica(
@@ -116,6 +116,7 @@ export class Instance implements Caller {
           checkpoints,
           limits,
           hotKeyPerSecond,
+          requestsPerSecondMax,
           storage: STORAGE,
           checkEntries: 8,
           random: () => random.next(),
@@ -186,6 +187,16 @@ export class Instance implements Caller {
   receive(message: Message, epoch: number, from: ReplicaHost): readonly Message[] {
     this.watch.heardFromPeer(epoch, () => this.#tellTopology(from));
     return this.replica.receive(message);
+  }
+
+  /** Whether it reaches a member of its group. */
+  reaches(member: string): Promise<boolean> {
+    return this.#transport()
+      .ping(member)
+      .then(
+        () => true,
+        () => false,
+      );
   }
 
   #tellTopology(to: ReplicaHost): void {

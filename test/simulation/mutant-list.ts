@@ -3,6 +3,7 @@
 
 import { COMMANDS } from "./command-mutants.ts";
 import { DAMAGE_MUTANTS } from "./damage-mutants.ts";
+import { HEALTH_MUTANTS } from "./health-mutants.ts";
 import { MOVE_MUTANTS } from "./move-mutants.ts";
 import type { Mutant } from "./mutate.ts";
 
@@ -503,4 +504,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...COMMANDS,
   ...MOVE_MUTANTS,
   ...DAMAGE_MUTANTS,
+  ...HEALTH_MUTANTS,
 ];

@@ -85,10 +85,24 @@ export interface SwarmConfig {
   readonly reshards: boolean;
   /** By changes that an operator asks for, planned by the production code: shards come, are drained and go, weights change. */
   readonly reshapes: boolean;
+  /** Edges ping replicas and report whom they doubt, and requests name how urgent they are and how to choose a replica. */
+  readonly watchesHealth: boolean;
+  /** Requests a second that a replica takes on; absent: as many as come. */
+  readonly requestsPerSecondMax: number | undefined;
+  /** Somebody looks at all replicas again and again, and replaces who cannot be reached; absent: nobody does. */
+  readonly sweep: SweepConfig | undefined;
   /** Edges keep copies of keys that are asked for so often; absent: they keep none. */
   readonly hotKeyPerSecond: number | undefined;
   /** Edges start with an older epoch, in which the keys had other owners. */
   readonly edgesStartStale: boolean;
+}
+
+export interface SweepConfig {
+  readonly everyMs: number;
+  readonly replaceAfterMs: number;
+  readonly cooldownMs: number;
+  /** Mean time between two replicas that die for good. */
+  readonly destroyMs: number;
 }
 
 const REGIONS: readonly Region[] = ["weur", "enam", "apac", "oc", "wnam"];
@@ -213,10 +227,27 @@ function drawWorld(seed: number | string, random: SeededRandom): SwarmConfig {
     isPlain: false,
     reshards: false,
     reshapes: false,
+    ...drawHealth(new SeededRandom(seed, "health")),
     // One access that is counted makes a key hot.
     hotKeyPerSecond: new SeededRandom(seed, "hot keys").chance(0.3) ? 1 : undefined,
     edgesStartStale: shards === 2 && random.chance(0.5),
   };
+}
+
+/** Drawn by themselves, as members are. */
+function drawHealth(random: SeededRandom): Pick<SwarmConfig, "watchesHealth" | "requestsPerSecondMax" | "sweep"> {
+  const watchesHealth = random.chance(0.35);
+  // So few that clients run into it, and enough that what is urgent finds room.
+  const requestsPerSecondMax = random.chance(0.2) ? Math.round(random.logarithmic(30, 150)) : undefined;
+  if (!random.chance(0.2)) return { watchesHealth, requestsPerSecondMax, sweep: undefined };
+  const everyMs = random.logarithmic(400, 1_500);
+  const sweep: SweepConfig = {
+    everyMs,
+    replaceAfterMs: random.logarithmic(everyMs, 4_000),
+    cooldownMs: random.logarithmic(1_000, 3_000),
+    destroyMs: random.logarithmic(2_000, 10_000),
+  };
+  return { watchesHealth, requestsPerSecondMax, sweep };
 }
 
 /** What a theme changes in a world. */

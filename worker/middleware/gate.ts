@@ -12,7 +12,7 @@ import { type Parsed, problem } from "../http/problem.ts";
 import type { KeepAlive } from "../routes/kv-context.ts";
 import { methodNotAllowed, problemReply } from "../routes/replies.ts";
 import type { EdgeDeps, Method, Route, RouteOperation } from "../routes/route-table.ts";
-import type { Authenticator, Visitor } from "./authenticator.ts";
+import { type Authenticator, type Visitor, WELCOME } from "./authenticator.ts";
 
 export interface GateDeps {
   readonly authenticate: Authenticator;
@@ -53,6 +53,10 @@ export function createGate({ authenticate, signedUrls, limits, edge }: GateDeps)
       });
     }
     const known = authenticate(authorization);
+    if (known === WELCOME) {
+      const operation = route.methods[request.method as Method];
+      if (operation !== undefined) return operation.handle(edge, request, keepAlive);
+    }
     return known instanceof Promise
       ? known.then((visitor) => admit(route, visitor, request, keepAlive))
       : admit(route, known, request, keepAlive);
