@@ -16,8 +16,6 @@ export const BATCH_REPLY_BYTES_MAX = 16 * 1024 * 1024;
 
 const NOT_READ: BatchItem = { kind: "not_done", reason: "the leadership was lost before the value was read" };
 
-const MOVED: BatchItem = { kind: "not_done", reason: "the key has moved to another shard just now" };
-
 type Operation = GetOperation | BatchMutation;
 
 export class BatchPath {
@@ -128,8 +126,28 @@ export class BatchPath {
     if (first?.status === "moved" && results.length === operations.length && results.every(isMoved)) {
       return this.#writes.movedReply(first.slot);
     }
-    for (const [position, { at }] of admitted.entries()) items[at] = itemOf(results[position]);
+    for (const [position, { at }] of admitted.entries()) items[at] = this.#itemOf(results[position]);
     return undefined;
+  }
+
+  #itemOf(result: WriteResult | undefined): BatchItem {
+    switch (result?.status) {
+      case "applied":
+        return { kind: "outcome", outcome: result.outcome };
+      case "unknown":
+        return { kind: "unknown", reason: result.reason };
+      case "not_applied":
+        return { kind: "not_done", reason: result.reason };
+      case "moved":
+        return this.#movedItem(result.slot);
+      case undefined:
+        throw new Error("halo: one result for each mutation");
+    }
+  }
+
+  #movedItem(slot: number): BatchItem {
+    const reason = "the key has moved to another shard just now";
+    return { kind: "not_done", reason, moved: this.#context.movedSlot(slot) ?? "elsewhere" };
   }
 
   /** The mutations that find room; the others' items say why not. Each is looked at as if it came alone. */
@@ -163,7 +181,7 @@ export class BatchPath {
     const items = operations.map((operation, at): BatchItem => {
       const item = done[at];
       if (item !== undefined) return item;
-      if (this.#context.ownerRefusal(operation.slot) !== undefined) return MOVED;
+      if (this.#context.ownerRefusal(operation.slot) !== undefined) return this.#movedItem(operation.slot);
       const stored = store.read(operation.slot, operation.key, clockMs);
       eviction.noteRead(operation.key, stored !== undefined, store.usage.keys);
       hotKeys.noteRead(operation.key, nowMs);
@@ -176,21 +194,6 @@ export class BatchPath {
       return { kind: "entry", entry };
     });
     return { status: "ok", items, level, clockMs, from: provenance };
-  }
-}
-
-function itemOf(result: WriteResult | undefined): BatchItem {
-  switch (result?.status) {
-    case "applied":
-      return { kind: "outcome", outcome: result.outcome };
-    case "unknown":
-      return { kind: "unknown", reason: result.reason };
-    case "not_applied":
-      return { kind: "not_done", reason: result.reason };
-    case "moved":
-      return MOVED;
-    case undefined:
-      throw new Error("halo: one result for each mutation");
   }
 }
 

@@ -270,7 +270,12 @@ export type BatchItem =
   /** The reply as a whole would be larger than one reply may be. */
   | { readonly kind: "left_out"; readonly size: number }
   | { readonly kind: "outcome"; readonly outcome: Outcome }
-  | { readonly kind: "unknown" | "not_done" | "invalid" | "full"; readonly reason: string };
+  | { readonly kind: "unknown" | "invalid" | "full"; readonly reason: string }
+  /**
+   * `moved`: the key's slot was given away while the rest of the batch was done here; where to, as far as the log says. Whoever asks
+   * the new owner asks again for this item alone.
+   */
+  | { readonly kind: "not_done"; readonly reason: string; readonly moved?: MovedSlot | "elsewhere" | undefined };
 
 export interface BatchOk {
   readonly status: "ok";

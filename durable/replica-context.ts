@@ -179,14 +179,15 @@ export class ReplicaContext {
     const movedAt = ownership.view.movedAt(slot);
     const isOwned = slots.isFounded ? slots.owns(slot) : isListed;
     if (isOwned && slots.ownedSince(slot) >= movedAt) return undefined;
-    const moved = this.#movedSlot(slot);
+    const moved = this.movedSlot(slot);
     // The document records a move a while after the logs have made it.
     if (moved !== undefined && moved.epoch > movedAt) return ownership.wrongOwner(moved);
     if (!isListed && !slots.isArriving(slot)) return ownership.wrongOwner();
     return core.role === "leader" ? this.unavailable("the slot is on its way to this shard") : this.notLeader();
   }
 
-  #movedSlot(slot: number): MovedSlot | undefined {
+  /** Where the log says that the slot has gone. */
+  movedSlot(slot: number): MovedSlot | undefined {
     const record = this.store.marks.slots.record(slot);
     if (record?.state !== "moved") return undefined;
     const { term, appliedIndex: index } = this.core;

@@ -96,6 +96,13 @@ export class CheckpointTables {
     return undefined;
   }
 
+  /** As they are, whatever their checksums say: whoever reads one of them for use checks it then. */
+  *allEntries(): Generator<Entry> {
+    for (const { value, ...row } of this.#sql.exec<EntryRow>(`SELECT * FROM entries_${this.#set}`)) {
+      yield { ...this.#commonOf(row), value: new Uint8Array(value) };
+    }
+  }
+
   idempotency(slot: number, key: string, id: string): IdempotencyRecord | undefined {
     const query = `SELECT * FROM idempotency_${this.#set} WHERE slot = ? AND key = ? AND id = ?`;
     for (const row of this.#sql.exec<IdempotencyRow>(query, slot, key, id)) return this.#recordOf(row);

@@ -44,6 +44,9 @@ interface CheckpointMeta {
 
 const NO_CHECKPOINT: CheckpointMeta = { index: 0, set: "a", state: EMPTY_STORE_STATE, isChecked: true };
 
+/** Read and hashed in a quarter of a second. */
+const SUM_UP_BYTES_MAX = 64 * 1024 * 1024;
+
 /** SQLite's page and record overhead is not counted; this is the log's payload. */
 export class SqlReplicaStorage implements ReplicaStorage {
   readonly #storage: DurableObjectStorage;
@@ -84,6 +87,7 @@ export class SqlReplicaStorage implements ReplicaStorage {
     this.#tables = this.#openTables(this.#checkpoint.set);
     this.#tables.isChecked = this.#checkpoint.isChecked === true || this.#tables.isUpgraded;
     this.recovered = this.#recover(checkpoint === undefined);
+    this.#sumUpRanges();
     const [log] = this.#sql
       .exec<{ last: number | null; bytes: number | null }>(
         "SELECT MAX(idx) AS last, SUM(LENGTH(data)) AS bytes FROM log",
@@ -315,6 +319,24 @@ export class SqlReplicaStorage implements ReplicaStorage {
     this.#snapshot = this.#found(membership);
     this.#checkpoint = NO_CHECKPOINT;
     this.#tables = this.#openTables("a");
+  }
+
+  /**
+   * Code from before there were hashes of the state has left none. Where the rows are few enough to be read while a replica opens they
+   * are summed up, once; otherwise it has none until it gets a snapshot.
+   */
+  #sumUpRanges(): void {
+    const { state } = this.#checkpoint;
+    if (state.ranges !== undefined || state.revision === 0 || state.bytes > SUM_UP_BYTES_MAX) return;
+    const ranges = RangeHashes.ofNothing();
+    try {
+      for (const entry of this.#tables.allEntries()) ranges.added(entry);
+    } catch (error) {
+      if (!(error instanceof DamagedStorageError)) throw error;
+      this.condemn();
+      return;
+    }
+    this.#checkpoint = { ...this.#checkpoint, state: { ...state, ranges: ranges.all() } };
   }
 
   *#logRows(): Generator<LogRow> {

@@ -294,6 +294,7 @@ export function createOperations(deps: OperationDeps): Operations {
         const groups = Map.groupBy(open, ({ operation }) => view.ownerOf(operation.slot).shard);
         const answers = await Promise.all(
           [...groups].map(async ([shard, group]) => ({
+            shard,
             group,
             reply: await batchOf(
               shard,
@@ -305,7 +306,7 @@ export function createOperations(deps: OperationDeps): Operations {
           })),
         );
         open = [];
-        for (const { group, reply } of answers) {
+        for (const { shard, group, reply } of answers) {
           if (reply.status === "ok") {
             from.push(reply.from);
             levels.push(reply.level);
@@ -313,9 +314,18 @@ export function createOperations(deps: OperationDeps): Operations {
           }
           // Nothing was done, and the keys have other owners now: ask those.
           const hasMoved = reply.status === "unavailable" && topology.view !== view;
-          if (hasMoved && round + 1 < VIEWS_MAX) open.push(...group);
-          else
-            for (const [position, { operation, at }] of group.entries()) items[at] = itemAt(reply, position, operation);
+          if (hasMoved && round + 1 < VIEWS_MAX) {
+            open.push(...group);
+            continue;
+          }
+          for (const [position, asked] of group.entries()) {
+            const item = itemAt(reply, position, asked.operation);
+            // Race: the slot was given away while the others were done. Certainly not done, so the new owner may be asked.
+            const moved = "kind" in item && item.kind === "not_done" ? item.moved : undefined;
+            if (moved !== undefined && moved !== "elsewhere") topology.maybeMove(moved, shard);
+            if (moved !== undefined && round + 1 < VIEWS_MAX) open.push(asked);
+            else items[asked.at] = item;
+          }
         }
       }
       return { items: items.map((item) => item ?? NOT_ASKED), from, level: weakest(levels), clockMs };

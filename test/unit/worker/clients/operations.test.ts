@@ -90,6 +90,47 @@ describe("a batch", () => {
     expect(asked.length).toBe(operations.length);
   });
 
+  test("asks the new owner for those alone whose slot was given away while the rest of the batch was done", async () => {
+    const { client, port } = setUp({ ...FOUR, epoch: 1 });
+    const operations = gets(50);
+    const slot = operations.map((operation) => operation.slot).filter((one) => FOUR.slots[one] === 0)[3] ?? 0;
+    const asked: string[] = [];
+    port.onBatch = ({ shard }, request) => {
+      asked.push(...request.operations.map((operation) => `${shard} ${operation.slot}`));
+      const reply = answered(shard, request);
+      if (reply.status !== "ok" || shard !== 0) return reply;
+      const moved = { slot, shard: 2, epoch: 1 };
+      const items = reply.items.map((item, at) =>
+        request.operations[at]?.slot === slot ? { kind: "not_done" as const, reason: "moved", moved } : item,
+      );
+      return { ...reply, items };
+    };
+    const { items } = await client.batch(operations, STRONG);
+    expect(items).toMatchObject(operations.map((operation) => ({ entry: { version: operation.slot } })));
+    const times = operations.filter((operation) => operation.slot === slot).length;
+    expect(asked.filter((one) => one === `2 ${slot}`)).toHaveLength(times);
+    expect(asked.length).toBe(operations.length + times);
+  });
+
+  test("does not ask for ever for an item that its shard goes on calling moved", async () => {
+    const { client, port } = setUp();
+    let calls = 0;
+    port.onBatch = ({ shard }, request) => {
+      calls++;
+      const reply = answered(shard, request);
+      if (reply.status !== "ok") return reply;
+      const items = reply.items.map(() => ({
+        kind: "not_done" as const,
+        reason: "moved",
+        moved: "elsewhere" as const,
+      }));
+      return { ...reply, items };
+    };
+    const { items } = await client.batch(gets(1), STRONG);
+    expect(items).toMatchObject([{ kind: "not_done", reason: "moved" }]);
+    expect(calls).toBe(VIEWS_MAX);
+  });
+
   test("asks the new owners of keys that have moved meanwhile, and nobody twice for the others", async () => {
     const { client, port } = setUp();
     const later = moved(0, 1);
