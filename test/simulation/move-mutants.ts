@@ -94,22 +94,6 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
     workload,
   },
   {
-    name: "former-owner-answers",
-    mistake: "a follower that has not heard of the latest move answers for a slot that it had once before",
-    file: CONTEXT,
-    find: "if (isOwned && slots.ownedSince(slot) >= movedAt) return undefined;",
-    replace: "if (isOwned) return undefined;",
-    workload,
-  },
-  {
-    name: "session-forgets-handover",
-    mistake: "a session does not carry the place at which its slot was given away",
-    file: "worker/clients/topology-holder.ts",
-    find: "if (at !== undefined) marks = advance(marks, from, at);",
-    replace: "if (at !== undefined && at.index < 0) marks = advance(marks, from, at);",
-    workload,
-  },
-  {
     name: "purge-while-frozen",
     mistake: "a purge is applied while a slot is frozen, whose copy does not hear of it",
     file: "durable/store/store.ts",
