@@ -94,19 +94,6 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
     workload,
   },
   {
-    name: "purge-while-frozen",
-    mistake: "a purge is applied while a slot is frozen, whose copy does not hear of it",
-    file: "durable/store/store.ts",
-    find: 'if (this.marks.slots.hasFrozen) return { kind: "moving" };',
-    replace: "",
-    workload,
-    also: {
-      file: "durable/write-path.ts",
-      find: 'if (mutation.kind === "purge") return slots.hasFrozen;',
-      replace: 'if (mutation.kind === "purge") return false;',
-    },
-  },
-  {
     name: "drained-shard-still-chosen",
     mistake: "a shard that is drained keeps its slots in the plan, and goes on being chosen for them",
     file: "routing/rebalance.ts",
