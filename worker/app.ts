@@ -28,7 +28,7 @@ import { createNearClient, type NearClientDeps } from "./l1/near-client.ts";
 import { createAuthenticator } from "./middleware/authenticator.ts";
 import { answerOrigin } from "./middleware/cross-origin.ts";
 import { createGate } from "./middleware/gate.ts";
-import { OpenStreams } from "./routes/admin/events.ts";
+import { EVENT_STREAMS_MAX, OpenStreams, TRANSFERS_MAX } from "./routes/admin/open-streams.ts";
 import type { TopologyAdmin } from "./routes/admin/topology.ts";
 import { problemReply } from "./routes/replies.ts";
 import { type EdgeDeps, ROUTES } from "./routes/route-table.ts";
@@ -69,8 +69,11 @@ export function createApp(deps: AppDeps): Hono {
   const edge: EdgeDeps = {
     ...deps,
     client,
+    whole: client,
     defaults: { consistency: describeConsistency(config.defaultConsistency), balance: config.balance },
-    streams: new OpenStreams(),
+    streams: new OpenStreams(EVENT_STREAMS_MAX),
+    transfers: new OpenStreams(TRANSFERS_MAX),
+    cluster: config.cluster.cluster,
     defaultConsistency: config.defaultConsistency,
     heedsPriority: config.heedsPriority,
     bookmarkTag: clusterTag(config.cluster.cluster),
