@@ -44,9 +44,10 @@ async function main(): Promise<number> {
     const processes = cluster.pids().map(({ name, node, workerd }) => `  ${name}: node ${node}, workerd ${workerd}`);
     console.log(`Halo is running, every region a process of its own.
 
-  URL    ${cluster.url}
-  Token  ${cluster.token}
-  Logs   ${cluster.runDir}/logs
+  URL      ${cluster.url}
+  Console  ${cluster.url}/console
+  Token    ${cluster.token}
+  Logs     ${cluster.runDir}/logs
 
 ${processes.join("\n")}
 

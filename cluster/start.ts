@@ -59,8 +59,9 @@ function welcome(url: string, token: string, shape: string): string {
   const authorization = `-H 'Authorization: Bearer ${token}'`;
   return `Halo is running: ${shape}
 
-  URL    ${url}
-  Token  ${token}
+  URL      ${url}
+  Console  ${url}/console
+  Token    ${token}
 
   curl -X PUT ${url}/v1/kv/greeting ${authorization} -H 'Content-Type: text/plain' --data 'Hello, Halo'
   curl -i ${url}/v1/kv/greeting ${authorization}

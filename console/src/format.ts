@@ -37,6 +37,7 @@ export function bytes(value: number | null | undefined): string {
 
 export function milliseconds(value: number | null | undefined): string {
   if (value === null || value === undefined) return UNKNOWN;
+  if (value === 0) return "0 ms";
   if (value < 10) return `${value.toFixed(value < 1 ? 2 : 1)} ms`;
   if (value < 1_000) return `${Math.round(value)} ms`;
   return duration(value);

@@ -137,8 +137,10 @@ function options({ width, height, series, format, isWhole }: PlotOptions): uPlot
       x: {
         // A new chart fills from the right.
         range: (_plot, min, max) => {
-          const last = Number.isFinite(max) && max !== null ? max : Date.now() / 1_000;
-          return [Math.min(min ?? last, last - SPAN_S), last];
+          // Without points uPlot has bounds of its own.
+          const last = max !== null && max > 0 ? max : Date.now() / 1_000;
+          const first = min !== null && min > 0 ? min : last;
+          return [Math.min(first, last - SPAN_S), last];
         },
       },
       y: { range: (_plot, _min, max) => [0, Math.max(1, (max ?? 0) * 1.1)] },

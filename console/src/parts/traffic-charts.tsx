@@ -17,7 +17,7 @@ export function TrafficChart() {
       unit="per second"
       times={list.map(({ atMs }) => atMs)}
       format={rate}
-      height={220}
+      height={240}
       series={[
         { name: "Reads", colour: "chart-1", values: list.map(({ reads }) => reads) },
         { name: "Writes", colour: "chart-2", values: list.map(({ writes }) => writes) },

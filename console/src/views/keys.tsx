@@ -152,6 +152,7 @@ function KeyTable({ items, chosen, onChoose }: KeyTableProps) {
             <button
               type="button"
               class="name link"
+              title={item.key}
               aria-expanded={chosen === item.key}
               onClick={() => onChoose(item.key)}
             >
