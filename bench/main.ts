@@ -18,6 +18,7 @@ import { inWorkplace, type Workplace } from "./harness/workplace.ts";
 import { million } from "./million/main.ts";
 import { profile } from "./profile/main.ts";
 import { rows } from "./rows/main.ts";
+import { scale } from "./scale/main.ts";
 
 const EXIT_MISSED = 1;
 const EXIT_USAGE = 2;
@@ -87,6 +88,7 @@ async function main(): Promise<number> {
   if (subject === "million") return await million(rest);
   if (subject === "rows") return await rows(rest);
   if (process.argv.includes("--all")) return await all(process.argv.slice(2));
+  if (subject === "scale") return scale(rest);
   if (subject === "guard") return await guard(rest);
   if (subject === "profile") return await profile(rest);
   const options = parseBenchOptions(process.argv.slice(2));

@@ -55,16 +55,26 @@ export class DataSet {
     return this.#writesAcknowledged;
   }
 
-  /** Writes every key once, for a system that starts empty. */
+  /** Whether every key has been written. */
+  get isLoaded(): boolean {
+    return !this.#acknowledged.includes(-1);
+  }
+
+  /** Writes every key once that has not been yet, for a system that starts empty. */
   load(lanes: number): Workload<KeyRequest> {
     const nextOfLane = Array.from({ length: lanes }, (_, lane) => lane);
     return {
       next: (lane) => {
-        const number = nextOfLane[lane] ?? DATA_SET_KEYS;
+        let number = nextOfLane[lane] ?? DATA_SET_KEYS;
+        while ((this.#acknowledged[number] ?? -1) >= 0) number += lanes;
         nextOfLane[lane] = number + lanes;
         return number < DATA_SET_KEYS ? this.#write(number) : undefined;
       },
-      check: (request, reply) => this.#checkWrite(request, reply, this.#dialect.createdStatus),
+      // One whose fate was not known before may be there by now.
+      check: (request, reply) => {
+        const { createdStatus, replacedStatus } = this.#dialect;
+        return this.#checkWrite(request, reply, reply.status === replacedStatus ? replacedStatus : createdStatus);
+      },
     };
   }
 

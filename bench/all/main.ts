@@ -80,6 +80,7 @@ export async function all(argv: readonly string[]): Promise<number> {
     const deadlineMs = performance.now() + options.minutes * MS_PER_MINUTE;
     const stage = new SizedStage(options.size, workplace);
     for (const part of options.parts) {
+      if (workplace.isClosed) break;
       const report = await runPart(part, stage, deadlineMs);
       if (report !== undefined) parts = merged(parts, { [part.id]: report });
       if (jsonFile !== undefined) writeFileSync(jsonFile, jsonOf(parts));
@@ -105,6 +106,7 @@ async function runPart(part: Part, stage: SizedStage, deadlineMs: number): Promi
   const errorsBefore = stage.complaints.count;
   const samplesBefore = stage.complaints.samples.length;
   const result = await part.run(stage).catch((error: unknown) => failed(part, error));
+  await stage.endAllOfPart();
   return {
     ...result,
     machine,

@@ -3,6 +3,7 @@
 
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
+import { pause } from "../../cluster/until.ts";
 import { Complaints, loadDataSet } from "../harness/measure.ts";
 import { type SystemName, selectPaths } from "../harness/paths.ts";
 import { startSystem } from "../harness/start-system.ts";
@@ -48,6 +49,9 @@ export interface Part {
 }
 
 const LOAD_CONNECTIONS = 4;
+/** Batches that a shard sheds come again after a pause. */
+const LOAD_ATTEMPTS_MAX = 20;
+const LOAD_PAUSE_MS = 100;
 
 /** Systems and workloads by name. */
 export class Stage implements Listener {
@@ -72,7 +76,7 @@ export class Stage implements Listener {
     console.error(line);
   }
 
-  /** Ended with everything else. */
+  /** Ended with the part, unless it is one of the shared systems. */
   adopt(inmate: Inmate): void {
     this.#workplace.systems.push(inmate);
   }
@@ -88,13 +92,19 @@ export class Stage implements Listener {
     return system;
   }
 
-  /** A Halo of one shard for one part alone, empty; to be ended by `end`. */
+  /** A Halo of one shard for one part alone, empty. */
   async ownHalo(name: string, isInspectable = false): Promise<System> {
     const directory = path.join(this.directory, name);
     await mkdir(directory, { recursive: true });
     const system = await startHalo(1, directory, isInspectable);
     this.adopt(system);
     return system;
+  }
+
+  /** After a part, however it ended: what it has started for itself. */
+  async endAllOfPart(): Promise<void> {
+    const shared = new Set<Inmate>(this.#systems.values());
+    for (const inmate of this.#workplace.systems.filter((each) => !shared.has(each))) await this.end(inmate);
   }
 
   async end(inmate: Inmate): Promise<void> {
@@ -126,8 +136,13 @@ export class Stage implements Listener {
   /** A workload of the catalogue, its keys loaded. */
   async mix(spec: MixSpec, system: System): Promise<Contender & { readonly mix: Mix }> {
     const mix = new Mix(spec);
-    const loaded = await runClosedLoop(system.target, mix.load(), { connections: LOAD_CONNECTIONS });
-    if (loaded.errors > 0) throw new Error(`${spec.id}: loading failed: ${loaded.errorSamples.join("; ")}`);
+    let complaints: readonly string[] = [];
+    for (let attempt = 1; attempt <= LOAD_ATTEMPTS_MAX && !mix.isLoaded; attempt += 1) {
+      if (attempt > 1) await pause(LOAD_PAUSE_MS * attempt);
+      const loaded = await runClosedLoop(system.target, mix.load(), { connections: LOAD_CONNECTIONS });
+      complaints = loaded.errorSamples;
+    }
+    if (!mix.isLoaded) throw new Error(`${spec.id}: loading failed: ${complaints.join("; ")}`);
     const { keysPerRequest } = mix;
     return {
       id: spec.id,

@@ -1,9 +1,11 @@
 // Runs the paths: closed loops in interleaved rounds, one open loop each at a fixed rate, and a reading back of what was
 // written. Every reply is checked; what was wrong is collected, and fails the benchmark in the end.
 
+import { pause } from "../../cluster/until.ts";
 import { runClosedLoop } from "../load/closed-loop.ts";
 import { runOpenLoop } from "../load/open-loop.ts";
-import type { LoadResult, Workload } from "../load/workload.ts";
+import type { LoadResult, LoadTarget, Workload } from "../load/workload.ts";
+import type { DataSet } from "../workloads.ts";
 import type { BenchOptions } from "./options.ts";
 import type { BenchPath } from "./paths.ts";
 import { cpuSecondsOf } from "./process-cpu.ts";
@@ -51,9 +53,25 @@ export class Complaints {
   }
 }
 
-/** Writes every key once. Throws on the first wrong reply: there is nothing to measure on a part of the data. */
-export async function loadDataSet(system: System): Promise<void> {
-  const workload = system.dataSet.load(LOAD_CONNECTIONS);
+/** A busy machine makes a group lose its majority for a moment: loading is not measured, and goes on. */
+const LOAD_ATTEMPTS_MAX = 5;
+const LOAD_PAUSE_MS = 500;
+
+/** Writes every key. Throws if that does not succeed: there is nothing to measure on a part of the data. */
+export async function loadDataSet({ name, target, dataSet }: Loadable): Promise<void> {
+  let complaints: readonly string[] = [];
+  for (let attempt = 1; attempt <= LOAD_ATTEMPTS_MAX && !dataSet.isLoaded; attempt += 1) {
+    if (attempt > 1) await pause(LOAD_PAUSE_MS * attempt);
+    complaints = await loadOnce(target, dataSet);
+  }
+  if (!dataSet.isLoaded) throw new Error(`${name}: loading the data set failed: ${complaints.join("; ")}`);
+}
+
+type Loadable = Pick<System, "name" | "target" | "dataSet">;
+
+/** Ends at the first wrong reply, and returns what was wrong. */
+async function loadOnce(target: LoadTarget, dataSet: DataSet): Promise<readonly string[]> {
+  const workload = dataSet.load(LOAD_CONNECTIONS);
   const stop = new AbortController();
   const stoppingWorkload: typeof workload = {
     next: workload.next,
@@ -64,11 +82,11 @@ export async function loadDataSet(system: System): Promise<void> {
     },
     failed: () => stop.abort(),
   };
-  const load = await runClosedLoop(system.target, stoppingWorkload, {
+  const { errorSamples } = await runClosedLoop(target, stoppingWorkload, {
     connections: LOAD_CONNECTIONS,
     signal: stop.signal,
   });
-  if (load.errors > 0) throw new Error(`${system.name}: loading the data set failed: ${load.errorSamples.join("; ")}`);
+  return errorSamples;
 }
 
 /** A B C A B C …, each after a warm-up of its own. */

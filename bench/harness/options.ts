@@ -26,6 +26,7 @@ export interface BenchOptions {
 export const USAGE = `npm run bench -- [options]
 npm run bench -- --all [--help]
 npm run bench -- guard [--help]
+npm run bench -- scale [--help]
 npm run bench -- eviction [--help]
 npm run bench -- balance [--help]
 npm run bench -- rows [--help]

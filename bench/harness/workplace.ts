@@ -21,6 +21,7 @@ export interface Inmate {
 export class Workplace<T extends Inmate = Inmate> {
   readonly directory: string;
   readonly systems: T[] = [];
+  #isClosed = false;
 
   constructor(directory: string) {
     this.directory = directory;
@@ -35,7 +36,13 @@ export class Workplace<T extends Inmate = Inmate> {
     return [`storage (removed at the end): ${this.directory}`, ...lines].join("\n  ");
   }
 
+  /** Nothing may be started here any more. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   async close(): Promise<void> {
+    this.#isClosed = true;
     await Promise.allSettled(this.systems.map((system) => system.stop()));
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
   }

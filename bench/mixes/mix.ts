@@ -36,6 +36,9 @@ export class Mix {
   /** Keys that were ever sent; `insert` adds to them. */
   #keys = 0;
   #putsAcknowledged = 0;
+  #loaded = 0;
+  /** Batches that were refused while loading. */
+  readonly #refused: (readonly number[])[] = [];
 
   constructor(spec: MixSpec) {
     this.spec = spec;
@@ -51,10 +54,17 @@ export class Mix {
     return this.spec.operations.batchGet === 1 ? BATCH_KEYS : 1;
   }
 
-  /** Writes every key once by batches of sets, one lane taking what the others leave. */
+  get isLoaded(): boolean {
+    return this.#loaded >= this.spec.keys;
+  }
+
+  /** Writes the keys that are to be there, by batches of sets; what was refused comes again with the next load. */
   load(): Workload<MixRequest> {
+    const again = this.#refused.splice(0);
     return {
       next: () => {
+        const refused = again.pop();
+        if (refused !== undefined) return this.#loadBatch(refused);
         const keys: number[] = [];
         let bytes = 0;
         while (this.#keys < this.spec.keys && keys.length < LOAD_BATCH_KEYS && bytes < LOAD_BATCH_BYTES) {
@@ -64,7 +74,15 @@ export class Mix {
         }
         return keys.length === 0 ? undefined : this.#loadBatch(keys);
       },
-      check: (request, reply) => this.#checkLoad(request, reply),
+      check: (request, reply) => {
+        const complaint = this.#checkLoad(request, reply);
+        if (complaint === undefined) this.#loaded += request.keys.length;
+        else this.#refused.push(request.keys);
+        return complaint;
+      },
+      failed: ({ keys }) => {
+        this.#refused.push(keys);
+      },
     };
   }
 
@@ -201,8 +219,9 @@ export class Mix {
     if (reply.status !== 200) return unexpected(reply);
     const { results } = JSON.parse(reply.text()) as { results: readonly { status: number }[] };
     const refused = results.find(({ status }) => status >= 300);
+    if (refused !== undefined) return `a set was refused: ${JSON.stringify(refused)}`;
     for (const [at, key] of keys.entries()) this.#ledger.acknowledge(key, sequence + at);
-    return refused === undefined ? undefined : `a set was refused: ${JSON.stringify(refused)}`;
+    return undefined;
   }
 
   #check(request: MixRequest, reply: HttpReply): string | undefined {

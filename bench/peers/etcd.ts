@@ -7,13 +7,12 @@ import path from "node:path";
 import { freePort, LOOPBACK } from "../../cluster/ports.ts";
 import { until } from "../../cluster/until.ts";
 import { keyName } from "../data-set.ts";
-import { runClosedLoop } from "../load/closed-loop.ts";
+import { loadDataSet } from "../harness/measure.ts";
 import { loadTarget } from "../load/workload.ts";
 import { DataSet, type Dialect } from "../workloads.ts";
 import { type Peer, pidOf, programPath, startProgram, stopAll } from "./peer.ts";
 
 const MEMBERS = 3;
-const LOAD_CONNECTIONS = 64;
 const START_TIMEOUT_MS = 30_000;
 
 const base64 = (text: string) => Buffer.from(text).toString("base64");
@@ -65,8 +64,7 @@ export async function startEtcd(directory: string): Promise<Peer | undefined> {
     const url = await leaderUrl(members.map(({ client }) => client));
     const dataSet = new DataSet({ isLoaded: false, dialect: GATEWAY });
     const target = loadTarget(url);
-    const loaded = await runClosedLoop(target, dataSet.load(LOAD_CONNECTIONS), { connections: LOAD_CONNECTIONS });
-    if (loaded.errors > 0) throw new Error(`etcd: loading failed: ${loaded.errorSamples.join("; ")}`);
+    await loadDataSet({ name: "etcd", target, dataSet });
     const [version = ""] = execFileSync(program, ["--version"], { encoding: "utf8" }).split("\n");
     return {
       name: "etcd",

@@ -6,13 +6,12 @@ import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePort, LOOPBACK } from "../../cluster/ports.ts";
-import { runClosedLoop } from "../load/closed-loop.ts";
+import { loadDataSet } from "../harness/measure.ts";
 import { loadTarget } from "../load/workload.ts";
 import { DataSet, KEY_PATHS } from "../workloads.ts";
 import { type Peer, pidOf, programPath, startProgram, stopAll, untilListening } from "./peer.ts";
 
 const FRONT = fileURLToPath(new URL("redis-front.ts", import.meta.url));
-const LOAD_CONNECTIONS = 64;
 
 /** Undefined: not installed. */
 export async function startRedis(directory: string): Promise<Peer | undefined> {
@@ -33,8 +32,7 @@ export async function startRedis(directory: string): Promise<Peer | undefined> {
     // SET does not tell whether there was a value before.
     const dataSet = new DataSet({ isLoaded: false, dialect: { ...KEY_PATHS, createdStatus: 204 } });
     const target = loadTarget(url);
-    const loaded = await runClosedLoop(target, dataSet.load(LOAD_CONNECTIONS), { connections: LOAD_CONNECTIONS });
-    if (loaded.errors > 0) throw new Error(`redis: loading failed: ${loaded.errorSamples.join("; ")}`);
+    await loadDataSet({ name: "redis", target, dataSet });
     return {
       name: "redis",
       url,

@@ -37,8 +37,6 @@ export const million: Part = {
     const loadedMs = performance.now() - startMs;
     const laps = await interleave(contenders, stage.size, stage);
     const memory = { few: residentMemoryMiB(few.workerdPids), many: residentMemoryMiB(many.workerdPids) };
-    await stage.end(few);
-    await stage.end(many);
     const note = `${manyKeys.toLocaleString("en")} keys`;
     return {
       figures: { keys: manyKeys, load_ms: Math.round(loadedMs), resident_mib: memory, paths: laps.summary() },

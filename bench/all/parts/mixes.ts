@@ -25,7 +25,6 @@ export const mixes: Part = {
     const stampedes = [];
     for (let number = 0; number < STAMPEDES; number += 1)
       stampedes.push(await stampede(system, `/v1/kv/stampede/${number}`));
-    await stage.end(system);
     return {
       figures: {
         paths: laps.summary(),

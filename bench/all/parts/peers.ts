@@ -33,7 +33,6 @@ export const peers: Part = {
     const absent = (Object.keys(PACKAGES) as PeerName[]).filter((name) => started[name] === undefined);
     for (const name of absent) stage.progress(`  ${name} is not installed (package ${PACKAGES[name]}): skipped`);
     const laps = await interleave(await contenders(stage, present, constant), stage.size, stage);
-    for (const peer of present) await stage.end(peer);
 
     const againstEtcd = (id: string, other: string, figure: typeof cpuUs): Finding => {
       if (started.etcd === undefined) return { reason: `etcd is not installed (package ${PACKAGES.etcd})` };

@@ -20,7 +20,6 @@ export const rows: Part = {
     const zipf = await rowsOf(ZIPF_PUT, system, stage);
     const unique = await rowsOf(UNIQUE_PUT, system, stage);
     const mixed = await rowsOf(MIX_95_5, system, stage);
-    await stage.end(system);
     const perMillion = moneyPerMillion({ ...mixed.usage, objects: REPLICAS });
     const kv = kvPerMillion(WRITE_SHARE);
     const note = `$${perMillion.total.toFixed(2)} a million, at ${Math.round(mixed.rps)}/s`;

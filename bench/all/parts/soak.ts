@@ -38,7 +38,6 @@ export const soak: Part = {
     const load = await run({ ...mix, ratePerSecond }, stage.size.soakSeconds);
     stage.complain("soak", load);
     const after = await lookAt(system);
-    await stage.end(system);
     const failovers = after.term - before.term;
     const growth = after.heapMiB / before.heapMiB;
     const note = `${stage.size.soakSeconds} s at ${ratePerSecond}/s`;

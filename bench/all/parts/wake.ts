@@ -58,7 +58,6 @@ export const wake: Part = {
       };
     } finally {
       client.close();
-      await stage.end(system);
     }
   },
 };

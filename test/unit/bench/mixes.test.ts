@@ -128,6 +128,22 @@ describe("a mix", () => {
     for (const { bytes, share } of spec.values) expect((sizes.get(bytes) ?? 0) / spec.keys).toBeCloseTo(share, 1);
   });
 
+  it("loads again what was refused, and is loaded when all of it is there", () => {
+    const mix = new Mix({ ...ZIPF_GET, keys: 1_200 });
+    const answered = (keys: readonly number[]) => JSON.stringify({ results: keys.map(() => ({ status: 201 })) });
+    const first = mix.load();
+    for (let request = first.next(0), at = 0; request !== undefined; request = first.next(0), at += 1) {
+      const reply = at === 1 ? replyOf(503, "shed") : replyOf(200, answered(request.keys));
+      expect(first.check(request, reply, 0) === undefined).toBe(at !== 1);
+    }
+    expect(mix.isLoaded).toBe(false);
+    const second = mix.load();
+    const again = next(second);
+    expect(second.next(0)).toBeUndefined();
+    expect(second.check(again, replyOf(200, answered(again.keys)), 0)).toBeUndefined();
+    expect([again.keys.length, mix.isLoaded]).toEqual([500, true]);
+  });
+
   it("sends its operations in their shares", () => {
     const workload = new Mix(MIX_95_5).workload();
     let puts = 0;

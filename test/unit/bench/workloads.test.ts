@@ -38,6 +38,23 @@ describe("a data set", () => {
     expect(paths).toContain(`/v1/kv/${keyName(DATA_SET_KEYS - 1)}`);
   });
 
+  it("loads again only what was not acknowledged, and takes it for loaded if it was there all along", () => {
+    const dataSet = new DataSet({ isLoaded: false });
+    const first = dataSet.load(1);
+    for (let request = first.next(0); request !== undefined; request = first.next(0)) {
+      const isLost = request.path.endsWith("7");
+      expect(first.check(request, replyOf(isLost ? 503 : 201), 0) === undefined).toBe(!isLost);
+    }
+    expect(dataSet.isLoaded).toBe(false);
+    const second = dataSet.load(1);
+    let count = 0;
+    for (let request = second.next(0); request !== undefined; request = second.next(0)) {
+      expect(second.check(request, replyOf(count % 2 === 0 ? 201 : 204), 0)).toBeUndefined();
+      count += 1;
+    }
+    expect([count, dataSet.isLoaded]).toEqual([DATA_SET_KEYS / 10, true]);
+  });
+
   it("gives each key to one lane and each write a value of its own", () => {
     const puts = new DataSet({ isLoaded: true }).puts(LANES);
     const laneOfPath = new Map<string, number>();
