@@ -4,6 +4,7 @@
 import { hash32 } from "../routing/hash.ts";
 import { slotOf } from "../routing/slots.ts";
 import { Admission, type StorageOptions } from "./admission.ts";
+import { BackgroundPause } from "./background-pause.ts";
 import type { CheckpointLimits } from "./checkpoint-limits.ts";
 import type { Driver } from "./driver.ts";
 import { HotKeys } from "./hot-keys.ts";
@@ -48,6 +49,8 @@ export interface ShardReplicaOptions {
   readonly requestsPerSecondMax?: number | undefined;
   /** From so many reads or writes a second on a key is hot; absent: none ever is. */
   readonly hotKeyPerSecond?: number | undefined;
+  /** Background work was paused until then, by the platform's clock. */
+  readonly pausedUntilMs?: number | undefined;
   /** Where they differ from the defaults. */
   readonly limits?: Partial<ReplicationLimits> | undefined;
 }
@@ -82,6 +85,7 @@ export class ReplicaContext {
   /** What is known of the keys' popularity here, be it as follower: it may lead next. */
   readonly eviction: EvictionPolicy;
   readonly hotKeys: HotKeys;
+  readonly background: BackgroundPause;
   /** Replaced when a snapshot is installed. */
   store: Store;
   readonly counters = {
@@ -112,6 +116,7 @@ export class ReplicaContext {
     // When this instance started is a number that no client knows; drawing one would move the elections of a seeded run.
     const seed = hash32(`${options.name} ${ports.timers.now()}`);
     this.eviction = new EvictionPolicy(seed);
+    this.background = new BackgroundPause(options.pausedUntilMs);
     this.hotKeys = new HotKeys(options.hotKeyPerSecond ?? Number.POSITIVE_INFINITY, seed);
   }
 

@@ -22,6 +22,8 @@ export const MOVES_PATH = `${TOPOLOGY_PATH}/moves`;
 export interface TopologyAdmin {
   read(): Promise<Topology>;
   change(change: TopologyChange, expectedEpoch: number): Promise<ChangeReply>;
+  /** Has the Directory note for how long background work is paused; brings until when that is. */
+  pauseBackground(forMs: number): Promise<number>;
 }
 
 export interface TopologyDeps extends AccessDeps {
