@@ -58,6 +58,8 @@ export type ReplicaEnv = ReplicaBindings & {
 
 /** In the object's key-value storage: the newest topology that it has seen, unless that is epoch 0. */
 const TOPOLOGY_KEY = "topology";
+/** Beside it: until when background work is paused. */
+const PAUSED_KEY = "paused_until";
 
 export class CacheReplica extends DurableObject<ReplicaEnv> {
   #open: { readonly name: string; readonly replica: ShardReplica; readonly transport: RpcTransport } | undefined;
@@ -147,6 +149,13 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     return (await this.#replica(name)).transferLeadership(to);
   }
 
+  /** Also for the instances that come after this one. 0: it goes on. */
+  async pauseBackground(name: string, forMs: number): Promise<void> {
+    const replica = await this.#replica(name);
+    this.ctx.storage.kv.put(PAUSED_KEY, Date.now() + forMs);
+    replica.pauseBackground(forMs);
+  }
+
   /** `epoch`: of the topology that the sender routes by; absent where it runs code from before there was one. */
   async receive(name: string, message: Message, epoch = 0): Promise<readonly Message[]> {
     const replica = await this.#replica(name);
@@ -228,6 +237,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
         storage: storage.storage,
         requestsPerSecondMax,
         hotKeyPerSecond: hotKeys.hotKeyPerSecond,
+        pausedUntilMs: this.ctx.storage.kv.get<number>(PAUSED_KEY),
         random: Math.random,
       },
       {

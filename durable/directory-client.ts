@@ -15,6 +15,8 @@ export interface DirectoryClient extends MoveRecord {
   reportHealth(report: HealthReport): Promise<boolean>;
   health(): Promise<HealthView>;
   noteSweep(record: SweepRecord): Promise<void>;
+  /** Until when background work is paused then. */
+  pauseBackground(forMs: number): Promise<number>;
 }
 
 /** The stub is made per call because it belongs to the request that makes it. */
@@ -24,6 +26,7 @@ export function createDirectoryClient(namespace: DurableObjectNamespace<Director
     read: async () => stub().read(),
     publish: async (topology, expectedEpoch) => stub().publish(topology, expectedEpoch),
     noteSweep: async (record) => stub().noteSweep(record),
+    pauseBackground: async (forMs) => stub().pauseBackground(forMs),
     reportHealth: async (report) => stub().reportHealth(report),
     // Plain data: the platform's own type wraps every part of it in promises.
     health: async () => (await stub().health()) as HealthView,

@@ -20,6 +20,7 @@ import type { MovesReply, PublishReply } from "./ports.ts";
 
 /** In the object's key-value storage, beside the one key that itty-durable keeps the document under. */
 const SWEEP_KEY = "sweep";
+const PAUSED_KEY = "paused_until";
 
 /** The platform's half of what itty-durable expects as its state. Without `env`, no binding can shadow a field of it. */
 interface IttyState {
@@ -106,7 +107,20 @@ export class Directory extends DurableObject<ClusterVariables> {
 
   async health(): Promise<HealthView> {
     const sweep = this.ctx.storage.kv.get<SweepRecord>(SWEEP_KEY);
-    return { ...this.#health.view(Date.now()), ...(sweep === undefined ? {} : { sweep }) };
+    const nowMs = Date.now();
+    const pausedUntilMs = this.ctx.storage.kv.get<number>(PAUSED_KEY) ?? 0;
+    return {
+      ...this.#health.view(nowMs),
+      ...(sweep === undefined ? {} : { sweep }),
+      ...(pausedUntilMs > nowMs ? { pausedUntilMs } : {}),
+    };
+  }
+
+  /** Notes for how long background work is paused: the replicas are told by whoever pauses it. Returns until when. */
+  async pauseBackground(forMs: number): Promise<number> {
+    const untilMs = Date.now() + forMs;
+    this.ctx.storage.kv.put(PAUSED_KEY, untilMs);
+    return untilMs;
   }
 
   /** What a sweep has found. Stored, unlike the edges' reports: the next sweep goes on from it, an hour later perhaps. */

@@ -44,6 +44,8 @@ export interface HealthView {
   readonly reporters: number;
   /** Absent before the first sweep. */
   readonly sweep?: SweepRecord | undefined;
+  /** Background work is paused until then, by the Directory's clock; absent: it is not. */
+  readonly pausedUntilMs?: number | undefined;
 }
 
 /** What the last sweep found; kept by the Directory from one to the next. */

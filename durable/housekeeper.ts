@@ -89,6 +89,7 @@ export class Housekeeper {
     const { core } = this.#context;
     if (core.role !== "leader" || core.asleep || core.appliedIndex < this.#proposedIndex || !core.canPropose) return;
     const isPressed = this.#isPressed(nowMs);
+    if (!isPressed && this.#context.background.isPaused(nowMs)) return;
     if (!isPressed && nowMs - this.#lastSliceMs < SLICE_INTERVAL_MS) return;
     if (this.#pass === undefined && !isPressed && !this.#isPassDue(nowMs)) return;
     this.#lastSliceMs = nowMs;

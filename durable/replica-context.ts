@@ -4,6 +4,7 @@
 import { hash32 } from "../routing/hash.ts";
 import { slotOf } from "../routing/slots.ts";
 import { Admission, type StorageOptions } from "./admission.ts";
+import { BackgroundPause } from "./background-pause.ts";
 import type { CheckpointLimits } from "./checkpoint-limits.ts";
 import type { Driver } from "./driver.ts";
 import { HotKeys } from "./hot-keys.ts";
@@ -50,6 +51,8 @@ export interface ShardReplicaOptions {
   readonly hotKeyPerSecond?: number | undefined;
   /** Entries between two comparisons of the replicas' states; absent: the default. The same for all of a shard. */
   readonly checkEntries?: number | undefined;
+  /** Background work was paused until then, by the platform's clock. */
+  readonly pausedUntilMs?: number | undefined;
   /** Where they differ from the defaults. */
   readonly limits?: Partial<ReplicationLimits> | undefined;
 }
@@ -86,6 +89,7 @@ export class ReplicaContext {
   /** What is known of the keys' popularity here, be it as follower: it may lead next. */
   readonly eviction: EvictionPolicy;
   readonly hotKeys: HotKeys;
+  readonly background: BackgroundPause;
   /** Replaced when a snapshot is installed. */
   store: Store;
   readonly counters = {
@@ -120,6 +124,7 @@ export class ReplicaContext {
     // When this instance started is a number that no client knows; drawing one would move the elections of a seeded run.
     const seed = hash32(`${options.name} ${ports.timers.now()}`);
     this.eviction = new EvictionPolicy(seed);
+    this.background = new BackgroundPause(options.pausedUntilMs);
     this.hotKeys = new HotKeys(options.hotKeyPerSecond ?? Number.POSITIVE_INFINITY, seed);
   }
 

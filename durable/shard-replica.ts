@@ -263,6 +263,13 @@ export class ShardReplica {
     });
   }
 
+  /** Holds background work up for so long, or lets it go on; see BackgroundPause. */
+  pauseBackground(forMs: number): void {
+    this.#context.background.until(this.#nowMs + forMs);
+    // What was held up may have nobody else to wake the group for it.
+    if (forMs === 0) this.topologyChanged();
+  }
+
   // --- the peers' calls ---
 
   receive(message: Message): readonly Message[] {

@@ -115,11 +115,12 @@ export class SlotMover {
     let given = 0;
     for (const kind of this.#running.values()) if (kind === "give") given++;
     let settling = this.#running.size - given;
+    const isPaused = this.#context.background.isPaused(nowMs);
     for (const task of this.#tasks()) {
       const { slot } = task.move;
       const isWaiting = (this.#notBeforeMs.get(slot) ?? nowMs) > nowMs;
       if (this.#running.has(slot) || this.#reports.has(slot) || isWaiting) continue;
-      if (task.kind === "give" ? given >= MOVES_AT_ONCE : settling >= SETTLED_AT_ONCE) continue;
+      if (task.kind === "give" ? isPaused || given >= MOVES_AT_ONCE : settling >= SETTLED_AT_ONCE) continue;
       if (task.kind === "give") given++;
       else settling++;
       this.#running.set(slot, task.kind);

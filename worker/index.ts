@@ -114,6 +114,7 @@ function createEdge(env: Env, request: Request): Edge {
         return topology;
       },
       change: (change, epoch) => changeTopology(env, config.cluster.cluster, change, epoch),
+      pauseBackground: (forMs) => directory.pauseBackground(forMs),
     },
     timers,
     loads,

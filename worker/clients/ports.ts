@@ -64,6 +64,8 @@ export interface OperationPort {
 export interface AdminPort {
   /** Asks the replica, which leads, to hand over to another of its shard. False: it does not lead, or there is no such voter. */
   transferLeadership(address: ReplicaAddress, to: number): Promise<boolean>;
+  /** 0: it goes on. */
+  pauseBackground(address: ReplicaAddress, forMs: number): Promise<void>;
 }
 
 export interface Timers {

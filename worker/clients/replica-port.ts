@@ -86,6 +86,7 @@ export function createReplicaPort(
       await sent;
     },
     status: (address, request) => stubOf(knownObject(address)).status(request),
+    pauseBackground: (address, forMs) => stubOf(knownObject(address)).pauseBackground(address.name, forMs),
     transferLeadership: (address, to) => stubOf(knownObject(address)).transferLeadership(address.name, to),
     ping: async (address) => {
       await stubOf(knownObject(address)).ping(address.name);

@@ -27,6 +27,7 @@ import {
 import { KEY_PATH } from "../http/key.ts";
 import type { ProblemSlug } from "../http/problem.ts";
 import { ADMIN_ROUTES } from "./admin/admin-routes.ts";
+import type { BackgroundDeps } from "./admin/background.ts";
 import type { EventsDeps } from "./admin/events.ts";
 import type { KeyAdminDeps } from "./admin/keys.ts";
 import type { ShardAdminDeps } from "./admin/shards.ts";
@@ -77,6 +78,7 @@ export type EdgeDeps = KvDeps &
   ShardAdminDeps &
   KeyAdminDeps &
   TransferDeps &
+  BackgroundDeps &
   AccessDeps;
 export type Method = "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
 

@@ -56,6 +56,24 @@ describe("expired rows", () => {
     expect(keeping.store.usage.keys).toBe(0);
   });
 
+  test("stay while background work is paused, and go when the pause has ended by itself; room is made all the same", () => {
+    const keeping = new Housekeeping();
+    keeping.apply(...range(10).map((number) => put(`k${number}`, { ttlMs: TTL_MS })));
+    keeping.nowMs += TTL_MS;
+    keeping.background.until(keeping.nowMs + 60_000);
+    keeping.settle();
+    expect([keeping.proposed, keeping.table.headReads]).toEqual([[], 0]);
+    keeping.nowMs += 60_000;
+    keeping.settle();
+    expect(keeping.store.usage.keys).toBe(0);
+
+    const pressed = new Housekeeping({ storageBytesMax: 2_000, namespaces: NO_NAMESPACES });
+    pressed.background.until(pressed.nowMs + 60_000);
+    pressed.apply(...range(40).map((number) => put(`k${number}`)));
+    pressed.settle();
+    expect(pressed.store.usage.bytes).toBeLessThanOrEqual(2_000);
+  });
+
   test("a row that was written anew between the look and the removal stays", () => {
     const keeping = new Housekeeping();
     keeping.apply(put("k", { ttlMs: TTL_MS }));

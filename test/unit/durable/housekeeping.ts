@@ -2,6 +2,7 @@
 // until the test applies it, so that anything can come between.
 
 import { Admission, type StorageOptions } from "../../../durable/admission.ts";
+import { BackgroundPause } from "../../../durable/background-pause.ts";
 import { Housekeeper, SLICE_INTERVAL_MS } from "../../../durable/housekeeper.ts";
 import type { ReplicaContext } from "../../../durable/replica-context.ts";
 import { decodeBatch } from "../../../durable/store/codec.ts";
@@ -18,6 +19,7 @@ export class Housekeeping {
   readonly table = new CheckpointTable();
   readonly store = new Store(this.table, EMPTY_STORE_STATE);
   readonly eviction = new EvictionPolicy(1);
+  readonly background = new BackgroundPause();
   readonly admission: Admission;
   readonly housekeeper: Housekeeper;
   readonly counters = { checkpoints: 0, rows_reclaimed: 0, rows_evicted: 0 };
@@ -49,6 +51,7 @@ export class Housekeeping {
       store: this.store,
       counters: this.counters,
       eviction: this.eviction,
+      background: this.background,
       options: { shard: 0, storage },
       ports: { storage: this.table, ownership: { slotsOf: () => SLOT_COUNT } },
     };

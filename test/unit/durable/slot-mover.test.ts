@@ -128,6 +128,26 @@ describe("a leader that is to give a slot away", () => {
     expect(leader.replica.status().keys).toBe(1);
   });
 
+  test("does not begin to while background work is paused, and begins when it is let go on, although the group sleeps", async () => {
+    const { elsewhere, leader, key, clock } = await begun();
+    leader.replica.pauseBackground(3_600_000);
+    elsewhere.plan(key);
+    await clock.pass(20_000);
+    expect(elsewhere.steps).toEqual([]);
+    expect(leader.replica.status()).toMatchObject({ quiesced: true, moves: { pending: 1 } });
+    leader.replica.pauseBackground(0);
+    await clock.when(() => elsewhere.reports.length > 0);
+    expect(elsewhere.reports).toEqual(["completeMoves 1"]);
+  });
+
+  test("that is paused finishes the moves that it has begun", async () => {
+    const { elsewhere, leader, key, clock } = await begun();
+    elsewhere.onStep = () => leader.replica.pauseBackground(3_600_000);
+    elsewhere.plan(key);
+    await clock.when(() => elsewhere.reports.length > 0);
+    expect(elsewhere.reports).toEqual(["completeMoves 1"]);
+  });
+
   test("lets writers of a frozen slot wait for the new owner and then sends them there; reads go on until the decision", async () => {
     const { elsewhere, leader, key, other, clock, slot } = await begun();
     elsewhere.isCutOff = true;

@@ -180,6 +180,11 @@ export class FakeAdmin implements TopologyAdmin {
     return this.current;
   }
 
+  async pauseBackground(forMs: number): Promise<number> {
+    if (!this.isReachable) throw connectionLost();
+    return forMs;
+  }
+
   async change(change: TopologyChange, expectedEpoch: number): Promise<ChangeReply> {
     const current = await this.read();
     if (current.epoch !== expectedEpoch) return { status: "epoch_conflict", current };
@@ -195,6 +200,14 @@ export class FakeAdmin implements TopologyAdmin {
 export class FakeReplicas implements AdminPort {
   readonly transfers: { readonly shard: number; readonly from: number; readonly to: number }[] = [];
   onTransfer: (address: ReplicaAddress, to: number) => Answer<boolean> = () => true;
+
+  readonly pauses: { readonly name: string; readonly forMs: number }[] = [];
+  onPause: (address: ReplicaAddress) => Answer<void> = () => undefined;
+
+  pauseBackground(address: ReplicaAddress, forMs: number): Promise<void> {
+    this.pauses.push({ name: address.name, forMs });
+    return answer(this.onPause(address));
+  }
 
   transferLeadership(address: ReplicaAddress, to: number): Promise<boolean> {
     const { shard, replica } = address;

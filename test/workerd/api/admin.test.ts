@@ -1,6 +1,6 @@
 // The administrative routes on real objects.
 
-import { reset } from "cloudflare:test";
+import { reset, runInDurableObject } from "cloudflare:test";
 import { afterAll, describe, expect, test } from "vitest";
 import { slotOf } from "../../../routing/slots.ts";
 import {
@@ -130,5 +130,23 @@ describe("a key", () => {
     expect(view.entry).toMatchObject({ version, size: 5, value: { text: "hello" }, tags: ["one", "two"] });
     expect(view.entry?.expiresMs).toBe((view.entry?.modifiedMs ?? 0) + 600_000);
     expect(view.replicas.map((replica) => replica.version)).toEqual([version, version, version]);
+  });
+});
+
+describe("background work", () => {
+  test("is paused everywhere, seen to be, kept by instances that come after, and let go on", async () => {
+    const json = { paused: true, forMs: 600_000 };
+    const paused = await jsonOf(await call("POST", "/admin/v1/background", { json }));
+    expect(paused).toMatchObject({ paused: true, untold: [] });
+    expect((await cluster()).background).toEqual({ paused: true, untilMs: paused.untilMs });
+    const [shard] = topologyView().shards;
+    const kept = () =>
+      runInDurableObject(stubOf(shard?.replicas[0]?.name ?? ""), (_, { storage }) =>
+        storage.kv.get<number>("paused_until"),
+      );
+    expect((await kept()) ?? 0).toBeGreaterThan(Date.now() + 500_000);
+    await jsonOf(await call("POST", "/admin/v1/background", { json: { paused: false } }));
+    expect((await cluster()).background).toEqual({ paused: false, untilMs: null });
+    expect((await kept()) ?? 0).toBeLessThanOrEqual(Date.now());
   });
 });

@@ -1,6 +1,8 @@
 // The administrative routes, beside those of the route table that clients use: what serves each, and what the contract says.
 
 import {
+  backgroundReplySchema,
+  backgroundSchema,
   clusterViewSchema,
   eventsQuerySchema,
   exportQuerySchema,
@@ -28,6 +30,7 @@ import { NAMESPACE } from "../route-headers.ts";
 import { BODY_PROBLEMS, CHANGED_SHAPE_PROBLEMS, KEY_PROBLEMS, SHARD_PROBLEMS } from "../route-problems.ts";
 import type { Route } from "../route-table.ts";
 import { AUDIT_PATH, handleAudit } from "./audit.ts";
+import { BACKGROUND_PATH, handleBackground } from "./background.ts";
 import { CLUSTER_PATH, handleCluster, handleSlots, SLOTS_PATH } from "./cluster.ts";
 import { EVENTS_PATH, handleEvents } from "./events.ts";
 import { HOT_KEYS_PATH, handleHotKeys, handleInspect, INSPECT_PATH } from "./keys.ts";
@@ -145,6 +148,21 @@ export const ADMIN_ROUTES: readonly Route[] = [
         headers: [],
         replies: { 200: { description: "Those that are hot", body: hotKeysReplySchema } },
         problems: ["malformed-query"],
+      },
+    },
+  },
+  {
+    path: BACKGROUND_PATH,
+    methods: {
+      POST: {
+        handle: handleBackground,
+        id: "pauseBackground",
+        summary: "Pauses moves of slots and the search for what has expired, for a while, or lets them go on",
+        scope: "admin",
+        headers: [],
+        body: { schema: backgroundSchema },
+        replies: { 200: { description: "Who was told", body: backgroundReplySchema } },
+        problems: ["malformed-query", "unavailable", ...BODY_PROBLEMS],
       },
     },
   },

@@ -39,7 +39,7 @@ export async function readClusterView(deps: ClusterViewDeps): Promise<ClusterVie
     version: VERSION,
     defaults: deps.defaults,
     atMs: deps.now(),
-    background: { paused: false, untilMs: null },
+    background: { paused: health?.pausedUntilMs !== undefined, untilMs: health?.pausedUntilMs ?? null },
     ...clusterViewOf({ view: topology, reports: byName, health }),
   };
 }

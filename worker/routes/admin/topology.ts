@@ -24,6 +24,8 @@ export const MOVES_PATH = `${TOPOLOGY_PATH}/moves`;
 export interface TopologyAdmin {
   read(): Promise<Topology>;
   change(change: TopologyChange, expectedEpoch: number): Promise<ChangeReply>;
+  /** Has the Directory note for how long background work is paused; brings until when that is. */
+  pauseBackground(forMs: number): Promise<number>;
 }
 
 /** A Directory that takes longer is as good as gone for whoever looks. */

@@ -209,6 +209,7 @@ describe("every administrative act that changes something", () => {
     ["DELETE", "/admin/v1/topology/moves?epoch=0", undefined, "topology.change"],
     ["POST", "/admin/v1/shards/0/transfer", JSON.stringify({ to: 0 }), "shard.transfer"],
     ["POST", "/admin/v1/shards/0/replicas/1/replace", JSON.stringify({ epoch: 0 }), "topology.change"],
+    ["POST", "/admin/v1/background", JSON.stringify({ paused: false }), "background"],
     ["POST", "/admin/v1/import", "not an export", "import"],
     ["POST", "/v1/purge", JSON.stringify({ all: true }), "purge"],
   ];

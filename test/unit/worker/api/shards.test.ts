@@ -142,6 +142,36 @@ describe("is refused, and nothing changes:", () => {
   });
 });
 
+describe("POST /admin/v1/background", () => {
+  const BACKGROUND = "/admin/v1/background";
+
+  test("is noted first, then told to every replica; those that do not answer are named", async () => {
+    const { post, replicas } = edge();
+    replicas.onPause = ({ replica }) => (replica === 1 ? connectionLost() : undefined);
+    const reply = await post(BACKGROUND, { paused: true, forMs: 5_000 });
+    expect(await reply.json()).toEqual({ paused: true, untilMs: 5_000, untold: ["halo:test:s0:r1:g1"] });
+    expect(replicas.pauses.map(({ forMs }) => forMs)).toEqual([5_000, 5_000, 5_000]);
+    expect(await (await post(BACKGROUND, { paused: false })).json()).toMatchObject({ paused: false, untilMs: null });
+    expect(replicas.pauses.slice(3).map(({ forMs }) => forMs)).toEqual([0, 0, 0]);
+  });
+
+  test("tells nobody where it cannot be noted", async () => {
+    const { post, replicas, admin } = edge();
+    admin.isReachable = false;
+    expect(await problemOf(await post(BACKGROUND, { paused: true }))).toMatchObject({ status: 503 });
+    expect(replicas.pauses).toEqual([]);
+  });
+
+  test.each([{}, { paused: "yes" }, { paused: true, forMs: 999 }, { paused: true, forMs: 86_400_001 }])(
+    "refuses %j",
+    async (body) => {
+      const { post, replicas } = edge();
+      expect(await problemOf(await post(BACKGROUND, body))).toMatchObject({ status: 400 });
+      expect(replicas.pauses).toEqual([]);
+    },
+  );
+});
+
 const ENTRY = {
   version: 7,
   contentType: "text/plain",
