@@ -41,6 +41,7 @@ import { readResponse } from "./read-response.ts";
 import type { Message } from "./replication/message.ts";
 import { ShardReplica } from "./shard-replica.ts";
 import { parseStorage, type StorageVariables } from "./storage-config.ts";
+import { parseSlowMs, SLOW_ENTRIES_MAX, type SlowEntry, type SlowLogVariables } from "./telemetry/slow-log.ts";
 import { parseTiming, type TimingVariables } from "./timing-config.ts";
 import { TopologyWatch } from "./topology-watch.ts";
 import { type WireWriteReply, type WriteArguments, wireWriteReply, writeRequest } from "./write-wire.ts";
@@ -51,7 +52,8 @@ export type ReplicaEnv = ReplicaBindings & {
   TimingVariables &
   StorageVariables &
   LoadVariables &
-  HotKeyVariables;
+  HotKeyVariables &
+  SlowLogVariables;
 
 /** In the object's key-value storage: the newest topology that it has seen, unless that is epoch 0. */
 const TOPOLOGY_KEY = "topology";
@@ -132,6 +134,11 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     return (await this.#replica(request.to)).status();
   }
 
+  /** What took long here, the newest first. */
+  async slowLog(request: StatusRequest): Promise<readonly SlowEntry[]> {
+    return (await this.#replica(request.to)).slowLog(SLOW_ENTRIES_MAX);
+  }
+
   async transferLeadership(name: string, to: number): Promise<boolean> {
     return (await this.#replica(name)).transferLeadership(to);
   }
@@ -183,6 +190,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   #opened(name: string): ShardReplica {
     if (this.#open === undefined) this.#open = { name, ...this.#start(name) };
     if (this.#open.name !== name) throw new Error(`this object is ${this.#open.name}, not ${name}`);
+    this.#open.replica.noteRequest();
     return this.#open.replica;
   }
 
@@ -201,6 +209,8 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     const { requestsPerSecondMax } = load;
     const hotKeys = parseHotKeys(this.env);
     if (!hotKeys.ok) throw new Error(hotKeys.problem);
+    const slow = parseSlowMs(this.env);
+    if (!slow.ok) throw new Error(slow.problem);
     const own = this.#placementOf(name);
     if (own === undefined) throw new Error(`${name} is not part of the topology`);
     const transport = new RpcTransport(
@@ -216,6 +226,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
         storage: storage.storage,
         requestsPerSecondMax,
         hotKeyPerSecond: hotKeys.hotKeyPerSecond,
+        slowMs: slow.slowMs,
         random: Math.random,
       },
       {

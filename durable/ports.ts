@@ -24,6 +24,10 @@ export interface ReplicaStorage extends LogReader, CheckpointReader {
   readonly checkpointState: StoreState;
   /** Rows written by this instance so far, as the platform bills them. */
   readonly rowsWritten: number;
+  /** Rows read, likewise; absent: nobody counts them. */
+  readonly rowsRead?: number | undefined;
+  /** Bytes of everything that is stored; absent: not known. */
+  readonly storedBytes?: number | undefined;
   /** Bytes of entries in the log table, as far as this instance knows them. */
   readonly logBytes: number;
   /** Writes entries, replacing the log from `entries[0].index` on; `commitIndex` rides along as a lower bound. */

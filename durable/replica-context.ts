@@ -24,6 +24,7 @@ import { isMembershipOf } from "./replication/membership-plan.ts";
 import type { Replica } from "./replication/replica.ts";
 import { EvictionPolicy } from "./store/eviction/policy.ts";
 import type { Store } from "./store/store.ts";
+import { ReplicaTelemetry } from "./telemetry/replica-telemetry.ts";
 
 export interface ReplicaTiming {
   readonly heartbeatMs: number;
@@ -48,6 +49,8 @@ export interface ShardReplicaOptions {
   readonly requestsPerSecondMax?: number | undefined;
   /** From so many reads or writes a second on a key is hot; absent: none ever is. */
   readonly hotKeyPerSecond?: number | undefined;
+  /** A request that takes so long goes into the slow log; absent: none does. */
+  readonly slowMs?: number | undefined;
   /** Where they differ from the defaults. */
   readonly limits?: Partial<ReplicationLimits> | undefined;
 }
@@ -82,12 +85,25 @@ export class ReplicaContext {
   /** What is known of the keys' popularity here, be it as follower: it may lead next. */
   readonly eviction: EvictionPolicy;
   readonly hotKeys: HotKeys;
+  readonly telemetry: ReplicaTelemetry;
   /** Replaced when a snapshot is installed. */
   store: Store;
   readonly counters = {
     mutations: 0,
     batches: 0,
+    /** Calls from anybody, each of which the platform bills. */
+    requests: 0,
     reads: 0,
+    reads_hit: 0,
+    reads_missed: 0,
+    /** Answered by edges from their copies, as far as they have told. */
+    reads_copied: 0,
+    /** Calls from edges that were for clients: at least so many requests were made to a Worker. */
+    client_requests: 0,
+    requests_shed: 0,
+    purges: 0,
+    lease_renewals: 0,
+    snapshot_parts_sent: 0,
     elections: 0,
     checkpoints: 0,
     snapshots_sent: 0,
@@ -110,6 +126,7 @@ export class ReplicaContext {
     // When this instance started is a number that no client knows; drawing one would move the elections of a seeded run.
     const seed = hash32(`${options.name} ${ports.timers.now()}`);
     this.eviction = new EvictionPolicy(seed);
+    this.telemetry = new ReplicaTelemetry(ports.timers.now(), options.slowMs);
     this.hotKeys = new HotKeys(options.hotKeyPerSecond ?? Number.POSITIVE_INFINITY, seed);
   }
 

@@ -23,6 +23,7 @@ import {
   type PurgeRequest,
   type ReadReply,
   type ReadRequest,
+  type Refusal,
   type ReplicaStatus,
   type ScanReply,
   type ScanRequest,
@@ -43,8 +44,9 @@ import type { Message } from "./replication/message.ts";
 import { Replica } from "./replication/replica.ts";
 import { ScanPath } from "./scan-path.ts";
 import { SlotMover, takeStep } from "./slot-mover.ts";
-import { partKey } from "./store/keyspace.ts";
+import { parseKey, partKey } from "./store/keyspace.ts";
 import { Store } from "./store/store.ts";
+import type { SlowEntry } from "./telemetry/slow-log.ts";
 import { WritePath } from "./write-path.ts";
 
 /** Deadlines are looked at in turns, but not in every one. */
@@ -109,17 +111,24 @@ export class ShardReplica {
 
   read(request: ReadRequest): ReadReply | Promise<ReadReply> {
     this.#doubtWhenOutOfTouch();
-    const shed = this.#gate?.refusal(this.#nowMs, request.urgency);
+    const shed = this.#shed(request.urgency);
     if (shed !== undefined) return shed;
-    return this.#reads.read(request);
+    const reply = this.#reads.read(request);
+    // What needs no wait is over before the clock moves.
+    return reply instanceof Promise
+      ? this.#timed({ operation: "read", level: request.level, key: request.key }, reply)
+      : reply;
   }
 
   write(request: WriteRequest): Promise<WriteReply> {
     this.#doubtWhenOutOfTouch();
     const ranked = this.#isFloodedBy(request) ? behindOthers(request) : request;
-    const shed = this.#gate?.refusal(this.#nowMs, ranked.urgency);
+    const shed = this.#shed(ranked.urgency);
     if (shed !== undefined) return Promise.resolve(shed);
-    return this.#writes.write(ranked);
+    return this.#timed(
+      { operation: request.mutation.kind, level: null, key: request.mutation.key },
+      this.#writes.write(ranked),
+    );
   }
 
   /** Increments of one key cost little more than one of them: they share a log entry and a row. */
@@ -128,23 +137,25 @@ export class ShardReplica {
   }
 
   batch(request: BatchRequest): Promise<BatchReply> {
-    const shed = this.#gate?.refusal(this.#nowMs, request.urgency);
+    const shed = this.#shed(request.urgency);
     if (shed !== undefined) return Promise.resolve(shed);
-    return this.#batches.run(request);
+    return this.#timed({ operation: "batch", level: request.level, key: null }, this.#batches.run(request));
   }
 
   fill(request: FillRequest): Promise<FillReply> {
+    this.#context.counters.client_requests++;
     return this.#fills.fill(request);
   }
 
   scan(request: ScanRequest): ScanReply | Promise<ScanReply> {
-    const shed = this.#gate?.refusal(this.#nowMs, request.urgency);
+    const shed = this.#shed(request.urgency);
     if (shed !== undefined) return shed;
     return this.#scans.scan(request);
   }
 
   purge(request: PurgeRequest): Promise<PurgeReply> {
-    return this.#writes.purge(request);
+    this.#context.counters.client_requests++;
+    return this.#timed({ operation: "purge", level: null, key: null }, this.#writes.purge(request));
   }
 
   part(request: PartRequest): PartReply | Promise<PartReply> {
@@ -184,7 +195,7 @@ export class ShardReplica {
   }
 
   status(): ReplicaStatus {
-    const { core, counters, driver, hotKeys, options, ports, role, store } = this.#context;
+    const { core, counters, driver, hotKeys, options, ports, role, store, telemetry } = this.#context;
     const { storage } = ports;
     const { name, shard, replica, generation, region } = options;
     return {
@@ -212,9 +223,32 @@ export class ShardReplica {
       isSettled: this.#members.isSettled,
       members: [...(core.leaderState?.progress.values() ?? [])].map(({ id, match, state }) => ({ id, match, state })),
       ...(role === "leader" ? { moves: this.#mover.status } : {}),
-      counters: { ...counters, rows_written: storage.rowsWritten, rpcs_sent: driver.callsSent },
+      counters: {
+        ...counters,
+        rows_written: storage.rowsWritten,
+        rpcs_sent: driver.callsSent,
+        ...(storage.rowsRead === undefined ? {} : { rows_read: storage.rowsRead }),
+        active_ms: telemetry.activity.activeMs(this.#nowMs),
+        slow: telemetry.slowLog.total,
+      },
+      startedMs: telemetry.startedMs,
+      nowMs: this.#nowMs,
+      storeBytes: store.usage.bytes,
+      storedBytes: storage.storedBytes,
+      histograms: telemetry.histograms,
       hotKeys: hotKeys.list(this.#nowMs),
     };
+  }
+
+  /** The newest first. */
+  slowLog(limit: number): readonly SlowEntry[] {
+    return this.#context.telemetry.slowLog.list(limit);
+  }
+
+  /** Somebody calls, whoever and whatever for: the platform bills it. */
+  noteRequest(): void {
+    this.#context.counters.requests++;
+    this.#context.telemetry.activity.note(this.#nowMs);
   }
 
   /** Asks the leader to hand over to another replica of the shard. False: not the leader, or no such voter. */
@@ -269,8 +303,12 @@ export class ShardReplica {
   // --- the end of a turn ---
 
   #turnEnded(): void {
-    const { core, counters, leadership, ports } = this.#context;
+    const { core, counters, leadership, ports, telemetry } = this.#context;
     const nowMs = ports.timers.now();
+    telemetry.activity.note(nowMs);
+    if (core.leaderState !== undefined && telemetry.maybeRenewed(core.leaderState.quorumAckMs(core))) {
+      counters.lease_renewals++;
+    }
     if (leadership.changed()) {
       this.#housekeeper.leadershipChanged();
       this.#mover.leadershipChanged();
@@ -324,6 +362,36 @@ export class ShardReplica {
     }
   }
 
+  /** A request of an edge comes in: its refusal for want of room; undefined: it is taken on. */
+  #shed(urgency: number | undefined): Refusal | undefined {
+    const { counters } = this.#context;
+    counters.client_requests++;
+    const shed = this.#gate?.refusal(this.#nowMs, urgency);
+    if (shed !== undefined) counters.requests_shed++;
+    return shed;
+  }
+
+  /** Whatever waits for others may turn out to be slow. */
+  #timed<Reply extends { readonly status: string }>(
+    { operation, level, key }: Pick<SlowEntry, "operation" | "level" | "key">,
+    reply: Promise<Reply>,
+  ): Promise<Reply> {
+    if (this.#context.options.slowMs === undefined) return reply;
+    const startedMs = this.#nowMs;
+    return reply.then((settled) => {
+      const atMs = this.#nowMs;
+      const ms = atMs - startedMs;
+      const { slowLog } = this.#context.telemetry;
+      if (slowLog.isSlow(ms)) {
+        const { name: replica, shard } = this.#context.options;
+        const { status } = settled;
+        const of = slowKey(key);
+        slowLog.note({ atMs, ms, operation, ...of, shard, replica, level, status, traceId: null });
+      }
+      return settled;
+    });
+  }
+
   get #nowMs(): number {
     return this.#context.ports.timers.now();
   }
@@ -335,6 +403,12 @@ export class ShardReplica {
       core.tick(nowMs);
     });
   }
+}
+
+/** As clients say it. Parts and other own keys have none that they would know. */
+function slowKey(storedKey: string | null): Pick<SlowEntry, "namespace" | "key"> {
+  const name = storedKey === null ? undefined : parseKey(storedKey);
+  return { namespace: name?.namespace ?? null, key: name?.key ?? null };
 }
 
 /** So that a key that is written too much is shed while there is room for all the others. */

@@ -109,6 +109,7 @@ export class WritePath {
       if (result.status === "moved") throw new Error("halo: a purge is of no slot");
       outcomes.push(result.outcome);
     }
+    this.#context.counters.purges += scopes.length;
     return { status: "ok", outcomes, from: this.#context.provenance };
   }
 
@@ -168,7 +169,7 @@ export class WritePath {
 
   /** Applies one committed entry to the store and answers whoever wrote it here. */
   apply(entry: LogEntry): void {
-    const { core, counters, ports, store } = this.#context;
+    const { core, counters, ports, store, telemetry } = this.#context;
     const own = this.#proposed.get(entry.index);
     this.#proposed.delete(entry.index);
     if (entry.kind !== "batch") {
@@ -179,6 +180,8 @@ export class WritePath {
     if (isOwn) {
       const nowMs = ports.timers.now();
       this.#pace.noteCommit(own.batch.mutations.length, this.#queue.waiting, nowMs - own.proposedMs, nowMs);
+      telemetry.commitMs.note(nowMs - own.proposedMs);
+      telemetry.batchSize.note(own.batch.mutations.length);
       const { nextExpectedMs } = this.#pace;
       if (nextExpectedMs !== undefined) core.expectProposal(nextExpectedMs);
     }

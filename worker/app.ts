@@ -3,12 +3,14 @@
 // Hono runs a route with one handler without composing a chain.
 
 import { type Context, Hono } from "hono";
+import { DEFAULT_NAMESPACE } from "../durable/store/keyspace.ts";
+import type { SlowEntry } from "../durable/telemetry/slow-log.ts";
 import { OPENAPI_PATH, openApiDocument } from "./api/openapi.ts";
 import type { HttpAnswer } from "./clients/http-answer.ts";
 import { createShardClient, type ShardClientDeps, type ShardClientOptions } from "./clients/shard-client.ts";
 import type { EdgeConfig } from "./config.ts";
 import { clusterTag } from "./http/bookmark.ts";
-import { KEY_PATH } from "./http/key.ts";
+import { KEY_PATH, keyOf } from "./http/key.ts";
 import { problem } from "./http/problem.ts";
 import { type HttpBody, httpCodec } from "./l1/http-copies.ts";
 import { createNearClient, type NearClientDeps } from "./l1/near-client.ts";
@@ -16,6 +18,7 @@ import { createAuthenticator } from "./middleware/authenticator.ts";
 import { methodNotAllowed, problemReply } from "./routes/replies.ts";
 import { type EdgeDeps, type Method, ROUTES } from "./routes/route-table.ts";
 import type { TopologyAdmin } from "./routes/topology.ts";
+import { EdgeTelemetry, type EdgeTelemetryDeps } from "./telemetry/edge-telemetry.ts";
 
 export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly admin: TopologyAdmin;
@@ -26,6 +29,8 @@ export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly options?: Partial<Omit<ShardClientOptions, "deadlineMs">>;
   /** Copies of hot keys; absent: none are kept. */
   readonly l1?: Pick<NearClientDeps<HttpAnswer, HttpBody>, "shared" | "background"> | undefined;
+  /** Where telemetry goes; absent: it is kept here, and can be asked for. */
+  readonly telemetry?: Omit<EdgeTelemetryDeps, "config" | "cluster" | "now" | "random"> | undefined;
   /** Hears of errors that should not happen, by name only: messages can hold what must not be logged. */
   readonly onInternalError: (name: string) => void;
 }
@@ -33,14 +38,22 @@ export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
 export function createApp(deps: AppDeps): Hono {
   const { config } = deps;
   const { l1 } = deps;
-  const shards = createShardClient({ ...deps, options: { ...deps.options, deadlineMs: config.deadlineMs } });
+  const telemetry: EdgeTelemetry = new EdgeTelemetry(
+    { ...(deps.telemetry ?? UNSEEN), config: config.telemetry, cluster: config.cluster.cluster, ...clockOf(deps) },
+    () => ({ epoch: deps.topology.view.epoch, breakers: shards.breakers() }),
+    keyOfRequest,
+  );
+  const counts = telemetry.metrics.calls;
+  const options = { ...deps.options, deadlineMs: config.deadlineMs };
+  const shards = createShardClient({ ...deps, counts, options });
   const client =
     l1 === undefined || config.l1Ms === 0
       ? shards
-      : createNearClient(shards, { ...deps, ...l1, codec: httpCodec, eventualMs: config.l1Ms });
+      : createNearClient(shards, { ...deps, ...l1, counts, codec: httpCodec, eventualMs: config.l1Ms });
   const edge: EdgeDeps = {
     ...deps,
     client,
+    telemetry,
     defaultConsistency: config.defaultConsistency,
     heedsPriority: config.heedsPriority,
     bookmarkTag: clusterTag(config.cluster.cluster),
@@ -55,7 +68,9 @@ export function createApp(deps: AppDeps): Hono {
       if (denied !== undefined) return problemReply(denied);
       const operation = methods[request.method as Method];
       if (operation === undefined) return methodNotAllowed(request.method, Object.keys(methods).join(", "));
-      return operation.handle(edge, request, (promise) => keepAlive(c, promise));
+      return telemetry.observe(operation.id, request, () =>
+        operation.handle(edge, request, (promise) => keepAlive(c, promise)),
+      );
     });
   }
   app.get(OPENAPI_PATH, (c) => c.json(openApiDocument(), 200, { "X-Content-Type-Options": "nosniff" }));
@@ -80,6 +95,27 @@ function routePath(request: Request): string {
   const path = query === -1 ? url.slice(start) : url.slice(start, query);
   // Without its slash it is a key that was forgotten, and is told so.
   return NAMED_PATHS.find((named) => path.startsWith(named) || `${path}/` === named) ?? path;
+}
+
+/** Of an edge that tells nobody. */
+const UNSEEN: NonNullable<AppDeps["telemetry"]> = {
+  isolate: "",
+  version: "",
+  log: () => undefined,
+  background: () => undefined,
+  fetch: () => Promise.reject(new Error("there is no network here")),
+};
+
+function clockOf({ now, random }: Pick<AppDeps, "now" | "random">) {
+  return { now: () => now(), random: () => random() };
+}
+
+/** The request's own words for what it is about. */
+function keyOfRequest(request: Request): Pick<SlowEntry, "namespace" | "key"> {
+  const path = routePath(request);
+  const key = path.endsWith("/") ? keyOf(request.url, path) : undefined;
+  if (key?.ok !== true) return { namespace: null, key: null };
+  return { namespace: request.headers.get("Halo-Namespace") ?? DEFAULT_NAMESPACE, key: key.value };
 }
 
 /** Those that end in a key or a name. */

@@ -1,7 +1,7 @@
 // Reads the deployment's variables and secrets into what the edge works with, or one clear line that says what is wrong.
 // Done once per isolate. Only strings and numbers are read here; bindings are the business of index.ts.
 
-import { z } from "zod";
+import * as z from "zod";
 import { type HotKeyVariables, parseHotKeys } from "../durable/hot-keys.ts";
 import { type LoadVariables, parseLoad } from "../durable/load-gate.ts";
 import { parseNamespaces } from "../durable/store/namespace-settings.ts";
@@ -17,6 +17,7 @@ import type { RegionWeights } from "../routing/load-balancer.ts";
 import { SHARD_CLIENT_DEFAULTS } from "./clients/shard-client.ts";
 import { type Consistency, parseConsistency } from "./http/consistency.ts";
 import { COPY_MS_MAX } from "./l1/serving.ts";
+import { parseTelemetry, type TelemetryConfig, type TelemetryVariables } from "./telemetry/telemetry-config.ts";
 
 export interface EdgeConfig {
   readonly cluster: ClusterConfig;
@@ -34,11 +35,12 @@ export interface EdgeConfig {
   readonly replaceAfterMs: number;
   /** How old a copy of a hot key may be for `eventual` reads; 0: none is kept. */
   readonly l1Ms: number;
+  readonly telemetry: TelemetryConfig;
   /** Accepted bearer tokens; empty: the deployment is closed. */
   readonly tokens: readonly string[];
 }
 
-export interface EdgeVariables extends ClusterVariables, LoadVariables, HotKeyVariables {
+export interface EdgeVariables extends ClusterVariables, LoadVariables, HotKeyVariables, TelemetryVariables {
   readonly HALO_DEFAULT_CONSISTENCY?: unknown;
   readonly HALO_DEADLINE_MS?: unknown;
   readonly HALO_BALANCE?: unknown;
@@ -122,6 +124,8 @@ export function parseEdgeConfig(variables: EdgeVariables): EdgeConfigResult {
   if (!hotKeys.ok) return hotKeys;
   const namespaces = parseNamespaces(variables.HALO_NAMESPACES);
   if (!namespaces.ok) return namespaces;
+  const telemetry = parseTelemetry(variables);
+  if (!telemetry.ok) return telemetry;
   const consistency = parseConsistency(HALO_DEFAULT_CONSISTENCY);
   if (!consistency.ok) return { ok: false, problem: `HALO_DEFAULT_CONSISTENCY: ${consistency.problem.detail}` };
   // A previous token alone opens nothing: a deployment whose token was deleted is closed.
@@ -140,6 +144,7 @@ export function parseEdgeConfig(variables: EdgeVariables): EdgeConfigResult {
       balanceOfNamespace: new Map(
         [...namespaces.namespaces].flatMap(([name, { balance }]) => (balance === undefined ? [] : [[name, balance]])),
       ),
+      telemetry: telemetry.config,
       tokens,
     },
   };

@@ -6,6 +6,7 @@ import { decodeExtras, decodeMark, encodeExtras, encodeMark } from "../store/ent
 import type { KeyRange } from "../store/keyspace.ts";
 import { entryBytes, idempotencyRecordBytes, markBytes } from "../store/sizes.ts";
 import { SNAPSHOT_CHUNK_BYTES_TARGET, type SnapshotChunk } from "../store/snapshot-codec.ts";
+import type { MeteredSql } from "./metered-sql.ts";
 import { blob, checkpointSchema, type TableSet } from "./schema.ts";
 
 type HeadRow = Record<"slot" | "version" | "created_ms" | "modified_ms" | "size", number> &
@@ -46,11 +47,11 @@ const HEAD_COLUMNS =
 const CHUNK_ROWS_MAX = 5_000;
 
 export class CheckpointTables {
-  readonly #sql: SqlStorage;
+  readonly #sql: Pick<MeteredSql, "exec">;
   readonly #set: TableSet;
   readonly #countRows: (rows: number) => void;
 
-  constructor(sql: SqlStorage, set: TableSet, countRows: (rows: number) => void) {
+  constructor(sql: Pick<MeteredSql, "exec">, set: TableSet, countRows: (rows: number) => void) {
     this.#sql = sql;
     this.#set = set;
     this.#countRows = countRows;

@@ -20,6 +20,7 @@ import type { KeyRange } from "../store/keyspace.ts";
 import { decodeSnapshotChunk, encodeSnapshotChunk } from "../store/snapshot-codec.ts";
 import { EMPTY_STORE_STATE } from "../store/store.ts";
 import { CheckpointTables, FIRST_PAGE, type PageCursor } from "./checkpoint-tables.ts";
+import { MeteredSql } from "./metered-sql.ts";
 import { blob, checkpointSchema, dropCheckpointTables, META_SCHEMA, otherSet, type TableSet } from "./schema.ts";
 
 type LogRow = Record<"idx" | "term" | "commit_idx", number> & { kind: LogEntry["kind"]; data: ArrayBuffer };
@@ -33,7 +34,7 @@ interface CheckpointMeta {
 /** SQLite's page and record overhead is not counted; this is the log's payload. */
 export class SqlReplicaStorage implements ReplicaStorage {
   readonly #storage: DurableObjectStorage;
-  readonly #sql: SqlStorage;
+  readonly #sql: MeteredSql;
   #tables: CheckpointTables;
   #staging: CheckpointTables | undefined;
   #stagedState: StoreState | undefined;
@@ -48,7 +49,7 @@ export class SqlReplicaStorage implements ReplicaStorage {
   /** `bootstrap`: the members to start with, used only the first time that this replica exists. */
   constructor(storage: DurableObjectStorage, bootstrap: Membership) {
     this.#storage = storage;
-    this.#sql = storage.sql;
+    this.#sql = new MeteredSql(storage.sql);
     this.#sql.exec(META_SCHEMA);
     this.#hardState = this.#meta<HardState>("hard_state") ?? { term: 0, quiesced: true };
     this.#snapshot = this.#meta<SnapshotMeta>("compacted") ?? this.#found(bootstrap);
@@ -66,6 +67,14 @@ export class SqlReplicaStorage implements ReplicaStorage {
       .exec<{ commit_idx: number }>("SELECT commit_idx FROM log WHERE idx = ?", this.#lastIndex)
       .toArray();
     this.#commitIndex = Math.max(newest[0]?.commit_idx ?? 0, this.#checkpoint.index);
+  }
+
+  get rowsRead(): number {
+    return this.#sql.rowsRead;
+  }
+
+  get storedBytes(): number {
+    return this.#sql.bytes;
   }
 
   get hardState(): HardState {

@@ -1,7 +1,7 @@
 // GET /openapi.json: the contract for programs (OpenAPI 3.1), made of the route table and of the schemas that check the
 // requests. Nothing about a route is said here.
 
-import { z } from "zod";
+import * as z from "zod";
 import { PROBLEM_CONTENT_TYPE, PROBLEM_TYPE_PREFIX, PROBLEMS, type ProblemSlug } from "../http/problem.ts";
 import { HEADERS, type HeaderName } from "../routes/route-headers.ts";
 import { type Method, ROUTES, type Route, type RouteOperation, type RouteReply } from "../routes/route-table.ts";
@@ -97,7 +97,8 @@ function headerObject(name: HeaderName): object {
   return { description: HEADERS[name], schema: TEXT };
 }
 
-function contentOf(body: z.ZodType | "bytes"): object {
+function contentOf(body: z.ZodType | "bytes" | "text"): object {
+  if (body === "text") return { "text/plain": { schema: TEXT } };
   return body === "bytes" ? { "*/*": {} } : { "application/json": { schema: inlineSchema(body) } };
 }
 

@@ -19,6 +19,7 @@ import { HEDGE_BUDGET, RETRY_BUDGET, RequestBudget } from "../../routing/request
 import type { ShardView } from "../../routing/topology-view.ts";
 import { epochOf } from "../http/bookmark.ts";
 import { saidUrgency } from "../http/priority.ts";
+import { type BreakerView, CallCounts } from "../telemetry/edge-metrics.ts";
 import { type HealthPorts, HealthWatch } from "./health-watch.ts";
 import { createOperations, type Operations, type PolicyFor } from "./operations.ts";
 import type { ReadAnswer, ReplicaAddress, ReplicaPort, Timers } from "./ports.ts";
@@ -75,6 +76,8 @@ export interface ShardClientDeps<Answer extends ReadAnswer = ReadOk> {
   random(): number;
   /** Asks the Directory for the newest topology, in the background; absent: there is none to ask. */
   readonly readTopology?: (() => Promise<unknown>) | undefined;
+  /** Where calls are counted; absent: nobody looks. */
+  readonly counts?: CallCounts | undefined;
   /** Pings and reports of the replicas' health; absent: there are none. */
   readonly health?: HealthPorts | undefined;
   readonly options?: Partial<ShardClientOptions>;
@@ -104,6 +107,8 @@ export interface ShardClient<Answer extends ReadAnswer = ReadOk> extends Operati
   read(read: ClientRead): Promise<ReadResult<Answer>>;
   /** `unknown` where the fate is open; with an idempotency key only after retries up to the deadline. */
   write(mutation: KeyMutation, options?: WriteOptions): Promise<WriteResult>;
+  /** Of the replicas of shards that were asked here. */
+  breakers(): readonly BreakerView[];
 }
 
 export function createShardClient<Answer extends ReadAnswer = ReadOk>(
@@ -135,6 +140,7 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
     times: options,
     now: deps.now,
     random: deps.random,
+    counts: deps.counts ?? new CallCounts(),
     retries: new RequestBudget(RETRY_BUDGET),
     hedges: new RequestBudget(HEDGE_BUDGET),
     groupOf: (slot) => groupIn(topology.view.ownerOf(slot)),
@@ -199,6 +205,13 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
   };
   return {
     ...createOperations({ context, port, topology, anyReplica, policyFor, hedgeAfterMs: options.hedgeAfterMs }),
+
+    breakers() {
+      const nowMs = deps.now();
+      return [...groups.values()].flatMap(({ members }) =>
+        members.map(({ address: { shard, replica }, breaker }) => ({ shard, replica, state: breaker.state(nowMs) })),
+      );
+    },
 
     read(read) {
       const isStrong = read.level === "strong";

@@ -17,6 +17,7 @@ import {
   lockRenewalSchema,
   lockReplySchema,
   lockSchema,
+  metricsQuerySchema,
   purgeReplySchema,
   purgeSchema,
   scanQuerySchema,
@@ -38,6 +39,7 @@ import { FILLS_PATH, handleFillRelease } from "./kv-fill.ts";
 import { handleWrite } from "./kv-write.ts";
 import { handleLimit, LIMITS_PATH } from "./limits.ts";
 import { handleLockAcquire, handleLockRead, handleLockRelease, handleLockRenew, LOCKS_PATH } from "./locks.ts";
+import { handleMetrics, METRICS_PATH, type MetricsDeps } from "./metrics.ts";
 import { handlePurge } from "./purge.ts";
 import {
   CONDITIONS,
@@ -64,13 +66,13 @@ import {
 import { handleTouch, TOUCH_PATH } from "./touch.ts";
 import { handleTransaction } from "./transactions.ts";
 
-export type EdgeDeps = KvDeps & StatusDeps & TopologyDeps;
+export type EdgeDeps = KvDeps & StatusDeps & TopologyDeps & MetricsDeps;
 export type Method = "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
 
 export interface RouteReply {
   readonly description: string;
-  /** A JSON body; `bytes`: the value as it was stored; absent: none. */
-  readonly body?: z.ZodType | "bytes";
+  /** A JSON body; `bytes`: the value as it was stored; `text`: plain text; absent: none. */
+  readonly body?: z.ZodType | "bytes" | "text";
   readonly headers?: readonly HeaderName[];
 }
 
@@ -445,6 +447,20 @@ export const ROUTES: readonly Route[] = [
         summary: "Whether the status can be read",
         headers: [],
         replies: { 200: { description: "It can" } },
+        problems: ["malformed-query"],
+      },
+    },
+  },
+  {
+    path: METRICS_PATH,
+    methods: {
+      GET: {
+        handle: handleMetrics,
+        id: "metrics",
+        summary: "What this isolate has counted and what every replica says of itself, as Prometheus reads it",
+        headers: [],
+        query: metricsQuerySchema,
+        replies: { 200: { description: "The text format of Prometheus, version 0.0.4", body: "text" } },
         problems: ["malformed-query"],
       },
     },

@@ -1,0 +1,305 @@
+// What the edge does around every request to be seen: counts it, times it, logs what is slow, follows its trace, and has the
+// numbers pushed. On the way of an ordinary request that is one look-up, two headers of the reply and some comparisons.
+//
+// What a latency is here: the runtime's clock stands still while code runs and moves with I/O. So it is the time from the
+// request's arrival to the last answer that it waited for, without the CPU time after it.
+
+import { SERVED_BY } from "../../durable/http/served-by.ts";
+import { type SlowEntry, SlowLog } from "../../durable/telemetry/slow-log.ts";
+import { newId, parseTraceparent, type Span, traceparent } from "../../durable/telemetry/trace-context.ts";
+import { type BreakerView, EdgeMetrics } from "./edge-metrics.ts";
+import { type Family, FamilySet } from "./families.ts";
+import { otlpMetrics, resourceOf } from "./otel-form.ts";
+import { OtlpPush, type OtlpPushDeps } from "./otlp-push.ts";
+import { otlpTraces } from "./span-form.ts";
+import type { TelemetryConfig } from "./telemetry-config.ts";
+
+/** Spans that wait for the next push; what comes beyond is logged only. */
+export const SPANS_MAX = 512;
+/** Lines of log an isolate writes in a second: each is billed, and an outage makes every request worth one. */
+export const LOG_LINES_PER_SECOND_MAX = 10;
+const SECOND_MS = 1_000;
+
+const LEVELS: ReadonlySet<string> = new Set(["strong", "session", "bounded", "eventual"]);
+const ROLES: ReadonlySet<string> = new Set(["leader", "follower", "candidate", "learner"]);
+const ROLE_MEMBER = "role=";
+const SHARD_MEMBER = "shard=";
+
+/** Where data points go when there is such a binding (Workers Analytics Engine). */
+export interface Analytics {
+  writeDataPoint(point: { indexes: string[]; blobs: string[]; doubles: number[] }): void;
+}
+
+export interface EdgeTelemetryDeps {
+  readonly config: TelemetryConfig;
+  readonly cluster: string;
+  /** Tells this isolate from others, in labels and pushes. */
+  readonly isolate: string;
+  readonly version: string;
+  now(): number;
+  /** Uniform in [0, 1). */
+  random(): number;
+  /** One line, already JSON. */
+  log(line: string): void;
+  /** Keeps the isolate working on it after the request has been answered. */
+  background(work: Promise<unknown>): void;
+  readonly fetch: OtlpPushDeps["fetch"];
+  readonly analytics?: Analytics | undefined;
+}
+
+/** What is known of the edge where the telemetry is not told of it. */
+export interface EdgeState {
+  readonly epoch: number;
+  readonly breakers: readonly BreakerView[];
+}
+
+/** A trace that is recorded, from the edge on. */
+export interface ActiveTrace {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId: string | undefined;
+  /** For whoever is called. */
+  readonly traceparent: string;
+}
+
+/** Where and what a request asks for, of those that are about one key: for the slow log alone. */
+export type KeyOfRequest = (request: Request) => Pick<SlowEntry, "namespace" | "key">;
+
+export class EdgeTelemetry {
+  readonly metrics = new EdgeMetrics();
+  readonly slowLog: SlowLog;
+  readonly isolate: string;
+  readonly #deps: EdgeTelemetryDeps;
+  readonly #push: OtlpPush | undefined;
+  readonly #spans: Span[] = [];
+  readonly #stateOf: () => EdgeState;
+  readonly #keyOf: KeyOfRequest;
+  #logSecond = 0;
+  #logLines = 0;
+
+  constructor(deps: EdgeTelemetryDeps, stateOf: () => EdgeState, keyOf: KeyOfRequest) {
+    this.#deps = deps;
+    this.#stateOf = stateOf;
+    this.#keyOf = keyOf;
+    this.isolate = deps.isolate;
+    this.slowLog = new SlowLog(deps.config.slowMs);
+    const { otlp } = deps.config;
+    if (otlp !== undefined) {
+      this.#push = new OtlpPush(otlp, {
+        fetch: deps.fetch,
+        payload: (signal, nowMs) => (signal === "metrics" ? this.#metricsPayload(nowMs) : this.#tracesPayload()),
+        onResult: (signal, isOk) => {
+          this.metrics.exports[signal][isOk ? "ok" : "failed"]++;
+        },
+      });
+    }
+  }
+
+  /** Answers a request through `handle`, which is given the trace if the request has one that is recorded. */
+  observe(
+    operation: string,
+    request: Request,
+    handle: (trace: ActiveTrace | undefined) => Response | Promise<Response>,
+  ): Response | Promise<Response> {
+    const startedMs = this.#deps.now();
+    this.metrics.noteStart(startedMs);
+    const trace = this.#deps.config.traceSample === undefined ? undefined : this.#traceOf(request);
+    const reply = handle(trace);
+    if (!(reply instanceof Promise)) return this.#answered(operation, request, reply, startedMs, trace);
+    return reply.then(
+      (response) => this.#answered(operation, request, response, startedMs, trace),
+      (error: unknown) => {
+        this.#note(operation, request, FAILED, startedMs, trace);
+        throw error;
+      },
+    );
+  }
+
+  /** Of this isolate alone. */
+  families(nowMs: number): readonly Family[] {
+    const set = new FamilySet();
+    this.metrics.addTo(set, { nowMs, ...this.#stateOf() });
+    return set.families;
+  }
+
+  #answered(
+    operation: string,
+    request: Request,
+    response: Response,
+    startedMs: number,
+    trace: ActiveTrace | undefined,
+  ): Response {
+    const { headers, status } = response;
+    const served = headers.get(SERVED_BY);
+    const level = headers.get("Halo-Consistency");
+    const seen: Seen = {
+      status,
+      level: level !== null && LEVELS.has(level) ? level : "",
+      role: served === null ? "" : roleIn(served),
+      served,
+    };
+    const ms = this.#note(operation, request, seen, startedMs, trace);
+    return this.#deps.config.hasServerTiming ? timed(response, ms, trace) : response;
+  }
+
+  #note(operation: string, request: Request, seen: Seen, startedMs: number, trace: ActiveTrace | undefined): number {
+    const nowMs = this.#deps.now();
+    // A clock that was set back.
+    const ms = Math.max(0, nowMs - startedMs);
+    const { status, level, role } = seen;
+    this.metrics.noteRequest(operation, level, role, status, ms);
+    const { analytics } = this.#deps;
+    if (analytics !== undefined) {
+      analytics.writeDataPoint({
+        indexes: [operation],
+        blobs: [operation, level, role, `${status}`],
+        doubles: [ms, 1],
+      });
+    }
+    if (this.slowLog.isSlow(ms)) this.#noteSlow(operation, request, seen, nowMs, ms, trace);
+    if (trace !== undefined) this.#noteSpan(operation, request.method, seen, startedMs, nowMs, trace);
+    const push = this.#push?.maybePush(nowMs);
+    if (push !== undefined) this.#deps.background(push);
+    return ms;
+  }
+
+  #traceOf(request: Request): ActiveTrace | undefined {
+    const header = request.headers.get("traceparent");
+    const parent = header === null ? undefined : parseTraceparent(header);
+    const { random } = this.#deps;
+    const isSampled = parent === undefined ? random() < (this.#deps.config.traceSample ?? 0) : parent.isSampled;
+    if (!isSampled) return undefined;
+    const traceId = parent?.traceId ?? newId(16, random);
+    const spanId = newId(8, random);
+    return { traceId, spanId, parentSpanId: parent?.spanId, traceparent: traceparent(traceId, spanId) };
+  }
+
+  #noteSlow(
+    operation: string,
+    request: Request,
+    { status, level, served }: Seen,
+    atMs: number,
+    ms: number,
+    trace: ActiveTrace | undefined,
+  ): void {
+    this.metrics.slowRequests++;
+    const shard = served === null ? null : numberIn(served, SHARD_MEMBER);
+    const traceId = trace?.traceId ?? null;
+    const entry = { atMs, ms, operation, shard, replica: "edge", level: level === "" ? null : level, traceId };
+    this.slowLog.note({ ...entry, ...this.#keyOf(request), status: `${status}` });
+    this.#log({ event: "slow_request", operation, ms, shard, status, trace_id: traceId }, atMs);
+  }
+
+  #noteSpan(
+    operation: string,
+    method: string,
+    { status, level, role, served }: Seen,
+    startMs: number,
+    endMs: number,
+    { traceId, spanId, parentSpanId }: ActiveTrace,
+  ): void {
+    const shard = served === null ? null : numberIn(served, SHARD_MEMBER);
+    const span: Span = {
+      traceId,
+      spanId,
+      parentSpanId,
+      name: operation,
+      kind: "server",
+      startMs,
+      endMs,
+      isError: status >= 500,
+      attributes: {
+        "http.request.method": method,
+        "http.response.status_code": status,
+        ...(level === "" ? {} : { "halo.level": level }),
+        ...(role === "" ? {} : { "halo.role": role }),
+        ...(shard === null ? {} : { "halo.shard": shard }),
+      },
+    };
+    if (this.#push !== undefined && this.#spans.length < SPANS_MAX) this.#spans.push(span);
+    this.#log({ event: "span", ...logForm(span) }, endMs);
+  }
+
+  #log(line: Readonly<Record<string, unknown>>, nowMs: number): void {
+    const second = Math.floor(nowMs / SECOND_MS);
+    if (second !== this.#logSecond) {
+      this.#logSecond = second;
+      this.#logLines = 0;
+    }
+    this.#logLines += 1;
+    if (this.#logLines <= LOG_LINES_PER_SECOND_MAX) this.#deps.log(JSON.stringify(line));
+  }
+
+  #metricsPayload(nowMs: number): Uint8Array {
+    const period = { startMs: this.metrics.startedMs ?? nowMs, endMs: nowMs };
+    return otlpMetrics(this.families(nowMs), period, this.#resource());
+  }
+
+  #tracesPayload(): Uint8Array | undefined {
+    if (this.#spans.length === 0) return undefined;
+    return otlpTraces(this.#spans.splice(0), this.#resource());
+  }
+
+  #resource() {
+    const { cluster, isolate, version } = this.#deps;
+    return resourceOf({
+      "service.name": "halo-edge",
+      "service.namespace": cluster,
+      "service.instance.id": isolate,
+      "service.version": version,
+    });
+  }
+}
+
+/** A span as a line of log has it. */
+export function logForm({ traceId, spanId, parentSpanId, name, startMs, endMs, isError, attributes }: Span): object {
+  return {
+    trace_id: traceId,
+    span_id: spanId,
+    parent_span_id: parentSpanId,
+    name,
+    start_ms: startMs,
+    ms: endMs - startMs,
+    error: isError,
+    ...attributes,
+  };
+}
+
+interface Seen {
+  readonly status: number;
+  readonly level: string;
+  readonly role: string;
+  readonly served: string | null;
+}
+
+/** What a handler that throws is answered with. */
+const FAILED: Seen = { status: 500, level: "", role: "", served: null };
+
+/** Whatever else it says, a label has one of four values. */
+function roleIn(served: string): string {
+  const start = served.indexOf(ROLE_MEMBER);
+  if (start === -1) return "";
+  const end = served.indexOf(",", start);
+  const role = served.slice(start + ROLE_MEMBER.length, end === -1 ? undefined : end);
+  return ROLES.has(role) ? role : "";
+}
+
+function numberIn(served: string, member: string): number | null {
+  const start = served.indexOf(member);
+  const value = start === -1 ? Number.NaN : Number.parseInt(served.slice(start + member.length), 10);
+  return Number.isSafeInteger(value) ? value : null;
+}
+
+/** The same reply with `Server-Timing`: the edge's time, and the trace where there is one. */
+function timed(response: Response, ms: number, trace: ActiveTrace | undefined): Response {
+  const said = trace === undefined ? `e;dur=${ms}` : `e;dur=${ms}, trace;desc=${trace.traceId}`;
+  try {
+    response.headers.set("Server-Timing", said);
+    return response;
+  } catch {
+    // The reply of a replica, passed on as it is: its headers cannot be changed.
+    const changed = new Response(response.body, response);
+    changed.headers.set("Server-Timing", said);
+    return changed;
+  }
+}
