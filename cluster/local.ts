@@ -20,6 +20,7 @@ export interface LocalOptions extends ClusterOptions {
   readonly logFile?: string | undefined;
   /** Workers that use this cluster over a service binding. */
   readonly guests?: readonly GuestPlan[] | undefined;
+  readonly isInspectable?: boolean | undefined;
 }
 
 export interface LocalCluster {
@@ -27,6 +28,8 @@ export interface LocalCluster {
   readonly token: string;
   /** For reading their CPU time; they may change only if workerd crashes. */
   readonly workerdPids: readonly number[];
+  /** Of V8's inspector, where it was asked for. */
+  readonly inspectorUrl: string | undefined;
   /** Ends every process as a power failure would; the data stays. */
   kill(): Promise<void>;
   stop(): Promise<void>;
@@ -50,6 +53,7 @@ export async function startLocal(options: LocalOptions): Promise<LocalCluster> {
         dataDir: options.persistTo,
         port: options.port ?? 0,
         guests: options.guests,
+        isInspectable: options.isInspectable,
       },
       { runDir, logFile },
     );
@@ -57,6 +61,7 @@ export async function startLocal(options: LocalOptions): Promise<LocalCluster> {
       url: runtime.url,
       token: options.token,
       workerdPids: [runtime.workerdPid],
+      inspectorUrl: runtime.inspectorUrl,
       kill: async () => {
         await runtime.kill();
         await rm(runDir, { recursive: true, force: true });

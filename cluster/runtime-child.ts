@@ -56,5 +56,6 @@ async function start({ plan }: Extract<ToRuntime, { kind: "start" }>): Promise<v
   const miniflare = new Miniflare(miniflareOptions(plan));
   await miniflare.ready;
   const url = await miniflare.unsafeGetDirectURL(plan.name);
-  send({ kind: "ready", url: url.origin });
+  const inspectorUrl = plan.isInspectable === true ? (await miniflare.getInspectorURL()).href : undefined;
+  send({ kind: "ready", url: url.origin, inspectorUrl });
 }

@@ -37,6 +37,8 @@ export interface RuntimePlan {
   /** Directory shared by the processes of one cluster; absent: no other process is to be found. */
   readonly registryDir?: string | undefined;
   readonly guests?: readonly GuestPlan[] | undefined;
+  /** Opens V8's inspector on a port of loopback that the system chooses, for profiles. */
+  readonly isInspectable?: boolean | undefined;
 }
 
 type WorkerOptions = MiniflareOptions["workers"][number];
@@ -55,6 +57,7 @@ export function miniflareOptions(plan: RuntimePlan): MiniflareOptions {
     logRequests: false,
     resourcePersistencePath: plan.dataDir,
     enableDevRegistry: plan.registryDir !== undefined,
+    ...(plan.isInspectable === true ? { inspectorPort: 0, inspectorHost: LOOPBACK } : {}),
     ...(plan.registryDir === undefined ? {} : { unsafeDevRegistryPath: plan.registryDir }),
     workers: [
       {

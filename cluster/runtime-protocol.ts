@@ -13,5 +13,5 @@ export type ToRuntime =
 
 export type FromRuntime =
   | { readonly kind: "workerd"; readonly pid: number }
-  | { readonly kind: "ready"; readonly url: string }
+  | { readonly kind: "ready"; readonly url: string; readonly inspectorUrl?: string | undefined }
   | { readonly kind: "failed"; readonly reason: string };

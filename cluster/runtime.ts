@@ -32,6 +32,7 @@ export class Runtime {
   readonly #child: ChildProcess;
   readonly #logFile: string;
   #url: string | undefined;
+  #inspectorUrl: string | undefined;
   #failure: string | undefined;
   /** Every workerd that this process has started, the current one last. */
   readonly #workerdPids: number[] = [];
@@ -43,8 +44,10 @@ export class Runtime {
     this.#logFile = logFile;
     child.on("message", (message: FromRuntime) => {
       if (message.kind === "workerd") this.#workerdPids.push(message.pid);
-      else if (message.kind === "ready") this.#url = message.url;
-      else this.#failure = message.reason;
+      else if (message.kind === "ready") {
+        this.#url = message.url;
+        this.#inspectorUrl = message.inspectorUrl;
+      } else this.#failure = message.reason;
     });
     // The Node process alone may die, by a bug or by someone else's hand: its workerd must not serve on as an orphan.
     child.once("exit", () => {
@@ -95,6 +98,11 @@ export class Runtime {
   get url(): string {
     if (this.#url === undefined) throw new Error(`${this.plan.name} is not ready`);
     return this.#url;
+  }
+
+  /** Of V8's inspector; undefined: the plan does not open it. */
+  get inspectorUrl(): string | undefined {
+    return this.#inspectorUrl;
   }
 
   /** Port of the Worker, to be asked for again at a restart. */

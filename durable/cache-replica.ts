@@ -7,6 +7,7 @@ import { type ClusterVariables, parseClusterConfig } from "../routing/cluster-co
 import { parseReplicaName } from "../routing/replica-name.ts";
 import { buildTopology, type Topology } from "../routing/topology.ts";
 import type { ReplicaView } from "../routing/topology-view.ts";
+import { type ColoVariables, ObservedColo, parseColoUrl } from "./adapters/observed-colo.ts";
 import { movePeer, type Peer, RpcTransport } from "./adapters/rpc-transport.ts";
 import { SqlReplicaStorage } from "./adapters/sql-storage.ts";
 import { platformTimers } from "./adapters/timers.ts";
@@ -53,7 +54,8 @@ export type ReplicaEnv = ReplicaBindings & {
   StorageVariables &
   LoadVariables &
   HotKeyVariables &
-  SlowLogVariables;
+  SlowLogVariables &
+  ColoVariables;
 
 /** In the object's key-value storage: the newest topology that it has seen, unless that is epoch 0. */
 const TOPOLOGY_KEY = "topology";
@@ -62,11 +64,15 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   #open: { readonly name: string; readonly replica: ShardReplica; readonly transport: RpcTransport } | undefined;
   readonly #ownership: Ownership;
   readonly #topology: TopologyWatch;
+  readonly #colo: ObservedColo;
 
   constructor(ctx: DurableObjectState, env: ReplicaEnv) {
     super(ctx, env);
     const config = parseClusterConfig(env);
     if (!config.ok) throw new Error(config.problem);
+    const coloUrl = parseColoUrl(env);
+    if (!coloUrl.ok) throw new Error(coloUrl.problem);
+    this.#colo = new ObservedColo(coloUrl.url, (url, init) => fetch(url, init));
     const foundation = buildTopology(config.config);
     const stored = ctx.storage.kv.get<Topology>(TOPOLOGY_KEY);
     this.#ownership = new Ownership(stored?.cluster === foundation.cluster ? stored : foundation);
@@ -131,7 +137,9 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   }
 
   async status(request: StatusRequest): Promise<ReplicaStatus> {
-    return (await this.#replica(request.to)).status();
+    const status = (await this.#replica(request.to)).status();
+    const colo = this.#colo.known(request.wantsColo === true);
+    return colo === undefined ? status : { ...status, colo };
   }
 
   /** What took long here, the newest first. */

@@ -112,7 +112,8 @@ function unreachableIn({ shard, answers }: Heard, last: SweepRecord | undefined,
     }));
 }
 
-function underReplicated({ shard, answers }: Heard): UnderReplicatedShard[] {
+/** The shard, if listed replicas of it do not answer or do not vote. */
+export function underReplicated({ shard, answers }: Heard): UnderReplicatedShard[] {
   const voters = newestStatus(answers)?.voters;
   const missing = shard.replicas.filter(
     (replica) => !answers.has(replica.name) || voters?.includes(memberId(replica)) === false,

@@ -180,6 +180,8 @@ export interface SuspectRequest {
 export interface StatusRequest {
   readonly v: number;
   readonly to: string;
+  /** The replica is to find out where it runs, if it may, and to say so from then on. Absent: that is not worth a request. */
+  readonly wantsColo?: true | undefined;
 }
 
 /** What one replica says of itself; indexes are log indexes, sizes are bytes. */
@@ -203,6 +205,10 @@ export interface ReplicaStatus {
   readonly quiesced: boolean;
   readonly epoch: number;
   readonly keys: number;
+  /** Of all rows, as budgets count them. Absent from older replicas. */
+  readonly bytes?: number | undefined;
+  /** Code of the data centre that it runs in; absent: it does not know. */
+  readonly colo?: string | undefined;
   readonly logBytes: number;
   /** Entries, removals and outcomes that the next checkpoint will write, a row each. Absent from older replicas. */
   readonly dirtyKeys?: number | undefined;

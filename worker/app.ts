@@ -5,20 +5,24 @@
 import { type Context, Hono } from "hono";
 import { DEFAULT_NAMESPACE } from "../durable/store/keyspace.ts";
 import type { SlowEntry } from "../durable/telemetry/slow-log.ts";
+import type { Audit } from "./access/audit.ts";
+import { hasScope, ROOT, type RouteScope } from "./access/principal.ts";
 import { OPENAPI_PATH, openApiDocument } from "./api/openapi.ts";
 import type { HttpAnswer } from "./clients/http-answer.ts";
 import { createShardClient, type ShardClientDeps, type ShardClientOptions } from "./clients/shard-client.ts";
 import type { EdgeConfig } from "./config.ts";
 import { clusterTag } from "./http/bookmark.ts";
+import { describeConsistency } from "./http/consistency.ts";
 import { KEY_PATH, keyOf } from "./http/key.ts";
 import { problem } from "./http/problem.ts";
 import { type HttpBody, httpCodec } from "./l1/http-copies.ts";
 import { createNearClient, type NearClientDeps } from "./l1/near-client.ts";
 import { createAuthenticator } from "./middleware/authenticator.ts";
+import { OpenStreams } from "./routes/admin/events.ts";
+import type { TopologyAdmin } from "./routes/admin/topology.ts";
 import { methodNotAllowed, problemReply } from "./routes/replies.ts";
 import { type EdgeDeps, type Method, ROUTES } from "./routes/route-table.ts";
-import type { TopologyAdmin } from "./routes/topology.ts";
-import { EdgeTelemetry, type EdgeTelemetryDeps } from "./telemetry/edge-telemetry.ts";
+import { EdgeTelemetry, type EdgeTelemetryDeps, UNSEEN } from "./telemetry/edge-telemetry.ts";
 
 export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly admin: TopologyAdmin;
@@ -31,6 +35,8 @@ export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly l1?: Pick<NearClientDeps<HttpAnswer, HttpBody>, "shared" | "background"> | undefined;
   /** Where telemetry goes; absent: it is kept here, and can be asked for. */
   readonly telemetry?: Omit<EdgeTelemetryDeps, "config" | "cluster" | "now" | "random"> | undefined;
+  /** Keeps what administrators did; absent: nobody does. */
+  readonly audit?: Audit;
   /** Hears of errors that should not happen, by name only: messages can hold what must not be logged. */
   readonly onInternalError: (name: string) => void;
 }
@@ -39,7 +45,13 @@ export function createApp(deps: AppDeps): Hono {
   const { config } = deps;
   const { l1 } = deps;
   const telemetry: EdgeTelemetry = new EdgeTelemetry(
-    { ...(deps.telemetry ?? UNSEEN), config: config.telemetry, cluster: config.cluster.cluster, ...clockOf(deps) },
+    {
+      ...(deps.telemetry ?? UNSEEN),
+      config: config.telemetry,
+      cluster: config.cluster.cluster,
+      now: () => deps.now(),
+      random: () => deps.random(),
+    },
     () => ({ epoch: deps.topology.view.epoch, breakers: shards.breakers() }),
     keyOfRequest,
   );
@@ -54,9 +66,13 @@ export function createApp(deps: AppDeps): Hono {
     ...deps,
     client,
     telemetry,
+    defaults: { consistency: describeConsistency(config.defaultConsistency), balance: config.balance },
+    streams: new OpenStreams(),
     defaultConsistency: config.defaultConsistency,
     heedsPriority: config.heedsPriority,
     bookmarkTag: clusterTag(config.cluster.cluster),
+    principal: ROOT,
+    audit: deps.audit ?? noAudit,
   };
   const authenticate = createAuthenticator(config.tokens);
   const app = new Hono({ getPath: routePath });
@@ -64,10 +80,11 @@ export function createApp(deps: AppDeps): Hono {
   for (const { path, methods } of ROUTES) {
     app.all(path, (c) => {
       const request = c.req.raw;
-      const denied = authenticate(request.headers.get("Authorization"));
-      if (denied !== undefined) return problemReply(denied);
+      const known = authenticate(request.headers.get("Authorization"));
+      if (!known.ok) return problemReply(known.problem);
       const operation = methods[request.method as Method];
       if (operation === undefined) return methodNotAllowed(request.method, Object.keys(methods).join(", "));
+      if (!hasScope(known.value, operation.scope)) return lacksScope(operation.scope);
       return telemetry.observe(operation.id, request, () =>
         operation.handle(edge, request, (promise) => keepAlive(c, promise)),
       );
@@ -97,17 +114,11 @@ function routePath(request: Request): string {
   return NAMED_PATHS.find((named) => path.startsWith(named) || `${path}/` === named) ?? path;
 }
 
-/** Of an edge that tells nobody. */
-const UNSEEN: NonNullable<AppDeps["telemetry"]> = {
-  isolate: "",
-  version: "",
-  log: () => undefined,
-  background: () => undefined,
-  fetch: () => Promise.reject(new Error("there is no network here")),
-};
+const noAudit: Audit = () => Promise.resolve();
 
-function clockOf({ now, random }: Pick<AppDeps, "now" | "random">) {
-  return { now: () => now(), random: () => random() };
+function lacksScope(wanted: RouteScope): Response {
+  const scopes = typeof wanted === "string" ? wanted : wanted.join(" or ");
+  return problemReply(problem("forbidden", `the token lacks the scope ${scopes}`));
 }
 
 /** The request's own words for what it is about. */

@@ -2,6 +2,7 @@
 // Done once per isolate. Only strings and numbers are read here; bindings are the business of index.ts.
 
 import * as z from "zod";
+import { type ColoVariables, parseColoUrl } from "../durable/adapters/observed-colo.ts";
 import { type HotKeyVariables, parseHotKeys } from "../durable/hot-keys.ts";
 import { type LoadVariables, parseLoad } from "../durable/load-gate.ts";
 import { parseNamespaces } from "../durable/store/namespace-settings.ts";
@@ -40,7 +41,12 @@ export interface EdgeConfig {
   readonly tokens: readonly string[];
 }
 
-export interface EdgeVariables extends ClusterVariables, LoadVariables, HotKeyVariables, TelemetryVariables {
+export interface EdgeVariables
+  extends ClusterVariables,
+    LoadVariables,
+    HotKeyVariables,
+    ColoVariables,
+    TelemetryVariables {
   readonly HALO_DEFAULT_CONSISTENCY?: unknown;
   readonly HALO_DEADLINE_MS?: unknown;
   readonly HALO_BALANCE?: unknown;
@@ -122,6 +128,8 @@ export function parseEdgeConfig(variables: EdgeVariables): EdgeConfigResult {
   if (!load.ok) return load;
   const hotKeys = parseHotKeys(variables);
   if (!hotKeys.ok) return hotKeys;
+  const coloUrl = parseColoUrl(variables);
+  if (!coloUrl.ok) return coloUrl;
   const namespaces = parseNamespaces(variables.HALO_NAMESPACES);
   if (!namespaces.ok) return namespaces;
   const telemetry = parseTelemetry(variables);

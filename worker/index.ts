@@ -17,6 +17,7 @@ import { TopologyView } from "../routing/topology-view.ts";
 import { createApp } from "./app.ts";
 import type { Timers } from "./clients/ports.ts";
 import { createReplicaPort } from "./clients/replica-port.ts";
+import { SharedTimers } from "./clients/shared-timers.ts";
 import { TopologyHolder } from "./clients/topology-holder.ts";
 import { type EdgeConfig, type EdgeVariables, parseEdgeConfig } from "./config.ts";
 import { createEntrypoint } from "./entrypoint.ts";
@@ -46,7 +47,7 @@ type Edge = { readonly app: Hono } | { readonly problem: string };
  * A timer that is not needed any more is left to die with its request: clearing it costs as much as arming it, in nearly every
  * request, and it keeps nothing alive.
  */
-const timers: Timers = {
+const ownTimers: Timers = {
   after(delayMs, callback) {
     let isCancelled = false;
     setTimeout(() => {
@@ -57,6 +58,13 @@ const timers: Timers = {
     };
   },
 };
+
+/** What one request resolves is not heard by another where this compatibility flag is off. */
+const { handle_cross_request_promise_resolution: isResolvedAcrossRequests } = Cloudflare.compatibilityFlags;
+
+const timers: Timers = isResolvedAcrossRequests
+  ? new SharedTimers({ ...ownTimers, now: () => Date.now(), keepAlive: waitUntil })
+  : ownTimers;
 
 /** Made by the first request: only then is there an environment to read. */
 let edge: Edge | undefined;

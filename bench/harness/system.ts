@@ -23,6 +23,8 @@ export interface System {
   readonly target: LoadTarget;
   readonly workerdPids: readonly number[];
   readonly logFile: string;
+  /** Of V8's inspector, where it was asked for. */
+  readonly inspectorUrl: string | undefined;
   readonly dataSet: DataSet;
   /** Whether the data set has to be written through HTTP first. */
   readonly startsEmpty: boolean;
@@ -43,7 +45,7 @@ const REPLICAS = 3;
 export type BaselineName = "constant" | "object-constant" | "map-read" | "row-write" | "naive-replication";
 
 /** Starts `bench/baselines/<name>.ts` with the compatibility settings that Halo has. */
-export async function startBaseline(name: BaselineName, directory: string): Promise<System> {
+export async function startBaseline(name: BaselineName, directory: string, isInspectable = false): Promise<System> {
   const workerPath = path.join(directory, `${name}.mjs`);
   await build({
     entryPoints: [path.join(BASELINES, `${name}.ts`)],
@@ -67,6 +69,7 @@ export async function startBaseline(name: BaselineName, directory: string): Prom
       objects: name === "constant" ? [] : [{ ...BASELINE_OBJECT, worker: `bench-${name}` }],
       dataDir: path.join(directory, name),
       port: 0,
+      isInspectable,
     },
     // Of all that this directory holds nothing is worth keeping, so a runtime whose parent was killed may remove it.
     { runDir: directory, logFile },
@@ -77,6 +80,7 @@ export async function startBaseline(name: BaselineName, directory: string): Prom
     target: loadTarget(runtime.url),
     workerdPids: [runtime.workerdPid],
     logFile,
+    inspectorUrl: runtime.inspectorUrl,
     dataSet: new DataSet({ isLoaded: true }),
     startsEmpty: false,
     stop: () => runtime.stop(),
@@ -84,7 +88,7 @@ export async function startBaseline(name: BaselineName, directory: string): Prom
 }
 
 /** Starts Halo, all of it in one workerd: `shards` × 3 replicas, its data set not yet loaded. */
-export async function startHalo(shards: number, directory: string): Promise<System> {
+export async function startHalo(shards: number, directory: string, isInspectable = false): Promise<System> {
   const name = `halo-${shards}x3`;
   const persistTo = path.join(directory, name);
   await mkdir(persistTo, { recursive: true });
@@ -95,13 +99,21 @@ export async function startHalo(shards: number, directory: string): Promise<Syst
     if (replicas.length !== shards * REPLICAS) throw new Error(`${name}: only ${replicas.length} replicas answer`);
     return replicas;
   };
-  const cluster = await startLocal({ shards, replicas: REPLICAS, persistTo, token: newToken(), logFile });
+  const cluster = await startLocal({
+    shards,
+    replicas: REPLICAS,
+    persistTo,
+    token: newToken(),
+    logFile,
+    isInspectable,
+  });
   return {
     name,
     url: cluster.url,
     target: loadTarget(cluster.url, { Authorization: `Bearer ${cluster.token}` }),
     workerdPids: cluster.workerdPids,
     logFile,
+    inspectorUrl: cluster.inspectorUrl,
     dataSet: new DataSet({ isLoaded: false }),
     startsEmpty: true,
     counters: async () => sumCounters((await replicasNow()).map((replica) => replica.counters)),

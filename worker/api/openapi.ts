@@ -5,12 +5,19 @@ import * as z from "zod";
 import { PROBLEM_CONTENT_TYPE, PROBLEM_TYPE_PREFIX, PROBLEMS, type ProblemSlug } from "../http/problem.ts";
 import { HEADERS, type HeaderName } from "../routes/route-headers.ts";
 import { type Method, ROUTES, type Route, type RouteOperation, type RouteReply } from "../routes/route-table.ts";
+import { VERSION } from "../version.ts";
 import { components } from "./schemas.ts";
 
 export const OPENAPI_PATH = "/openapi.json";
 
 /** Whatever is asked, these can be the answer. */
-const COMMON_PROBLEMS: readonly ProblemSlug[] = ["unauthorized", "no-token-configured", "misconfigured", "internal"];
+const COMMON_PROBLEMS: readonly ProblemSlug[] = [
+  "unauthorized",
+  "forbidden",
+  "no-token-configured",
+  "misconfigured",
+  "internal",
+];
 const REFERENCE = "#/components/schemas/";
 const TEXT = { type: "string" } as const;
 
@@ -22,7 +29,7 @@ export function openApiDocument(): object {
     openapi: "3.1.0",
     info: {
       title: "Halo",
-      version: "0.1.0",
+      version: VERSION,
       description: "A highly available, low-latency edge cache. What the fields and headers mean: docs/api.md.",
       license: { name: "MIT", identifier: "MIT" },
     },
@@ -97,7 +104,8 @@ function headerObject(name: HeaderName): object {
   return { description: HEADERS[name], schema: TEXT };
 }
 
-function contentOf(body: z.ZodType | "bytes" | "text"): object {
+function contentOf(body: z.ZodType | "bytes" | "events" | "text"): object {
+  if (body === "events") return { "text/event-stream": { schema: TEXT } };
   if (body === "text") return { "text/plain": { schema: TEXT } };
   return body === "bytes" ? { "*/*": {} } : { "application/json": { schema: inlineSchema(body) } };
 }

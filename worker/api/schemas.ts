@@ -36,7 +36,7 @@ export const LOCK_TTL_MS_MAX = 24 * 60 * 60 * 1_000;
 /** Schemas with a name in the contract. */
 export const components = z.registry<{ readonly id: string }>();
 
-function named<T extends z.ZodType>(id: string, schema: T): T {
+export function named<T extends z.ZodType>(id: string, schema: T): T {
   components.add(schema, { id });
   return schema;
 }

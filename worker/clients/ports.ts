@@ -61,6 +61,9 @@ export interface OperationPort {
 }
 
 export interface Timers {
-  /** Runs `callback` once, about `delayMs` later, unless the returned function was called before. */
-  after(delayMs: number, callback: () => void): () => void;
+  /**
+   * Runs `callback` once, about `delayMs` later, unless the returned function was called before. `isCalling`: the request has a
+   * call in flight until then, so that the wait may be one that does not keep the request going by itself.
+   */
+  after(delayMs: number, callback: () => void, isCalling?: boolean): () => void;
 }

@@ -155,6 +155,7 @@ export class ShardCall<Result extends CallResult> {
   #before: Known | undefined;
   #lastReason = "no replica of the shard answered in time";
   #timerAtMs = NEVER;
+  #timerNeedsCall = false;
   #cancelTimer: (() => void) | undefined;
 
   private constructor(
@@ -499,11 +500,14 @@ export class ShardCall<Result extends CallResult> {
     for (const { startedMs, isSilent } of this.#attempts) {
       nextMs = Math.min(nextMs, startedMs + (isSilent ? attemptMs : silenceMs));
     }
-    // A timer that fires too early arms the next one; replacing it at every step would cost more.
-    if (this.#isDone || this.#timerAtMs <= nextMs) return;
+    const isCalling = this.#attempts.length > 0;
+    // A timer that fires too early arms the next one; replacing it at every step would cost more. Race: one that was armed for
+    // a call may be shared with other requests, and does not keep this one going when the call has ended (shared-timers.ts).
+    if (this.#isDone || (this.#timerAtMs <= nextMs && (isCalling || !this.#timerNeedsCall))) return;
     this.#cancelTimer?.();
     this.#timerAtMs = nextMs;
-    this.#cancelTimer = this.#context.timers.after(Math.max(0, nextMs - nowMs), () => this.#fireTimer());
+    this.#timerNeedsCall = isCalling;
+    this.#cancelTimer = this.#context.timers.after(Math.max(0, nextMs - nowMs), () => this.#fireTimer(), isCalling);
   }
 
   /** Takes the attempt out of those in flight; false: its call went on without it, so its result is ignored. */

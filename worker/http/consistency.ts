@@ -33,3 +33,8 @@ export function parseConsistency(header: string): Parsed<Consistency> {
     `"${header.slice(0, 40)}" is not a consistency level; expected strong, session, bounded=<ms> (0 to ${BOUND_MS_MAX}) or eventual`,
   );
 }
+
+/** As `parseConsistency` reads it. */
+export function describeConsistency({ level, boundMs }: Consistency): string {
+  return level === "bounded" ? `bounded=${boundMs}` : level;
+}

@@ -30,6 +30,7 @@ export const PROBLEMS = {
   "unsupported-encoding": { status: 415, title: "Content codings are not kept" },
   "partial-put": { status: 400, title: "A value is replaced as a whole" },
   unauthorized: { status: 401, title: "A valid token is needed" },
+  forbidden: { status: 403, title: "The token is not allowed to do this" },
   "no-token-configured": { status: 503, title: "This deployment has no token and is closed" },
   misconfigured: { status: 500, title: "This deployment's variables are not acceptable" },
   "not-found": { status: 404, title: "There is no such key" },
@@ -59,6 +60,7 @@ export const PROBLEMS = {
   "refused-by-replica": { status: 400, title: "The replica refused the request" },
   "unknown-outcome": { status: 503, title: "The fate of the write is not known" },
   unavailable: { status: 503, title: "The shard cannot serve this request now" },
+  "too-many-streams": { status: 503, title: "Too many streams of events are open" },
   overloaded: { status: 503, title: "The shard is shedding load" },
   internal: { status: 500, title: "The edge failed" },
 } as const satisfies Record<string, { readonly status: number; readonly title: string }>;

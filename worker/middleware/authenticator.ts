@@ -1,22 +1,23 @@
 // Who may enter: bearer tokens (RFC 6750), compared in time that depends on what the caller sent and on nothing else.
 // A function and not a Hono middleware, because a chain of middleware costs every request more than the check itself.
 
-import { type Problem, problem } from "../http/problem.ts";
+import { type Principal, ROOT } from "../access/principal.ts";
+import { type Parsed, parsed, refused } from "../http/problem.ts";
 
-/** Undefined: welcome. */
-export type Authenticator = (authorization: string | null) => Problem | undefined;
+export type Authenticator = (authorization: string | null) => Parsed<Principal>;
 
 /** Beyond any real header; bounds the time of a comparison. */
 const AUTHORIZATION_CHARS_MAX = 1_024;
 const BEARER = /^bearer +/i;
 
-const CLOSED = problem(
+const WELCOME: Parsed<Principal> = parsed(ROOT);
+const CLOSED = refused<Principal>(
   "no-token-configured",
   "no token is set, so every data request is refused; set one with `npx wrangler secret put HALO_TOKEN`, " +
     "or for development with a line HALO_TOKEN=<token> in .dev.vars",
 );
-const MISSING = problem("unauthorized", "expected the header Authorization: Bearer <token>");
-const UNKNOWN = problem("unauthorized", "the token is not one of this deployment's");
+const MISSING = refused<Principal>("unauthorized", "expected the header Authorization: Bearer <token>");
+const UNKNOWN = refused<Principal>("unauthorized", "the token is not one of this deployment's");
 
 export function createAuthenticator(tokens: readonly string[]): Authenticator {
   if (tokens.length === 0) return () => CLOSED;
@@ -31,7 +32,7 @@ export function createAuthenticator(tokens: readonly string[]): Authenticator {
       const isEqual = equalsInConstantTime(presented, token);
       isKnown = isKnown || isEqual;
     }
-    return isKnown ? undefined : UNKNOWN;
+    return isKnown ? WELCOME : UNKNOWN;
   };
 }
 

@@ -3,6 +3,7 @@
 
 import type { BatchMutation, Provenance } from "../../durable/protocol.ts";
 import type { PurgeScope } from "../../durable/store/command.ts";
+import type { AccessDeps } from "../access/audit.ts";
 import { JSON_BODY_BYTES_MAX, readJson, readQuery } from "../api/request-body.ts";
 import { resultOfItem } from "../api/results.ts";
 import { noQuerySchema, purgeSchema } from "../api/schemas.ts";
@@ -22,7 +23,23 @@ interface ShardReport {
   readonly detail?: string | undefined;
 }
 
-export async function handlePurge(deps: KvDeps, request: Request, keepAlive: KeepAlive): Promise<Response> {
+interface Purged {
+  readonly shards: readonly ShardReport[];
+  readonly failedKeys: readonly string[];
+}
+
+function isWhole({ shards, failedKeys }: Purged): boolean {
+  return failedKeys.length === 0 && shards.every(({ status }) => status === "done");
+}
+
+/** Of one purge in the audit log. */
+const AUDITED_SCOPES_MAX = 10;
+
+export async function handlePurge(
+  deps: KvDeps & AccessDeps,
+  request: Request,
+  keepAlive: KeepAlive,
+): Promise<Response> {
   const namespace = parseNamespace(request.headers.get("Halo-Namespace"));
   if (!namespace.ok) return problemReply(namespace.problem);
   const query = readQuery(request.url, noQuerySchema);
@@ -41,12 +58,27 @@ export async function handlePurge(deps: KvDeps, request: Request, keepAlive: Kee
     ...(all === true ? [{ kind: "prefix" as const, ...of, prefix: "" }] : []),
   ];
   const purge = purgeAll(deps, namespace.value, keys, scopes, soft === true);
-  keepAlive(purge);
-  const { shards, failedKeys } = await purge;
-  if (failedKeys.length === 0 && shards.every(({ status }) => status === "done")) return jsonReply({ shards }, {});
+  // Nobody waits for the record: purges are part of serving data.
+  keepAlive(purge.then((purged) => audited(deps, namespace.value, keys.length, scopes, soft === true, purged)));
+  const purged = await purge;
+  const { shards, failedKeys } = purged;
+  if (isWhole(purged)) return jsonReply({ shards }, {});
   const detail = "not every shard has confirmed; what is marked as done is done. Send the purge again";
   const members = failedKeys.length === 0 ? { shards } : { shards, keys: failedKeys };
   return problemReply(problem("purge-incomplete", detail), { "Retry-After": "1" }, members);
+}
+
+/** Counts and not the keys: those are data, and there may be a thousand. */
+function audited(
+  { audit, principal }: AccessDeps,
+  namespace: string,
+  keys: number,
+  scopes: readonly PurgeScope[],
+  soft: boolean,
+  purged: Purged,
+): Promise<void> {
+  const detail = { keys, scopes: scopes.slice(0, AUDITED_SCOPES_MAX), soft };
+  return audit(principal, "purge", namespace, detail, isWhole(purged) ? "ok" : "purge-incomplete");
 }
 
 async function purgeAll(
@@ -55,7 +87,7 @@ async function purgeAll(
   keys: readonly string[],
   scopes: readonly PurgeScope[],
   isSoft: boolean,
-): Promise<{ readonly shards: readonly ShardReport[]; readonly failedKeys: readonly string[] }> {
+): Promise<Purged> {
   const operations = keys.map((key): BatchMutation => {
     const target = targetIn(namespace, key);
     return isSoft ? { kind: "touch", ...target, softens: true } : { kind: "delete", ...target };

@@ -2,16 +2,15 @@
 // /openapi.json describes exactly these, so that a route without documentation cannot exist, nor the other way round.
 
 import type { z } from "zod";
+import type { AccessDeps } from "../access/audit.ts";
+import type { RouteScope } from "../access/principal.ts";
 import {
   batchReplySchema,
   batchSchema,
-  changeQuerySchema,
-  changeReplySchema,
   counterReplySchema,
   counterSchema,
   countQuerySchema,
   countReplySchema,
-  epochQuerySchema,
   limitReplySchema,
   limitSchema,
   lockRenewalSchema,
@@ -23,13 +22,14 @@ import {
   scanQuerySchema,
   scanReplySchema,
   statusReplySchema,
-  topologyChangeSchema,
-  topologyReplySchema,
   transactionReplySchema,
   transactionSchema,
 } from "../api/schemas.ts";
 import { KEY_PATH } from "../http/key.ts";
 import type { ProblemSlug } from "../http/problem.ts";
+import { ADMIN_ROUTES } from "./admin/admin-routes.ts";
+import type { EventsDeps } from "./admin/events.ts";
+import type { TopologyDeps } from "./admin/topology.ts";
 import { APPEND_PATH, handleAppend } from "./append.ts";
 import { handleBatch } from "./batch.ts";
 import { COUNTERS_PATH, handleCounter } from "./counters.ts";
@@ -53,26 +53,29 @@ import {
   VALUE,
   WRITE,
 } from "./route-headers.ts";
+import {
+  BODY_PROBLEMS,
+  BOOKMARK_PROBLEMS,
+  CHANGE_PROBLEMS,
+  KEY_PROBLEMS,
+  LOCK_PROBLEMS,
+  MANY_PROBLEMS,
+  READ_PROBLEMS,
+  SHARD_PROBLEMS,
+  WRITE_PROBLEMS,
+} from "./route-problems.ts";
 import { handleCount, handleScan } from "./scan.ts";
 import { handleStatus, type StatusDeps } from "./status.ts";
-import {
-  handleMovesCancel,
-  handleTopology,
-  handleTopologyChange,
-  MOVES_PATH,
-  TOPOLOGY_PATH,
-  type TopologyDeps,
-} from "./topology.ts";
 import { handleTouch, TOUCH_PATH } from "./touch.ts";
 import { handleTransaction } from "./transactions.ts";
 
-export type EdgeDeps = KvDeps & StatusDeps & TopologyDeps & MetricsDeps;
+export type EdgeDeps = KvDeps & StatusDeps & TopologyDeps & EventsDeps & AccessDeps & MetricsDeps;
 export type Method = "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
 
 export interface RouteReply {
   readonly description: string;
-  /** A JSON body; `bytes`: the value as it was stored; `text`: plain text; absent: none. */
-  readonly body?: z.ZodType | "bytes" | "text";
+  /** A JSON body; `bytes`: the value as stored; `events`: a stream of them; `text`: plain text; absent: none. */
+  readonly body?: z.ZodType | "bytes" | "events" | "text";
   readonly headers?: readonly HeaderName[];
 }
 
@@ -80,6 +83,8 @@ export interface RouteOperation {
   handle(deps: EdgeDeps, request: Request, keepAlive: KeepAlive): Response | Promise<Response>;
   readonly id: string;
   readonly summary: string;
+  /** What the token must be allowed. The keys are checked where they are used. */
+  readonly scope: RouteScope;
   readonly query?: z.ZodObject;
   readonly headers: readonly HeaderName[];
   readonly body?: { readonly schema: z.ZodType | "bytes"; readonly isOptional?: boolean };
@@ -96,51 +101,11 @@ export interface Route {
   readonly methods: Readonly<Partial<Record<Method, RouteOperation>>>;
 }
 
-const KEY_PROBLEMS = ["malformed-key", "key-too-long", "unexpected-query", "malformed-namespace"] as const;
-const SHARD_PROBLEMS = ["unavailable", "overloaded", "refused-by-replica"] as const;
-const BOOKMARK_PROBLEMS = ["malformed-bookmark", "foreign-bookmark"] as const;
-const READ_PROBLEMS = [
-  ...KEY_PROBLEMS,
-  ...BOOKMARK_PROBLEMS,
-  ...SHARD_PROBLEMS,
-  "malformed-consistency",
-  "malformed-balance",
-  "malformed-condition",
-  "malformed-ttl",
-  "malformed-fill",
-  "malformed-idempotency-key",
-  "not-found",
-  "precondition-failed",
-  "range-not-satisfiable",
-] as const;
-const CHANGE_PROBLEMS = [
-  ...BOOKMARK_PROBLEMS,
-  ...SHARD_PROBLEMS,
-  "malformed-idempotency-key",
-  "idempotency-conflict",
-  "unknown-outcome",
-  "table-full",
-  "storage-full",
-] as const;
-const WRITE_PROBLEMS = [...KEY_PROBLEMS, ...CHANGE_PROBLEMS, "malformed-condition", "precondition-failed"] as const;
-const BODY_PROBLEMS = ["malformed-body", "body-too-large", "incomplete-body"] as const;
-const CHANGED_SHAPE_PROBLEMS = [
-  "malformed-query",
-  "unavailable",
-  "epoch-conflict",
-  "moves-pending",
-  "move-finished",
-  "nothing-to-change",
-  "invalid-change",
-] as const;
-const MANY_PROBLEMS = ["malformed-namespace", "malformed-query", ...SHARD_PROBLEMS] as const;
-
 const READ_OPERATION = {
   handle: handleRead,
   headers: [...NAMESPACE, ...READ],
   problems: READ_PROBLEMS,
 } as const;
-const LOCK_PROBLEMS = [...KEY_PROBLEMS, ...CHANGE_PROBLEMS] as const;
 
 export const ROUTES: readonly Route[] = [
   {
@@ -151,6 +116,7 @@ export const ROUTES: readonly Route[] = [
         ...READ_OPERATION,
         id: "getValue",
         summary: "Reads a value, or a part of it; with Halo-Fill: the value, or the right to load it",
+        scope: "read",
         headers: [...READ_OPERATION.headers, ...FILL],
         replies: {
           200: { description: "The value", body: "bytes", headers: [...PROVENANCE, ...VALUE] },
@@ -162,12 +128,14 @@ export const ROUTES: readonly Route[] = [
         ...READ_OPERATION,
         id: "headValue",
         summary: "What GET says of a value, without it",
+        scope: "read",
         replies: { 200: { description: "There is a value", headers: [...PROVENANCE, ...VALUE] } },
       },
       PUT: {
         handle: handleWrite,
         id: "putValue",
         summary: "Stores a value of up to 16 MiB",
+        scope: "write",
         headers: [
           ...NAMESPACE,
           ...WRITE,
@@ -206,6 +174,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleWrite,
         id: "deleteValue",
         summary: "Removes a value",
+        scope: "write",
         headers: [...NAMESPACE, ...WRITE, "Halo-Balance", "Priority", ...CONDITIONS, "Halo-Return"],
         replies: {
           200: { description: "Removed; the value that was there", body: "bytes", headers: PROVENANCE },
@@ -223,6 +192,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleTouch,
         id: "touchValue",
         summary: "Gives a value another lifetime; without lifetime headers for ever",
+        scope: "write",
         headers: [...NAMESPACE, ...WRITE, ...CONDITIONS, ...LIFETIME],
         replies: { 204: { description: "It has it", headers: PROVENANCE } },
         problems: [...WRITE_PROBLEMS, "malformed-ttl", "not-found"],
@@ -237,6 +207,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleFillRelease,
         id: "releaseFill",
         summary: "Gives back the right to load a value, so that the next caller gets it at once",
+        scope: "write",
         headers: [...NAMESPACE, ...WRITE, "Halo-Fill-Token"],
         replies: { 204: { description: "It is free; Halo-Existed says whether it was held", headers: PROVENANCE } },
         problems: [...LOCK_PROBLEMS, "malformed-fill"],
@@ -251,6 +222,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleCounter,
         id: "increment",
         summary: "Adds to the number that the value is; integers are exact to 64 bits",
+        scope: "write",
         headers: [...NAMESPACE, ...WRITE, ...CONDITIONS, ...LIFETIME],
         body: { schema: counterSchema, isOptional: true },
         replies: { 200: { description: "The number after it", body: counterReplySchema, headers: PROVENANCE } },
@@ -266,6 +238,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleAppend,
         id: "appendValue",
         summary: "Adds bytes at the end of a value of up to 1 MiB",
+        scope: "write",
         headers: [...NAMESPACE, ...WRITE, ...CONDITIONS, ...LIFETIME],
         body: { schema: "bytes" },
         replies: {
@@ -291,6 +264,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleBatch,
         id: "batch",
         summary: "Up to 1,000 operations, each with a result of its own",
+        scope: ["read", "write"],
         headers: [...NAMESPACE, ...MANY],
         body: { schema: batchSchema },
         replies: { 200: { description: "A result for each, in order", body: batchReplySchema } },
@@ -311,6 +285,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleScan,
         id: "scan",
         summary: "A page of the keys that start with a prefix",
+        scope: "read",
         query: scanQuerySchema,
         headers: [...NAMESPACE, ...MANY],
         replies: { 200: { description: "The page; without a cursor the last one", body: scanReplySchema } },
@@ -331,6 +306,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleCount,
         id: "count",
         summary: "How many keys start with a prefix",
+        scope: "read",
         query: countQuerySchema,
         headers: [...NAMESPACE, ...MANY],
         replies: { 200: { description: "The number", body: countReplySchema } },
@@ -345,6 +321,7 @@ export const ROUTES: readonly Route[] = [
         handle: handlePurge,
         id: "purge",
         summary: "Takes away by key, tag, prefix or namespace; soft makes stale",
+        scope: "purge",
         headers: NAMESPACE,
         body: { schema: purgeSchema },
         replies: { 200: { description: "Every shard has done it", body: purgeReplySchema } },
@@ -360,6 +337,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleLockAcquire,
         id: "acquireLock",
         summary: "Takes a lock; its token grows with every holder",
+        scope: "write",
         headers: [...NAMESPACE, ...WRITE],
         body: { schema: lockSchema },
         replies: { 201: { description: "It is held", body: lockReplySchema, headers: PROVENANCE } },
@@ -369,6 +347,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleLockRenew,
         id: "renewLock",
         summary: "Holds a lock for longer",
+        scope: "write",
         headers: [...NAMESPACE, ...WRITE],
         body: { schema: lockRenewalSchema },
         replies: { 200: { description: "It is held for longer", body: lockReplySchema, headers: PROVENANCE } },
@@ -378,6 +357,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleLockRelease,
         id: "releaseLock",
         summary: "Gives a lock back",
+        scope: "write",
         headers: [...NAMESPACE, ...WRITE, "Halo-Lock-Token"],
         replies: { 204: { description: "It is free", headers: PROVENANCE } },
         problems: [...LOCK_PROBLEMS, "malformed-condition", "lock-lost"],
@@ -386,6 +366,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleLockRead,
         id: "readLock",
         summary: "Who holds a lock",
+        scope: "read",
         headers: NAMESPACE,
         replies: { 200: { description: "It is held", body: lockReplySchema } },
         problems: [...KEY_PROBLEMS, ...SHARD_PROBLEMS, "not-found"],
@@ -400,6 +381,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleLimit,
         id: "takeFromLimit",
         summary: "Takes out of a budget per window, if it is there",
+        scope: "write",
         headers: [...NAMESPACE, ...WRITE],
         body: { schema: limitSchema },
         replies: { 200: { description: "Whether it was", body: limitReplySchema, headers: PROVENANCE } },
@@ -414,6 +396,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleTransaction,
         id: "transaction",
         summary: "Compares, then does or else does, all of it or none",
+        scope: ["read", "write"],
         headers: [...NAMESPACE, ...WRITE],
         body: { schema: transactionSchema },
         replies: { 200: { description: "Done", body: transactionReplySchema, headers: PROVENANCE } },
@@ -437,6 +420,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleStatus,
         id: "status",
         summary: "What every replica says of itself",
+        scope: "read",
         headers: [],
         replies: { 200: { description: "The cluster", body: statusReplySchema } },
         problems: ["malformed-query"],
@@ -445,6 +429,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleStatus,
         id: "headStatus",
         summary: "Whether the status can be read",
+        scope: "read",
         headers: [],
         replies: { 200: { description: "It can" } },
         problems: ["malformed-query"],
@@ -458,6 +443,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleMetrics,
         id: "metrics",
         summary: "What this isolate has counted and what every replica says of itself, as Prometheus reads it",
+        scope: ["read", "admin"],
         headers: [],
         query: metricsQuerySchema,
         replies: { 200: { description: "The text format of Prometheus, version 0.0.4", body: "text" } },
@@ -465,51 +451,5 @@ export const ROUTES: readonly Route[] = [
       },
     },
   },
-  {
-    path: TOPOLOGY_PATH,
-    methods: {
-      GET: {
-        handle: handleTopology,
-        id: "readTopology",
-        summary: "The cluster's shape, and the moves that are under way",
-        headers: [],
-        replies: { 200: { description: "The topology document", body: topologyReplySchema } },
-        problems: ["malformed-query", "unavailable"],
-      },
-      POST: {
-        handle: handleTopologyChange,
-        id: "changeTopology",
-        summary: "Plans a change of the shape and publishes it, unless it is a dry run",
-        headers: [],
-        query: changeQuerySchema,
-        body: { schema: topologyChangeSchema },
-        replies: { 200: { description: "What moves, and why", body: changeReplySchema } },
-        problems: [
-          ...CHANGED_SHAPE_PROBLEMS,
-          ...BODY_PROBLEMS,
-          "last-shard",
-          "shard-not-empty",
-          "unknown-shard",
-          "unknown-region",
-          "shared-regions",
-        ],
-      },
-    },
-  },
-  {
-    path: MOVES_PATH,
-    methods: {
-      DELETE: {
-        handle: handleMovesCancel,
-        id: "cancelMoves",
-        summary: "Cancels all pending moves",
-        headers: [],
-        query: epochQuerySchema,
-        replies: {
-          200: { description: "They are cancelled, but for those that were made already", body: changeReplySchema },
-        },
-        problems: CHANGED_SHAPE_PROBLEMS,
-      },
-    },
-  },
+  ...ADMIN_ROUTES,
 ];

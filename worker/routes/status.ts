@@ -2,12 +2,13 @@
 // edge reaches it. A replica that does not answer in time is in the list with the reason, never left out.
 
 import type { HealthView } from "../../durable/health-protocol.ts";
-import { PROTOCOL_VERSION, type ReplicaStatus } from "../../durable/protocol.ts";
+import { PROTOCOL_VERSION, type ReplicaStatus, type StatusRequest } from "../../durable/protocol.ts";
 import { readQuery } from "../api/request-body.ts";
 import { noQuerySchema } from "../api/schemas.ts";
 import type { ReplicaAddress, ReplicaPort, Timers } from "../clients/ports.ts";
 import type { TopologyHolder } from "../clients/topology-holder.ts";
 import { classifyTransportError } from "../clients/transport-errors.ts";
+import { within } from "../clients/within.ts";
 import { problemReply } from "./replies.ts";
 
 export interface StatusDeps {
@@ -70,32 +71,21 @@ export function shardReports(deps: StatusDeps): Promise<ClusterReport["shards"]>
   );
 }
 
-function healthReport({ readHealth, timers }: StatusDeps): Promise<HealthView | null> {
+export function healthReport({ readHealth, timers }: StatusDeps): Promise<HealthView | null> {
   if (readHealth === undefined) return Promise.resolve(null);
-  return new Promise((resolve) => {
-    const cancel = timers.after(STATUS_DEADLINE_MS, () => resolve(null));
-    const settle = (view: HealthView | null): void => {
-      cancel();
-      resolve(view);
-    };
-    readHealth().then(settle, () => settle(null));
-  });
+  return within(timers, STATUS_DEADLINE_MS, readHealth(), () => null);
 }
 
-function replicaReport({ port, timers }: StatusDeps, address: ReplicaAddress): Promise<ReplicaReport> {
+export function replicaReport(
+  { port, timers }: StatusDeps,
+  address: ReplicaAddress,
+  wishes: Pick<StatusRequest, "wantsColo"> = {},
+): Promise<ReplicaReport> {
   const { name, replica, region } = address;
-  return new Promise((resolve) => {
-    const fail = (error: string) => resolve({ name, replica, region, error });
-    const cancel = timers.after(STATUS_DEADLINE_MS, () => fail(`no answer within ${STATUS_DEADLINE_MS} ms`));
-    port.status(address, { v: PROTOCOL_VERSION, to: name }).then(
-      (status) => {
-        cancel();
-        resolve(status);
-      },
-      (error) => {
-        cancel();
-        fail(classifyTransportError(error).kind);
-      },
-    );
+  const status = port.status(address, { v: PROTOCOL_VERSION, to: name, ...wishes });
+  return within(timers, STATUS_DEADLINE_MS, status, (error) => {
+    const reason =
+      error === undefined ? `no answer within ${STATUS_DEADLINE_MS} ms` : classifyTransportError(error).kind;
+    return { name, replica, region, error: reason };
   });
 }

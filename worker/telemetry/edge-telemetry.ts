@@ -47,6 +47,15 @@ export interface EdgeTelemetryDeps {
   readonly analytics?: Analytics | undefined;
 }
 
+/** Of an edge that tells nobody. */
+export const UNSEEN: Omit<EdgeTelemetryDeps, "config" | "cluster" | "now" | "random"> = {
+  isolate: "",
+  version: "",
+  log: () => undefined,
+  background: () => undefined,
+  fetch: () => Promise.reject(new Error("there is no network here")),
+};
+
 /** What is known of the edge where the telemetry is not told of it. */
 export interface EdgeState {
   readonly epoch: number;

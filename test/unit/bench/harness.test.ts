@@ -16,6 +16,7 @@ const SYSTEM: System = {
   target: { host: "127.0.0.1", port: 1 },
   workerdPids: [],
   logFile: "",
+  inspectorUrl: undefined,
   dataSet: new DataSet({ isLoaded: true }),
   startsEmpty: false,
   stop: async () => undefined,

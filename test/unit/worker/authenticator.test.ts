@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { ROOT } from "../../../worker/access/principal.ts";
 import { createAuthenticator } from "../../../worker/middleware/authenticator.ts";
 
 describe("the authenticator", () => {
@@ -6,7 +7,7 @@ describe("the authenticator", () => {
 
   for (const header of ["Bearer correct-token", "bearer correct-token", "BEARER  correct-token", "Bearer older"]) {
     it(`lets "${header}" in`, () => {
-      expect(authenticate(header)).toBeUndefined();
+      expect(authenticate(header)).toEqual({ ok: true, value: ROOT });
     });
   }
 
@@ -27,15 +28,16 @@ describe("the authenticator", () => {
   ];
   for (const header of refusedHeaders) {
     it(`refuses ${JSON.stringify(header?.slice(0, 40) ?? null)}`, () => {
-      expect(authenticate(header)).toMatchObject({ slug: "unauthorized" });
+      expect(authenticate(header)).toMatchObject({ ok: false, problem: { slug: "unauthorized" } });
     });
   }
 
   it("lets nobody in while no token is set, and says how to set one", () => {
     const closed = createAuthenticator([]);
     for (const header of [null, "Bearer ", "Bearer undefined"]) {
-      expect(closed(header)).toMatchObject({ slug: "no-token-configured" });
+      expect(closed(header)).toMatchObject({ ok: false, problem: { slug: "no-token-configured" } });
     }
-    expect(closed(null)?.detail).toContain("npx wrangler secret put HALO_TOKEN");
+    const detail = expect.stringContaining("npx wrangler secret put HALO_TOKEN");
+    expect(closed(null)).toMatchObject({ ok: false, problem: { detail } });
   });
 });

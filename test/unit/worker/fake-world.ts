@@ -30,7 +30,7 @@ import { changedTopology, type TopologyChange } from "../../../routing/topology-
 import { TopologyView } from "../../../routing/topology-view.ts";
 import type { ReplicaAddress, ReplicaPort, Timers } from "../../../worker/clients/ports.ts";
 import { TopologyHolder } from "../../../worker/clients/topology-holder.ts";
-import type { TopologyAdmin } from "../../../worker/routes/topology.ts";
+import type { TopologyAdmin } from "../../../worker/routes/admin/topology.ts";
 
 export const CLUSTER = { cluster: "test", replicas: 3, regions: ["weur", "enam", "apac"], weights: [1] } as const;
 

@@ -6,6 +6,7 @@ import { SAMPLES_MIN } from "../../../../routing/latency-quantile.ts";
 import { HEDGE_BUDGET, RETRY_BUDGET } from "../../../../routing/request-budget.ts";
 import { slotOf } from "../../../../routing/slots.ts";
 import { buildTopology, type Topology } from "../../../../routing/topology.ts";
+import type { Timers } from "../../../../worker/clients/ports.ts";
 import {
   type ClientRead,
   createShardClient,
@@ -554,6 +555,35 @@ describe("reads that any replica may serve", () => {
     expect(call.result).toBeUndefined();
     await clock.advance(1);
     expect(call.result).toMatchObject({ status: "unavailable", reason: "no quorum" });
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe("a pause between attempts", () => {
+  it("has a timer of its own, even if the wait for the last attempt would end sooner", async () => {
+    const world = createWorld();
+    const { port, clock } = world;
+    const armed: { readonly delayMs: number; readonly isCalling: boolean }[] = [];
+    const timers: Timers = {
+      after(delayMs, callback, isCalling = false) {
+        armed.push({ delayMs, isCalling });
+        return clock.after(delayMs, callback);
+      },
+    };
+    const client = createShardClient({ ...world, timers, options: { backoffMinMs: 40 } });
+    // All of them know no leader, the last one says so just before its silence would count.
+    const lateMs = SHARD_CLIENT_DEFAULTS.silenceMs - 1;
+    port.onWrite = ({ replica }) =>
+      replica === 2 ? new Promise((resolve) => clock.after(lateMs, () => resolve(notLeader()))) : notLeader();
+    const call = track(client.write(DELETE));
+    await settle();
+    expect(armed.at(-1)).toEqual({ delayMs: SHARD_CLIENT_DEFAULTS.silenceMs, isCalling: true });
+    await clock.advance(lateMs);
+    expect(armed.at(-1)?.isCalling).toBe(false);
+    expect(armed.at(-1)?.delayMs).toBeLessThanOrEqual(40);
+    port.onWrite = ({ replica }) => deleted(replica);
+    await clock.advance(40);
+    expect(call.result).toMatchObject({ status: "ok" });
     expect(clock.pending).toBe(0);
   });
 });

@@ -1,17 +1,19 @@
 // /admin/v1/topology: the cluster's shape, for operators. GET reads the document, POST plans a change and, unless it is a dry
 // run, publishes it, DELETE of the moves cancels what is pending. What a change means is decided in routing/.
 
-import type { ChangeReply } from "../../durable/ports.ts";
-import type { MovePlan, MoveReason } from "../../routing/rebalance.ts";
-import type { ChangeRefusalCode } from "../../routing/shard-change.ts";
-import type { SlotMove, Topology } from "../../routing/topology.ts";
-import { changedTopology, type TopologyChange } from "../../routing/topology-change.ts";
-import { readJson, readQuery, SMALL_BODY_BYTES_MAX } from "../api/request-body.ts";
-import { changeQuerySchema, epochQuerySchema, noQuerySchema, topologyChangeSchema } from "../api/schemas.ts";
-import type { TopologyHolder } from "../clients/topology-holder.ts";
-import { type ProblemSlug, problem } from "../http/problem.ts";
-import type { KeepAlive } from "./kv-context.ts";
-import { jsonReply, problemReply } from "./replies.ts";
+import type { ChangeReply } from "../../../durable/ports.ts";
+import type { MovePlan, MoveReason } from "../../../routing/rebalance.ts";
+import type { ChangeRefusalCode } from "../../../routing/shard-change.ts";
+import type { SlotMove, Topology } from "../../../routing/topology.ts";
+import { changedTopology, type TopologyChange } from "../../../routing/topology-change.ts";
+import type { AccessDeps } from "../../access/audit.ts";
+import type { ClusterView, MovePair } from "../../api/admin-schemas.ts";
+import { readJson, readQuery, SMALL_BODY_BYTES_MAX } from "../../api/request-body.ts";
+import { changeQuerySchema, epochQuerySchema, noQuerySchema, topologyChangeSchema } from "../../api/schemas.ts";
+import type { TopologyHolder } from "../../clients/topology-holder.ts";
+import { type ProblemSlug, problem } from "../../http/problem.ts";
+import type { KeepAlive } from "../kv-context.ts";
+import { jsonReply, problemReply } from "../replies.ts";
 
 export const TOPOLOGY_PATH = "/admin/v1/topology";
 export const MOVES_PATH = `${TOPOLOGY_PATH}/moves`;
@@ -22,7 +24,7 @@ export interface TopologyAdmin {
   change(change: TopologyChange, expectedEpoch: number): Promise<ChangeReply>;
 }
 
-export interface TopologyDeps {
+export interface TopologyDeps extends AccessDeps {
   readonly admin: TopologyAdmin;
   readonly topology: Pick<TopologyHolder, "maybeInstall">;
 }
@@ -78,15 +80,16 @@ async function dryRun({ admin }: TopologyDeps, change: TopologyChange, epoch: nu
 }
 
 async function published(
-  { admin, topology: holder }: TopologyDeps,
+  deps: TopologyDeps,
   change: TopologyChange,
   epoch: number,
   keepAlive: KeepAlive,
 ): Promise<Response> {
-  const publishing = reached(admin.change(change, epoch));
-  // Whoever hangs up must not leave replicas untold that are in the document already.
+  const publishing = publish(deps, change, epoch);
+  // Whoever hangs up must not leave replicas untold that are in the document already, nor the change out of the audit log.
   keepAlive(publishing);
   const reply = await publishing;
+  const { topology: holder } = deps;
   switch (reply?.status) {
     case undefined:
       return unreachable();
@@ -104,6 +107,23 @@ async function published(
       return jsonReply({ dryRun: false, epoch: topology.epoch, plan: planOf(plan), untold }, {});
     }
   }
+}
+
+async function publish(
+  { admin, audit, principal }: TopologyDeps,
+  change: TopologyChange,
+  epoch: number,
+): Promise<ChangeReply | undefined> {
+  const reply = await reached(admin.change(change, epoch));
+  await audit(principal, "topology.change", change.kind, { ...change, epoch }, outcomeOf(reply));
+  return reply;
+}
+
+/** For the audit log. */
+function outcomeOf(reply: ChangeReply | undefined): string {
+  if (reply === undefined) return "unknown-outcome";
+  if (reply.status === "refused") return SLUGS[reply.code];
+  return reply.status.replaceAll("_", "-");
 }
 
 /** Undefined: the Directory, or the way to it, has failed. */
@@ -137,12 +157,13 @@ function planOf(plan: MovePlan | undefined) {
   return { movedSlots: moves.length, idealSlots, moves: ordered, shards: loads };
 }
 
-function progressOf({ moves = [], cancelled = [] }: Topology) {
+/** How many slots are still to move between which shards. */
+export function progressOf({ moves = [], cancelled = [] }: Topology): ClusterView["moves"] {
   return { pending: countPairs(moves), cancelled: countPairs(cancelled) };
 }
 
-function countPairs(moves: readonly SlotMove[]) {
-  const pairs = new Map<string, { from: number; to: number; epoch: number; slots: number }>();
+function countPairs(moves: readonly SlotMove[]): MovePair[] {
+  const pairs = new Map<string, MovePair>();
   for (const { from, to, epoch } of moves) {
     const name = `${from} ${to} ${epoch}`;
     const pair = pairs.get(name) ?? { from, to, epoch, slots: 0 };

@@ -1,0 +1,35 @@
+// Pure. Who a request comes from, once that is known, and what they may do: scopes say which kinds of acts, namespaces and
+// prefixes say on which keys. How somebody is recognised is the authenticator's business; where rights are enforced is
+// guarded-client.ts.
+
+/** `admin` is of the whole cluster: export reads everything, so it stands above namespaces and prefixes. */
+export const SCOPES = ["read", "write", "purge", "admin"] as const;
+export type Scope = (typeof SCOPES)[number];
+
+export type PrincipalKind = "root" | "token" | "signed_token" | "signed_url";
+
+export interface Principal {
+  /** For the audit log and for logs: never a secret, nor a part of one. */
+  readonly id: string;
+  readonly kind: PrincipalKind;
+  readonly scopes: ReadonlySet<Scope>;
+  /** Whether the key, or the lock or limit of that name, is within the namespaces and prefixes. */
+  allows(namespace: string, key: string): boolean;
+  /** Whether every key that starts with `prefix` is; with an empty one, whether the namespace is theirs as a whole. */
+  allowsPrefix(namespace: string, prefix: string): boolean;
+}
+
+export const ROOT: Principal = {
+  id: "root",
+  kind: "root",
+  scopes: new Set(SCOPES),
+  allows: () => true,
+  allowsPrefix: () => true,
+};
+
+/** What a route asks for: one scope, or any of several where only the body says which of them it takes. */
+export type RouteScope = Scope | readonly Scope[];
+
+export function hasScope({ scopes }: Principal, wanted: RouteScope): boolean {
+  return typeof wanted === "string" ? scopes.has(wanted) : wanted.some((scope) => scopes.has(scope));
+}

@@ -1,0 +1,112 @@
+// The administrative routes, beside those of the route table that clients use: what serves each, and what the contract says.
+
+import { clusterViewSchema, eventsQuerySchema, slotsViewSchema } from "../../api/admin-schemas.ts";
+import {
+  changeQuerySchema,
+  changeReplySchema,
+  epochQuerySchema,
+  topologyChangeSchema,
+  topologyReplySchema,
+} from "../../api/schemas.ts";
+import { BODY_PROBLEMS, CHANGED_SHAPE_PROBLEMS } from "../route-problems.ts";
+import type { Route } from "../route-table.ts";
+import { CLUSTER_PATH, handleCluster, handleSlots, SLOTS_PATH } from "./cluster.ts";
+import { EVENTS_PATH, handleEvents } from "./events.ts";
+import { handleMovesCancel, handleTopology, handleTopologyChange, MOVES_PATH, TOPOLOGY_PATH } from "./topology.ts";
+
+export const ADMIN_ROUTES: readonly Route[] = [
+  {
+    path: CLUSTER_PATH,
+    methods: {
+      GET: {
+        handle: handleCluster,
+        id: "readCluster",
+        summary: "The cluster: shards, replicas, who leads, how far each is, what moves",
+        scope: "admin",
+        headers: [],
+        replies: { 200: { description: "The cluster, as it is seen from here", body: clusterViewSchema } },
+        problems: ["malformed-query"],
+      },
+    },
+  },
+  {
+    path: SLOTS_PATH,
+    methods: {
+      GET: {
+        handle: handleSlots,
+        id: "readSlots",
+        summary: "Which shard owns each slot, and which slots are to move",
+        scope: "admin",
+        headers: [],
+        replies: { 200: { description: "All 1,024", body: slotsViewSchema } },
+        problems: ["malformed-query"],
+      },
+    },
+  },
+  {
+    path: EVENTS_PATH,
+    methods: {
+      GET: {
+        handle: handleEvents,
+        id: "watchCluster",
+        summary:
+          "The cluster as it changes: a stream of server-sent events, each with a ClusterView or a ClusterChange",
+        scope: "admin",
+        headers: [],
+        query: eventsQuerySchema,
+        replies: { 200: { description: "Events cluster, change and end, until the stream's limit", body: "events" } },
+        problems: ["malformed-query", "too-many-streams"],
+      },
+    },
+  },
+  {
+    path: TOPOLOGY_PATH,
+    methods: {
+      GET: {
+        handle: handleTopology,
+        id: "readTopology",
+        summary: "The cluster's shape, and the moves that are under way",
+        scope: "admin",
+        headers: [],
+        replies: { 200: { description: "The topology document", body: topologyReplySchema } },
+        problems: ["malformed-query", "unavailable"],
+      },
+      POST: {
+        handle: handleTopologyChange,
+        id: "changeTopology",
+        summary: "Plans a change of the shape and publishes it, unless it is a dry run",
+        scope: "admin",
+        headers: [],
+        query: changeQuerySchema,
+        body: { schema: topologyChangeSchema },
+        replies: { 200: { description: "What moves, and why", body: changeReplySchema } },
+        problems: [
+          ...CHANGED_SHAPE_PROBLEMS,
+          ...BODY_PROBLEMS,
+          "last-shard",
+          "shard-not-empty",
+          "unknown-shard",
+          "unknown-region",
+          "shared-regions",
+        ],
+      },
+    },
+  },
+  {
+    path: MOVES_PATH,
+    methods: {
+      DELETE: {
+        handle: handleMovesCancel,
+        id: "cancelMoves",
+        summary: "Cancels all pending moves",
+        scope: "admin",
+        headers: [],
+        query: epochQuerySchema,
+        replies: {
+          200: { description: "They are cancelled, but for those that were made already", body: changeReplySchema },
+        },
+        problems: CHANGED_SHAPE_PROBLEMS,
+      },
+    },
+  },
+];
