@@ -85,8 +85,8 @@ export function createApp(deps: AppDeps): Hono {
       const operation = methods[request.method as Method];
       if (operation === undefined) return methodNotAllowed(request.method, Object.keys(methods).join(", "));
       if (!hasScope(known.value, operation.scope)) return lacksScope(operation.scope);
-      return telemetry.observe(operation.id, request, () =>
-        operation.handle(edge, request, (promise) => keepAlive(c, promise)),
+      return telemetry.observe(operation.id, request, (note) =>
+        operation.handle(edge, request, (promise) => keepAlive(c, promise), note),
       );
     });
   }

@@ -34,7 +34,7 @@ import { APPEND_PATH, handleAppend } from "./append.ts";
 import { handleBatch } from "./batch.ts";
 import { COUNTERS_PATH, handleCounter } from "./counters.ts";
 import { handleRead } from "./kv.ts";
-import type { KeepAlive, KvDeps } from "./kv-context.ts";
+import type { KeepAlive, KvDeps, RequestNote } from "./kv-context.ts";
 import { FILLS_PATH, handleFillRelease } from "./kv-fill.ts";
 import { handleWrite } from "./kv-write.ts";
 import { handleLimit, LIMITS_PATH } from "./limits.ts";
@@ -80,7 +80,7 @@ export interface RouteReply {
 }
 
 export interface RouteOperation {
-  handle(deps: EdgeDeps, request: Request, keepAlive: KeepAlive): Response | Promise<Response>;
+  handle(deps: EdgeDeps, request: Request, keepAlive: KeepAlive, note: RequestNote): Response | Promise<Response>;
   readonly id: string;
   readonly summary: string;
   /** What the token must be allowed. The keys are checked where they are used. */

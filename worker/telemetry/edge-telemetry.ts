@@ -7,6 +7,7 @@
 import { SERVED_BY } from "../../durable/http/served-by.ts";
 import { type SlowEntry, SlowLog } from "../../durable/telemetry/slow-log.ts";
 import { newId, parseTraceparent, type Span, traceparent } from "../../durable/telemetry/trace-context.ts";
+import type { RequestNote } from "../routes/kv-context.ts";
 import { type BreakerView, EdgeMetrics } from "./edge-metrics.ts";
 import { type Family, FamilySet } from "./families.ts";
 import { otlpMetrics, resourceOf } from "./otel-form.ts";
@@ -20,7 +21,8 @@ export const SPANS_MAX = 512;
 export const LOG_LINES_PER_SECOND_MAX = 10;
 const SECOND_MS = 1_000;
 
-const LEVELS: ReadonlySet<string> = new Set(["strong", "session", "bounded", "eventual"]);
+/** They take as long as somebody wants to watch, or as replicas take that do not answer. */
+const UNTIMED: ReadonlySet<string> = new Set(["watchCluster", "metrics", "status"]);
 const ROLES: ReadonlySet<string> = new Set(["leader", "follower", "candidate", "learner"]);
 const ROLE_MEMBER = "role=";
 const SHARD_MEMBER = "shard=";
@@ -104,21 +106,22 @@ export class EdgeTelemetry {
     }
   }
 
-  /** Answers a request through `handle`, which is given the trace if the request has one that is recorded. */
+  /** Answers a request through `handle`, which notes what it knows, and is given the trace if there is one that is recorded. */
   observe(
     operation: string,
     request: Request,
-    handle: (trace: ActiveTrace | undefined) => Response | Promise<Response>,
+    handle: (note: RequestNote, trace: ActiveTrace | undefined) => Response | Promise<Response>,
   ): Response | Promise<Response> {
     const startedMs = this.#deps.now();
     this.metrics.noteStart(startedMs);
     const trace = this.#deps.config.traceSample === undefined ? undefined : this.#traceOf(request);
-    const reply = handle(trace);
-    if (!(reply instanceof Promise)) return this.#answered(operation, request, reply, startedMs, trace);
+    const seen: Observed = { operation, request, startedMs, trace, note: {} };
+    const reply = handle(seen.note, trace);
+    if (!(reply instanceof Promise)) return this.#answered(seen, reply);
     return reply.then(
-      (response) => this.#answered(operation, request, response, startedMs, trace),
+      (response) => this.#answered(seen, response),
       (error: unknown) => {
-        this.#note(operation, request, FAILED, startedMs, trace);
+        this.#note(seen, FAILED_STATUS, null);
         throw error;
       },
     );
@@ -131,31 +134,19 @@ export class EdgeTelemetry {
     return set.families;
   }
 
-  #answered(
-    operation: string,
-    request: Request,
-    response: Response,
-    startedMs: number,
-    trace: ActiveTrace | undefined,
-  ): Response {
-    const { headers, status } = response;
-    const served = headers.get(SERVED_BY);
-    const level = headers.get("Halo-Consistency");
-    const seen: Seen = {
-      status,
-      level: level !== null && LEVELS.has(level) ? level : "",
-      role: served === null ? "" : roleIn(served),
-      served,
-    };
-    const ms = this.#note(operation, request, seen, startedMs, trace);
-    return this.#deps.config.hasServerTiming ? timed(response, ms, trace) : response;
+  #answered(seen: Observed, response: Response): Response {
+    const { note, trace } = seen;
+    const ms = this.#note(seen, response.status, response);
+    return this.#deps.config.hasServerTiming ? timed(response, ms, trace, note.isPassedOn === true) : response;
   }
 
-  #note(operation: string, request: Request, seen: Seen, startedMs: number, trace: ActiveTrace | undefined): number {
+  #note(seen: Observed, status: number, response: Response | null): number {
+    const { operation, note, startedMs, trace } = seen;
     const nowMs = this.#deps.now();
     // A clock that was set back.
     const ms = Math.max(0, nowMs - startedMs);
-    const { status, level, role } = seen;
+    const level = note.level ?? "";
+    const role = roleOf(note, status, response);
     this.metrics.noteRequest(operation, level, role, status, ms);
     const { analytics } = this.#deps;
     if (analytics !== undefined) {
@@ -165,8 +156,9 @@ export class EdgeTelemetry {
         doubles: [ms, 1],
       });
     }
-    if (this.slowLog.isSlow(ms)) this.#noteSlow(operation, request, seen, nowMs, ms, trace);
-    if (trace !== undefined) this.#noteSpan(operation, request.method, seen, startedMs, nowMs, trace);
+    const isSlow = this.slowLog.isSlow(ms) && !UNTIMED.has(operation);
+    if (isSlow) this.#noteSlow(seen, status, shardOf(response), nowMs, ms);
+    if (trace !== undefined) this.#noteSpan(seen, trace, status, role, shardOf(response), nowMs);
     const push = this.#push?.maybePush(nowMs);
     if (push !== undefined) this.#deps.background(push);
     return ms;
@@ -184,43 +176,40 @@ export class EdgeTelemetry {
   }
 
   #noteSlow(
-    operation: string,
-    request: Request,
-    { status, level, served }: Seen,
+    { operation, request, note, trace }: Observed,
+    status: number,
+    shard: number | null,
     atMs: number,
     ms: number,
-    trace: ActiveTrace | undefined,
-  ): void {
+  ) {
     this.metrics.slowRequests++;
-    const shard = served === null ? null : numberIn(served, SHARD_MEMBER);
     const traceId = trace?.traceId ?? null;
-    const entry = { atMs, ms, operation, shard, replica: "edge", level: level === "" ? null : level, traceId };
+    const entry = { atMs, ms, operation, shard, replica: "edge", level: note.level ?? null, traceId };
     this.slowLog.note({ ...entry, ...this.#keyOf(request), status: `${status}` });
     this.#log({ event: "slow_request", operation, ms, shard, status, trace_id: traceId }, atMs);
   }
 
   #noteSpan(
-    operation: string,
-    method: string,
-    { status, level, role, served }: Seen,
-    startMs: number,
-    endMs: number,
+    { operation, request, note, startedMs }: Observed,
     { traceId, spanId, parentSpanId }: ActiveTrace,
+    status: number,
+    role: string,
+    shard: number | null,
+    endMs: number,
   ): void {
-    const shard = served === null ? null : numberIn(served, SHARD_MEMBER);
     const span: Span = {
       traceId,
       spanId,
       parentSpanId,
       name: operation,
       kind: "server",
-      startMs,
+      startMs: startedMs,
       endMs,
-      isError: status >= 500,
+      isError: status >= FAILED_STATUS,
       attributes: {
-        "http.request.method": method,
+        "http.request.method": request.method,
         "http.response.status_code": status,
-        ...(level === "" ? {} : { "halo.level": level }),
+        ...(note.level === undefined ? {} : { "halo.level": note.level }),
         ...(role === "" ? {} : { "halo.role": role }),
         ...(shard === null ? {} : { "halo.shard": shard }),
       },
@@ -274,41 +263,43 @@ export function logForm({ traceId, spanId, parentSpanId, name, startMs, endMs, i
   };
 }
 
-interface Seen {
-  readonly status: number;
-  readonly level: string;
-  readonly role: string;
-  readonly served: string | null;
+/** One request on its way. */
+interface Observed {
+  readonly operation: string;
+  readonly request: Request;
+  readonly startedMs: number;
+  readonly trace: ActiveTrace | undefined;
+  readonly note: RequestNote;
 }
 
 /** What a handler that throws is answered with. */
-const FAILED: Seen = { status: 500, level: "", role: "", served: null };
+const FAILED_STATUS = 500;
 
-/** Whatever else it says, a label has one of four values. */
-function roleIn(served: string): string {
-  const start = served.indexOf(ROLE_MEMBER);
-  if (start === -1) return "";
+/** Who answered a read. Only a leader meets `strong`; below it the reply says who it was. */
+function roleOf({ level }: RequestNote, status: number, response: Response | null): string {
+  if (level === undefined || response === null || (status >= 400 && status !== 404)) return "";
+  if (level === "strong") return "leader";
+  const served = response.headers.get(SERVED_BY);
+  const start = served?.indexOf(ROLE_MEMBER) ?? -1;
+  if (served === null || start === -1) return "";
   const end = served.indexOf(",", start);
   const role = served.slice(start + ROLE_MEMBER.length, end === -1 ? undefined : end);
+  // Whatever it says, a label has one of four values.
   return ROLES.has(role) ? role : "";
 }
 
-function numberIn(served: string, member: string): number | null {
-  const start = served.indexOf(member);
-  const value = start === -1 ? Number.NaN : Number.parseInt(served.slice(start + member.length), 10);
-  return Number.isSafeInteger(value) ? value : null;
+function shardOf(response: Response | null): number | null {
+  const served = response?.headers.get(SERVED_BY) ?? "";
+  const start = served.indexOf(SHARD_MEMBER);
+  const shard = start === -1 ? Number.NaN : Number.parseInt(served.slice(start + SHARD_MEMBER.length), 10);
+  return Number.isSafeInteger(shard) ? shard : null;
 }
 
 /** The same reply with `Server-Timing`: the edge's time, and the trace where there is one. */
-function timed(response: Response, ms: number, trace: ActiveTrace | undefined): Response {
+function timed(response: Response, ms: number, trace: ActiveTrace | undefined, isPassedOn: boolean): Response {
   const said = trace === undefined ? `e;dur=${ms}` : `e;dur=${ms}, trace;desc=${trace.traceId}`;
-  try {
-    response.headers.set("Server-Timing", said);
-    return response;
-  } catch {
-    // The reply of a replica, passed on as it is: its headers cannot be changed.
-    const changed = new Response(response.body, response);
-    changed.headers.set("Server-Timing", said);
-    return changed;
-  }
+  // Of a reply that is passed on nothing can be changed, and to try costs more than to make another one.
+  const changed = isPassedOn ? new Response(response.body, response) : response;
+  changed.headers.set("Server-Timing", said);
+  return changed;
 }
