@@ -42,7 +42,10 @@ import { readResponse } from "./read-response.ts";
 import type { Message } from "./replication/message.ts";
 import { ShardReplica } from "./shard-replica.ts";
 import { parseStorage, type StorageVariables } from "./storage-config.ts";
-import { parseSlowMs, SLOW_ENTRIES_MAX, type SlowEntry, type SlowLogVariables } from "./telemetry/slow-log.ts";
+import { SLOW_ENTRIES_MAX, type SlowEntry } from "./telemetry/slow-log.ts";
+import { SpanExport } from "./telemetry/span-export.ts";
+import { parseTelemetry, type TelemetryConfig, type TelemetryVariables } from "./telemetry/telemetry-config.ts";
+import type { Span } from "./telemetry/trace-context.ts";
 import { parseTiming, type TimingVariables } from "./timing-config.ts";
 import { TopologyWatch } from "./topology-watch.ts";
 import { type WireWriteReply, type WriteArguments, wireWriteReply, writeRequest } from "./write-wire.ts";
@@ -54,7 +57,7 @@ export type ReplicaEnv = ReplicaBindings & {
   StorageVariables &
   LoadVariables &
   HotKeyVariables &
-  SlowLogVariables &
+  TelemetryVariables &
   ColoVariables;
 
 /** In the object's key-value storage: the newest topology that it has seen, unless that is epoch 0. */
@@ -152,10 +155,10 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   }
 
   /** `epoch`: of the topology that the sender routes by; absent where it runs code from before there was one. */
-  async receive(name: string, message: Message, epoch = 0): Promise<readonly Message[]> {
+  async receive(name: string, message: Message, epoch = 0, trace?: string): Promise<readonly Message[]> {
     const replica = await this.#replica(name);
     this.#topology.heardFromPeer(epoch, () => this.#tellTopology(message.from));
-    return replica.receive(message);
+    return replica.receive(message, trace);
   }
 
   async receiveSnapshotPart(name: string, part: SnapshotPart): Promise<SnapshotPartReply> {
@@ -217,8 +220,8 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     const { requestsPerSecondMax } = load;
     const hotKeys = parseHotKeys(this.env);
     if (!hotKeys.ok) throw new Error(hotKeys.problem);
-    const slow = parseSlowMs(this.env);
-    if (!slow.ok) throw new Error(slow.problem);
+    const telemetry = parseTelemetry(this.env);
+    if (!telemetry.ok) throw new Error(telemetry.problem);
     const own = this.#placementOf(name);
     if (own === undefined) throw new Error(`${name} is not part of the topology`);
     const transport = new RpcTransport(
@@ -234,7 +237,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
         storage: storage.storage,
         requestsPerSecondMax,
         hotKeyPerSecond: hotKeys.hotKeyPerSecond,
-        slowMs: slow.slowMs,
+        slowMs: telemetry.config.slowMs,
         random: Math.random,
       },
       {
@@ -245,10 +248,24 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
         restart: (error) => this.#restart(error),
         topologyDoubted: () => this.#topology.doubt(),
         tellTopology: (member) => this.#tellTopology(member),
+        onSpan: this.#spanPort(name, telemetry.config),
         moves: this.#movePort(),
       },
     );
     return { replica, transport };
+  }
+
+  #spanPort(replica: string, { otlp, traceSample }: TelemetryConfig) {
+    if (traceSample === undefined) return undefined;
+    const spans = new SpanExport({
+      otlp,
+      cluster: this.#ownership.view.topology.cluster,
+      replica,
+      log: (line) => console.log(line),
+      after: (ms, run) => platformTimers.after(ms, run),
+      fetch: (url, init) => fetch(url, init),
+    });
+    return (span: Span) => spans.add(span);
   }
 
   #movePort(): MovePort {

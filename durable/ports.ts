@@ -78,7 +78,8 @@ export interface Pong {
 
 /** Calls reject when the connection broke or was refused. A call may also stay unanswered: the driver keeps deadlines. */
 export interface ReplicaTransport {
-  send(message: Message): Promise<readonly Message[]>;
+  /** `trace`: `traceparent` of a recorded trace to which the message belongs. */
+  send(message: Message, trace?: string): Promise<readonly Message[]>;
   sendSnapshotPart(part: SnapshotPart): Promise<SnapshotPartReply>;
   ping(to: string): Promise<Pong>;
 }

@@ -31,6 +31,8 @@ export interface ShardHeader {
   readonly epoch: number;
   /** Less urgent ones are shed first; absent: `DEFAULT_URGENCY`. */
   readonly urgency?: number | undefined;
+  /** `traceparent` of a trace that is recorded, with the sender as the parent; absent: there is none. */
+  readonly trace?: string | undefined;
 }
 
 export interface RequestHeader extends ShardHeader {

@@ -25,6 +25,7 @@ import type { Replica } from "./replication/replica.ts";
 import { EvictionPolicy } from "./store/eviction/policy.ts";
 import type { Store } from "./store/store.ts";
 import { ReplicaTelemetry } from "./telemetry/replica-telemetry.ts";
+import type { Span } from "./telemetry/trace-context.ts";
 
 export interface ReplicaTiming {
   readonly heartbeatMs: number;
@@ -66,6 +67,8 @@ export interface ShardReplicaPorts {
   readonly topologyDoubted?: (() => void) | undefined;
   /** Lets a peer know the own epoch: whoever leads the group, or can, follows the topology then. */
   readonly tellTopology?: ((member: string) => void) | undefined;
+  /** Hears of what was done for traces that are recorded; absent: they are not followed here. */
+  readonly onSpan?: ((span: Span) => void) | undefined;
   /** Absent: this shard gives no slots away. */
   readonly moves?: MovePort | undefined;
 }

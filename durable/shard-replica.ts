@@ -44,8 +44,9 @@ import type { Message } from "./replication/message.ts";
 import { Replica } from "./replication/replica.ts";
 import { ScanPath } from "./scan-path.ts";
 import { SlotMover, takeStep } from "./slot-mover.ts";
-import { parseKey, partKey } from "./store/keyspace.ts";
+import { partKey } from "./store/keyspace.ts";
 import { Store } from "./store/store.ts";
+import { RequestWatch } from "./telemetry/request-watch.ts";
 import type { SlowEntry } from "./telemetry/slow-log.ts";
 import { WritePath } from "./write-path.ts";
 
@@ -70,6 +71,7 @@ export class ShardReplica {
   readonly #members: MembershipKeeper;
   readonly #gate: RateGate | undefined;
   readonly #mover: SlotMover;
+  readonly #watch: RequestWatch;
   #lastExpiryMs = Number.NEGATIVE_INFINITY;
   #lastRousedMs = Number.NEGATIVE_INFINITY;
 
@@ -92,6 +94,7 @@ export class ShardReplica {
       fatal: ports.restart,
     });
     this.#context = new ReplicaContext(options, ports, driver, new Store(storage, storage.checkpointState));
+    this.#watch = new RequestWatch(this.#context);
     this.#members = new MembershipKeeper(this.#context);
     this.#reads = new ReadPath(this.#context);
     this.#writes = new WritePath(this.#context);
@@ -115,9 +118,12 @@ export class ShardReplica {
     if (shed !== undefined) return shed;
     const reply = this.#reads.read(request);
     // What needs no wait is over before the clock moves.
-    return reply instanceof Promise
-      ? this.#timed({ operation: "read", level: request.level, key: request.key }, reply)
-      : reply;
+    if (!(reply instanceof Promise) && request.trace === undefined) return reply;
+    const { level, key } = request;
+    const watched = { operation: "read", level, key, trace: this.#watch.traceOf(request.trace) };
+    if (reply instanceof Promise) return this.#watch.timed(watched, reply);
+    this.#watch.ended(watched, reply.status, this.#nowMs);
+    return reply;
   }
 
   write(request: WriteRequest): Promise<WriteReply> {
@@ -125,10 +131,10 @@ export class ShardReplica {
     const ranked = this.#isFloodedBy(request) ? behindOthers(request) : request;
     const shed = this.#shed(ranked.urgency);
     if (shed !== undefined) return Promise.resolve(shed);
-    return this.#timed(
-      { operation: request.mutation.kind, level: null, key: request.mutation.key },
-      this.#writes.write(ranked),
-    );
+    const { kind: operation, key } = request.mutation;
+    const trace = this.#watch.traceOf(request.trace);
+    const traced = trace === undefined ? ranked : { ...ranked, trace: trace.traceparent };
+    return this.#watch.timed({ operation, level: null, key, trace }, this.#writes.write(traced));
   }
 
   /** Increments of one key cost little more than one of them: they share a log entry and a row. */
@@ -139,7 +145,11 @@ export class ShardReplica {
   batch(request: BatchRequest): Promise<BatchReply> {
     const shed = this.#shed(request.urgency);
     if (shed !== undefined) return Promise.resolve(shed);
-    return this.#timed({ operation: "batch", level: request.level, key: null }, this.#batches.run(request));
+    const trace = this.#watch.traceOf(request.trace);
+    return this.#watch.timed(
+      { operation: "batch", level: request.level, key: null, trace },
+      this.#batches.run(request),
+    );
   }
 
   fill(request: FillRequest): Promise<FillReply> {
@@ -155,7 +165,8 @@ export class ShardReplica {
 
   purge(request: PurgeRequest): Promise<PurgeReply> {
     this.#context.counters.client_requests++;
-    return this.#timed({ operation: "purge", level: null, key: null }, this.#writes.purge(request));
+    const trace = this.#watch.traceOf(request.trace);
+    return this.#watch.timed({ operation: "purge", level: null, key: null, trace }, this.#writes.purge(request));
   }
 
   part(request: PartRequest): PartReply | Promise<PartReply> {
@@ -283,8 +294,13 @@ export class ShardReplica {
 
   // --- the peers' calls ---
 
-  receive(message: Message): readonly Message[] {
-    return this.#context.driver.receive(message);
+  receive(message: Message, trace?: string): readonly Message[] {
+    const replies = this.#context.driver.receive(message);
+    const known = this.#watch.traceOf(trace);
+    if (known !== undefined) {
+      this.#watch.ended({ operation: message.kind, level: null, key: null, trace: known }, "ok", this.#nowMs);
+    }
+    return replies;
   }
 
   receiveSnapshotPart(part: SnapshotPart): SnapshotPartReply {
@@ -372,27 +388,6 @@ export class ShardReplica {
     return shed;
   }
 
-  /** Whatever waits for others may turn out to be slow. */
-  #timed<Reply extends { readonly status: string }>(
-    { operation, level, key }: Pick<SlowEntry, "operation" | "level" | "key">,
-    reply: Promise<Reply>,
-  ): Promise<Reply> {
-    if (this.#context.options.slowMs === undefined) return reply;
-    const startedMs = this.#nowMs;
-    return reply.then((settled) => {
-      const atMs = this.#nowMs;
-      const ms = atMs - startedMs;
-      const { slowLog } = this.#context.telemetry;
-      if (slowLog.isSlow(ms)) {
-        const { name: replica, shard } = this.#context.options;
-        const { status } = settled;
-        const of = slowKey(key);
-        slowLog.note({ atMs, ms, operation, ...of, shard, replica, level, status, traceId: null });
-      }
-      return settled;
-    });
-  }
-
   get #nowMs(): number {
     return this.#context.ports.timers.now();
   }
@@ -404,12 +399,6 @@ export class ShardReplica {
       core.tick(nowMs);
     });
   }
-}
-
-/** As clients say it. Parts and other own keys have none that they would know. */
-function slowKey(storedKey: string | null): Pick<SlowEntry, "namespace" | "key"> {
-  const name = storedKey === null ? undefined : parseKey(storedKey);
-  return { namespace: name?.namespace ?? null, key: name?.key ?? null };
 }
 
 /** So that a key that is written too much is shed while there is room for all the others. */

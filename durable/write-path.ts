@@ -42,6 +42,8 @@ export class WritePath {
   onApplied: (mutations: readonly Mutation[]) => void = () => undefined;
   /** Whether the slot's new owner does not know yet that it is the owner: who would ask it now is better kept here. */
   isHandingOver: (slot: number) => boolean = () => false;
+  /** Of a traced write that waits: the batch that leaves next takes it along. */
+  #waitingTrace: string | undefined;
   #lastProposedMs = Number.NEGATIVE_INFINITY;
   #isLingering = false;
   /** Mutations that wait for a leader to be known: they fill the memory like those in the queue. */
@@ -75,6 +77,7 @@ export class WritePath {
     this.#context.hotKeys.noteWrite(mutation.key, ports.timers.now());
     const admitted = this.#context.admission.admit(mutation);
     if (admitted.status !== "admitted") return admitted;
+    if (request.trace !== undefined) this.#waitingTrace = request.trace;
     const [result] = this.submit([admitted.mutation], deadlineMs);
     if (result === undefined) throw new Error("halo: one result for each mutation");
     return this.#replyOf(await result);
@@ -234,7 +237,7 @@ export class WritePath {
 
   /** At the end of a turn: whatever waits and may leave. */
   proposeBatches(nowMs: number): void {
-    const { core, counters, store } = this.#context;
+    const { core, counters, driver, store } = this.#context;
     while (this.#queue.waiting > 0 && core.canPropose) {
       if (!this.#mayPropose(nowMs)) return;
       const writes = this.#queue.takeBatch();
@@ -248,6 +251,10 @@ export class WritePath {
       this.#proposed.set(proposal.index, { term: proposal.term, batch, proposedMs: nowMs });
       this.#lastProposedMs = nowMs;
       counters.batches++;
+      if (this.#waitingTrace !== undefined) {
+        driver.trace = this.#waitingTrace;
+        this.#waitingTrace = undefined;
+      }
     }
   }
 

@@ -9,7 +9,12 @@ import type { Audit } from "./access/audit.ts";
 import { hasScope, ROOT, type RouteScope } from "./access/principal.ts";
 import { OPENAPI_PATH, openApiDocument } from "./api/openapi.ts";
 import type { HttpAnswer } from "./clients/http-answer.ts";
-import { createShardClient, type ShardClientDeps, type ShardClientOptions } from "./clients/shard-client.ts";
+import {
+  createShardClient,
+  type ShardClientDeps,
+  type ShardClientOptions,
+  tracedClient,
+} from "./clients/shard-client.ts";
 import type { EdgeConfig } from "./config.ts";
 import { clusterTag } from "./http/bookmark.ts";
 import { describeConsistency } from "./http/consistency.ts";
@@ -85,9 +90,10 @@ export function createApp(deps: AppDeps): Hono {
       const operation = methods[request.method as Method];
       if (operation === undefined) return methodNotAllowed(request.method, Object.keys(methods).join(", "));
       if (!hasScope(known.value, operation.scope)) return lacksScope(operation.scope);
-      return telemetry.observe(operation.id, request, (note) =>
-        operation.handle(edge, request, (promise) => keepAlive(c, promise), note),
-      );
+      return telemetry.observe(operation.id, request, (note, trace) => {
+        const seen = trace === undefined ? edge : { ...edge, client: tracedClient(client, trace.traceparent) };
+        return operation.handle(seen, request, (promise) => keepAlive(c, promise), note);
+      });
     });
   }
   app.get(OPENAPI_PATH, (c) => c.json(openApiDocument(), 200, { "X-Content-Type-Options": "nosniff" }));

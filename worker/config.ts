@@ -7,6 +7,11 @@ import { type HotKeyVariables, parseHotKeys } from "../durable/hot-keys.ts";
 import { type LoadVariables, parseLoad } from "../durable/load-gate.ts";
 import { parseNamespaces } from "../durable/store/namespace-settings.ts";
 import {
+  parseTelemetry,
+  type TelemetryConfig,
+  type TelemetryVariables,
+} from "../durable/telemetry/telemetry-config.ts";
+import {
   BALANCE_POLICIES,
   type BalancePolicy,
   DEFAULT_BALANCE_POLICY,
@@ -18,7 +23,6 @@ import type { RegionWeights } from "../routing/load-balancer.ts";
 import { SHARD_CLIENT_DEFAULTS } from "./clients/shard-client.ts";
 import { type Consistency, parseConsistency } from "./http/consistency.ts";
 import { COPY_MS_MAX } from "./l1/serving.ts";
-import { parseTelemetry, type TelemetryConfig, type TelemetryVariables } from "./telemetry/telemetry-config.ts";
 
 export interface EdgeConfig {
   readonly cluster: ClusterConfig;

@@ -53,3 +53,17 @@ export interface Span {
   readonly isError: boolean;
   readonly attributes: Readonly<Record<string, string | number>>;
 }
+
+/** A span as a line of log has it. */
+export function logForm({ traceId, spanId, parentSpanId, name, startMs, endMs, isError, attributes }: Span): object {
+  return {
+    trace_id: traceId,
+    span_id: spanId,
+    parent_span_id: parentSpanId,
+    name,
+    start_ms: startMs,
+    ms: endMs - startMs,
+    error: isError,
+    ...attributes,
+  };
+}

@@ -97,11 +97,13 @@ export interface ClientRead
   readonly balance?: BalancePolicy | undefined;
   /** Absent: the usual. */
   readonly urgency?: number | undefined;
+  /** `ShardHeader.trace`. */
+  readonly trace?: string | undefined;
   /** `ReadRequest.alsoFor`. */
   readonly alsoFor?: number | undefined;
 }
 
-export type WriteOptions = Pick<ClientRead, "balance" | "urgency">;
+export type WriteOptions = Pick<ClientRead, "balance" | "urgency" | "trace">;
 
 export interface ShardClient<Answer extends ReadAnswer = ReadOk> extends Operations {
   read(read: ClientRead): Promise<ReadResult<Answer>>;
@@ -231,7 +233,7 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
       return ShardCall.run(context, { ...plan, order, meter: loads });
     },
 
-    write(mutation, { balance, urgency } = {}) {
+    write(mutation, { balance, urgency, trace } = {}) {
       return ShardCall.run<WriteResult>(context, {
         slot: mutation.slot,
         send: (address, epoch, remainingMs): Promise<WriteReply> =>
@@ -242,6 +244,7 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
             slot: mutation.slot,
             mutation,
             ...saidUrgency(urgency),
+            ...saidTrace(trace),
             deadlineMs: Math.max(1, remainingMs - options.replyMarginMs),
           }),
         order: leaderOnly,
@@ -259,6 +262,25 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
 function isRepeatable(mutation: KeyMutation): boolean {
   if (mutation.idempotency !== undefined || mutation.kind === "stage") return true;
   return mutation.kind === "touch" && mutation.isAccess === true;
+}
+
+/** As a field of a request. */
+export function saidTrace(trace: string | undefined): { readonly trace?: string } {
+  return trace === undefined ? {} : { trace };
+}
+
+/** The same client, for a request whose trace is recorded. Fills, purges and parts are seen at the edge only. */
+export function tracedClient<Answer extends ReadAnswer>(
+  client: ShardClient<Answer>,
+  trace: string,
+): ShardClient<Answer> {
+  return {
+    ...client,
+    read: (read) => client.read({ ...read, trace }),
+    write: (mutation, options) => client.write(mutation, { ...options, trace }),
+    batch: (operations, wanted) => client.batch(operations, { ...wanted, trace }),
+    scan: (query) => client.scan({ ...query, trace }),
+  };
 }
 
 /** A Directory that is out of reach is asked again later. */
@@ -279,7 +301,8 @@ function readRequest(read: ClientRead, address: ReplicaAddress, epoch: number): 
   };
   // Absent fields are left out: every one is a name and a tag to serialise on each call.
   const wantsValue = read.omitValue === undefined && read.omitValueOfVersions === undefined;
-  if (read.level === "strong" && wantsValue && read.maxStaleMs === undefined && read.urgency === undefined)
+  const isTraced = read.trace !== undefined;
+  if (read.level === "strong" && wantsValue && read.maxStaleMs === undefined && read.urgency === undefined && !isTraced)
     return request;
   return {
     ...request,
@@ -288,6 +311,7 @@ function readRequest(read: ClientRead, address: ReplicaAddress, epoch: number): 
     ...(read.boundMs === undefined ? {} : { boundMs: read.boundMs }),
     ...(read.maxStaleMs === undefined ? {} : { maxStaleMs: read.maxStaleMs }),
     ...saidUrgency(read.urgency),
+    ...saidTrace(read.trace),
     ...(read.omitValue === undefined ? {} : { omitValue: read.omitValue }),
     ...(read.omitValueOfVersions === undefined ? {} : { omitValueOfVersions: read.omitValueOfVersions }),
     ...(read.alsoFor === undefined ? {} : { alsoFor: read.alsoFor }),

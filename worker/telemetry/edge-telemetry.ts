@@ -5,15 +5,15 @@
 // request's arrival to the last answer that it waited for, without the CPU time after it.
 
 import { SERVED_BY } from "../../durable/http/served-by.ts";
+import { OtlpPush, type OtlpPushDeps } from "../../durable/telemetry/otlp-push.ts";
 import { type SlowEntry, SlowLog } from "../../durable/telemetry/slow-log.ts";
-import { newId, parseTraceparent, type Span, traceparent } from "../../durable/telemetry/trace-context.ts";
+import { otlpTraces, resourceOf } from "../../durable/telemetry/span-form.ts";
+import type { TelemetryConfig } from "../../durable/telemetry/telemetry-config.ts";
+import { logForm, newId, parseTraceparent, type Span, traceparent } from "../../durable/telemetry/trace-context.ts";
 import type { RequestNote } from "../routes/kv-context.ts";
 import { type BreakerView, EdgeMetrics } from "./edge-metrics.ts";
 import { type Family, FamilySet } from "./families.ts";
-import { otlpMetrics, resourceOf } from "./otel-form.ts";
-import { OtlpPush, type OtlpPushDeps } from "./otlp-push.ts";
-import { otlpTraces } from "./span-form.ts";
-import type { TelemetryConfig } from "./telemetry-config.ts";
+import { otlpMetrics } from "./otel-form.ts";
 
 /** Spans that wait for the next push; what comes beyond is logged only. */
 export const SPANS_MAX = 512;
@@ -247,20 +247,6 @@ export class EdgeTelemetry {
       "service.version": version,
     });
   }
-}
-
-/** A span as a line of log has it. */
-export function logForm({ traceId, spanId, parentSpanId, name, startMs, endMs, isError, attributes }: Span): object {
-  return {
-    trace_id: traceId,
-    span_id: spanId,
-    parent_span_id: parentSpanId,
-    name,
-    start_ms: startMs,
-    ms: endMs - startMs,
-    error: isError,
-    ...attributes,
-  };
 }
 
 /** One request on its way. */

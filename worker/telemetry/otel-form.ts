@@ -5,7 +5,7 @@
 import { type HrTime, ValueType } from "@opentelemetry/api";
 import { PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
 import { JsonMetricsSerializer } from "@opentelemetry/otlp-transformer";
-import { type Resource, resourceFromAttributes } from "@opentelemetry/resources";
+import type { Resource } from "@opentelemetry/resources";
 import {
   AggregationTemporality,
   DataPointType,
@@ -13,6 +13,7 @@ import {
   type ResourceMetrics,
 } from "@opentelemetry/sdk-metrics";
 import { countOf, type HistogramReading } from "../../durable/telemetry/histogram.ts";
+import { hrTime, resourceOf } from "../../durable/telemetry/span-form.ts";
 import type { Family } from "./families.ts";
 
 export const PROMETHEUS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
@@ -41,10 +42,6 @@ export function otlpMetrics(families: readonly Family[], period: Period, resourc
   const bytes = JsonMetricsSerializer.serializeRequest(resourceMetrics(families, period, resource));
   if (bytes === undefined) throw new Error("halo: the metrics could not be serialised");
   return bytes;
-}
-
-export function resourceOf(attributes: Readonly<Record<string, string>>): Resource {
-  return resourceFromAttributes(attributes);
 }
 
 function resourceMetrics(families: readonly Family[], period: Period, resource: Resource): ResourceMetrics {
@@ -78,9 +75,4 @@ function histogramOf(value: number | HistogramReading) {
   if (typeof value === "number") throw new Error("halo: a number where a histogram is expected");
   const { bounds, counts, sum } = value;
   return { buckets: { boundaries: [...bounds], counts: [...counts] }, sum, count: countOf(value) };
-}
-
-export function hrTime(ms: number): HrTime {
-  const seconds = Math.floor(ms / 1_000);
-  return [seconds, Math.round((ms - seconds * 1_000) * 1_000_000)];
 }

@@ -1,7 +1,7 @@
 // Reads the variables and secrets of telemetry, or says in one line what is wrong with them.
 
 import * as z from "zod";
-import { parseSlowMs, type SlowLogVariables } from "../../durable/telemetry/slow-log.ts";
+import { parseSlowMs, type SlowLogVariables } from "./slow-log.ts";
 
 export interface OtlpConfig {
   /** Without a slash at the end; `/v1/metrics` and `/v1/traces` follow. */

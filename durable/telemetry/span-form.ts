@@ -1,13 +1,22 @@
 // Spans in the form of the OpenTelemetry SDK, for its OTLP serialiser.
 
-import { SpanKind, SpanStatusCode, TraceFlags } from "@opentelemetry/api";
+import { type HrTime, SpanKind, SpanStatusCode, TraceFlags } from "@opentelemetry/api";
 import { JsonTraceSerializer } from "@opentelemetry/otlp-transformer";
-import type { Resource } from "@opentelemetry/resources";
+import { type Resource, resourceFromAttributes } from "@opentelemetry/resources";
 import type { ReadableSpan } from "@opentelemetry/sdk-trace";
-import type { Span } from "../../durable/telemetry/trace-context.ts";
-import { hrTime } from "./otel-form.ts";
+import type { Span } from "./trace-context.ts";
 
 const KINDS: Readonly<Record<Span["kind"], SpanKind>> = { server: SpanKind.SERVER, internal: SpanKind.INTERNAL };
+
+export function hrTime(ms: number): HrTime {
+  const seconds = Math.floor(ms / 1_000);
+  return [seconds, Math.round((ms - seconds * 1_000) * 1_000_000)];
+}
+
+/** Who sends telemetry. */
+export function resourceOf(attributes: Readonly<Record<string, string>>): Resource {
+  return resourceFromAttributes(attributes);
+}
 
 export function otlpTraces(spans: readonly Span[], resource: Resource): Uint8Array {
   const bytes = JsonTraceSerializer.serializeRequest(spans.map((span) => readableSpan(span, resource)));

@@ -34,9 +34,14 @@ export class OtlpPush {
     if (nowMs < this.#dueMs || this.#isPushing) return undefined;
     this.#dueMs = nowMs + this.#config.intervalMs;
     this.#isPushing = true;
-    return Promise.all([this.#push("metrics", nowMs), this.#push("traces", nowMs)]).then(() => {
+    return this.push(nowMs).then(() => {
       this.#isPushing = false;
     });
+  }
+
+  /** Whatever there is, now. Never rejects. */
+  async push(nowMs = 0): Promise<void> {
+    await Promise.all([this.#push("metrics", nowMs), this.#push("traces", nowMs)]);
   }
 
   async #push(signal: Signal, nowMs: number): Promise<void> {
