@@ -5,15 +5,18 @@
 import { type Context, Hono } from "hono";
 import { DEFAULT_NAMESPACE } from "../durable/store/keyspace.ts";
 import type { SlowEntry } from "../durable/telemetry/slow-log.ts";
-import type { Audit } from "./access/audit.ts";
-import { hasScope, ROOT, type RouteScope } from "./access/principal.ts";
+import { type AuditLog, type AuditLogDeps, createAuditLog } from "./access/audit-log.ts";
+import { ROOT } from "./access/principal.ts";
+import { createSignedTokens } from "./access/signed-tokens.ts";
+import { createSignedUrls } from "./access/signed-urls.ts";
+import { TokenLimits } from "./access/token-limits.ts";
 import { OPENAPI_PATH, openApiDocument } from "./api/openapi.ts";
 import type { HttpAnswer } from "./clients/http-answer.ts";
 import {
   createShardClient,
+  type ShardClient,
   type ShardClientDeps,
   type ShardClientOptions,
-  tracedClient,
 } from "./clients/shard-client.ts";
 import type { EdgeConfig } from "./config.ts";
 import { clusterTag } from "./http/bookmark.ts";
@@ -23,10 +26,12 @@ import { problem } from "./http/problem.ts";
 import { type HttpBody, httpCodec } from "./l1/http-copies.ts";
 import { createNearClient, type NearClientDeps } from "./l1/near-client.ts";
 import { createAuthenticator } from "./middleware/authenticator.ts";
+import { answerOrigin } from "./middleware/cross-origin.ts";
+import { createGate } from "./middleware/gate.ts";
 import { OpenStreams } from "./routes/admin/events.ts";
 import type { TopologyAdmin } from "./routes/admin/topology.ts";
-import { methodNotAllowed, problemReply } from "./routes/replies.ts";
-import { type EdgeDeps, type Method, ROUTES } from "./routes/route-table.ts";
+import { problemReply } from "./routes/replies.ts";
+import { type EdgeDeps, ROUTES } from "./routes/route-table.ts";
 import { EdgeTelemetry, type EdgeTelemetryDeps, UNSEEN } from "./telemetry/edge-telemetry.ts";
 
 export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
@@ -40,8 +45,14 @@ export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly l1?: Pick<NearClientDeps<HttpAnswer, HttpBody>, "shared" | "background"> | undefined;
   /** Where telemetry goes; absent: it is kept here, and can be asked for. */
   readonly telemetry?: Omit<EdgeTelemetryDeps, "config" | "cluster" | "now" | "random"> | undefined;
-  /** Keeps what administrators did; absent: nobody does. */
-  readonly audit?: Audit;
+  /** Another audit log than the cluster's own, for tests. */
+  readonly auditLog?: AuditLog;
+  /** Hears of every administrative act. */
+  readonly onAuditRecord?: AuditLogDeps["onRecord"];
+  /** Hears of records that the cluster's log did not take. */
+  readonly onAuditUnwritten?: AuditLogDeps["onUnwritten"];
+  /** Hears of tokens whose quota could not be asked for. */
+  readonly onUnmetered?: (principal: string) => void;
   /** Hears of errors that should not happen, by name only: messages can hold what must not be logged. */
   readonly onInternalError: (name: string) => void;
 }
@@ -67,6 +78,7 @@ export function createApp(deps: AppDeps): Hono {
     l1 === undefined || config.l1Ms === 0
       ? shards
       : createNearClient(shards, { ...deps, ...l1, counts, codec: httpCodec, eventualMs: config.l1Ms });
+  const auditLog = deps.auditLog ?? clusterAuditLog(deps, shards);
   const edge: EdgeDeps = {
     ...deps,
     client,
@@ -77,23 +89,19 @@ export function createApp(deps: AppDeps): Hono {
     heedsPriority: config.heedsPriority,
     bookmarkTag: clusterTag(config.cluster.cluster),
     principal: ROOT,
-    audit: deps.audit ?? noAudit,
+    audit: auditLog.append,
+    auditLog,
   };
-  const authenticate = createAuthenticator(config.tokens);
+  const gate = createGate({ ...createRecognition(config, deps.now), limits: tokenLimits(deps, shards), edge });
+  const { corsOrigins } = config.access;
   const app = new Hono({ getPath: routePath });
 
-  for (const { path, methods } of ROUTES) {
-    app.all(path, (c) => {
+  for (const route of ROUTES) {
+    const isShared = corsOrigins !== undefined && !route.path.startsWith(ADMIN_PATH);
+    app.all(route.path, (c) => {
       const request = c.req.raw;
-      const known = authenticate(request.headers.get("Authorization"));
-      if (!known.ok) return problemReply(known.problem);
-      const operation = methods[request.method as Method];
-      if (operation === undefined) return methodNotAllowed(request.method, Object.keys(methods).join(", "));
-      if (!hasScope(known.value, operation.scope)) return lacksScope(operation.scope);
-      return telemetry.observe(operation.id, request, (note, trace) => {
-        const seen = trace === undefined ? edge : { ...edge, client: tracedClient(client, trace.traceparent) };
-        return operation.handle(seen, request, (promise) => keepAlive(c, promise), note);
-      });
+      const serve = () => gate(route, request, (promise) => keepAlive(c, promise));
+      return isShared ? answerOrigin(corsOrigins, route, request, serve) : serve();
     });
   }
   app.get(OPENAPI_PATH, (c) => c.json(openApiDocument(), 200, { "X-Content-Type-Options": "nosniff" }));
@@ -120,11 +128,26 @@ function routePath(request: Request): string {
   return NAMED_PATHS.find((named) => path.startsWith(named) || `${path}/` === named) ?? path;
 }
 
-const noAudit: Audit = () => Promise.resolve();
+/** Administration is for no page of another origin. */
+const ADMIN_PATH = "/admin/";
 
-function lacksScope(wanted: RouteScope): Response {
-  const scopes = typeof wanted === "string" ? wanted : wanted.join(" or ");
-  return problemReply(problem("forbidden", `the token lacks the scope ${scopes}`));
+function createRecognition({ tokens, access, cluster }: EdgeConfig, now: () => number) {
+  const { scopedTokens, signingKeys: keys } = access;
+  const signedTokens = keys.length === 0 ? undefined : createSignedTokens({ keys, cluster: cluster.cluster, now });
+  return {
+    authenticate: createAuthenticator(tokens, { scopedTokens, signedTokens, now }),
+    signedUrls: keys.length === 0 ? undefined : createSignedUrls({ keys, now }),
+  };
+}
+
+function clusterAuditLog(deps: AppDeps, client: ShardClient<HttpAnswer>): AuditLog {
+  const { timers, now, onAuditRecord, onAuditUnwritten } = deps;
+  const [onRecord, onUnwritten] = [onAuditRecord ?? (() => {}), onAuditUnwritten ?? (() => {})];
+  return createAuditLog({ client, timers, now, onRecord, onUnwritten });
+}
+
+function tokenLimits({ now, onUnmetered }: AppDeps, client: ShardClient<HttpAnswer>): TokenLimits {
+  return new TokenLimits({ client, now, onUnmetered: (principal) => onUnmetered?.(principal) });
 }
 
 /** The request's own words for what it is about. */

@@ -20,6 +20,7 @@ import {
 } from "../routing/balance-policy.ts";
 import { type ClusterConfig, type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
 import type { RegionWeights } from "../routing/load-balancer.ts";
+import { type AccessConfig, type AccessVariables, parseAccess } from "./access/access-config.ts";
 import { SHARD_CLIENT_DEFAULTS } from "./clients/shard-client.ts";
 import { type Consistency, parseConsistency } from "./http/consistency.ts";
 import { COPY_MS_MAX } from "./l1/serving.ts";
@@ -41,8 +42,9 @@ export interface EdgeConfig {
   /** How old a copy of a hot key may be for `eventual` reads; 0: none is kept. */
   readonly l1Ms: number;
   readonly telemetry: TelemetryConfig;
-  /** Accepted bearer tokens; empty: the deployment is closed. */
+  /** Bearer tokens that may do everything; without these and those of `access`, the deployment is closed. */
   readonly tokens: readonly string[];
+  readonly access: AccessConfig;
 }
 
 export interface EdgeVariables
@@ -50,7 +52,8 @@ export interface EdgeVariables
     LoadVariables,
     HotKeyVariables,
     ColoVariables,
-    TelemetryVariables {
+    TelemetryVariables,
+    AccessVariables {
   readonly HALO_DEFAULT_CONSISTENCY?: unknown;
   readonly HALO_DEADLINE_MS?: unknown;
   readonly HALO_BALANCE?: unknown;
@@ -140,6 +143,8 @@ export function parseEdgeConfig(variables: EdgeVariables): EdgeConfigResult {
   if (!telemetry.ok) return telemetry;
   const consistency = parseConsistency(HALO_DEFAULT_CONSISTENCY);
   if (!consistency.ok) return { ok: false, problem: `HALO_DEFAULT_CONSISTENCY: ${consistency.problem.detail}` };
+  const access = parseAccess(variables);
+  if (!access.ok) return access;
   // A previous token alone opens nothing: a deployment whose token was deleted is closed.
   const tokens = HALO_TOKEN === "" ? [] : [HALO_TOKEN, HALO_TOKEN_PREVIOUS].filter((token) => token !== "");
   return {
@@ -158,6 +163,7 @@ export function parseEdgeConfig(variables: EdgeVariables): EdgeConfigResult {
       ),
       telemetry: telemetry.config,
       tokens,
+      access: access.access,
     },
   };
 }

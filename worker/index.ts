@@ -149,6 +149,9 @@ function createEdge(env: Env, request: Request): Edge {
       fetch: (url, init) => fetch(url, init),
       analytics: env.ANALYTICS,
     },
+    onAuditRecord: (record) => console.log(JSON.stringify({ event: "audit", ...record })),
+    onAuditUnwritten: (total) => console.error(JSON.stringify({ event: "audit_unwritten", total })),
+    onUnmetered: (principal) => console.error(JSON.stringify({ event: "quota_unmetered", principal })),
     onInternalError: (name) => console.error(`halo: unexpected ${name} at the edge`),
   });
   return { app };

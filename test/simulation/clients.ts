@@ -5,6 +5,7 @@ import type { ConsistencyLevel, LogPosition } from "../../durable/protocol.ts";
 import type { KeyMutation } from "../../durable/store/command.ts";
 import { slotOf } from "../../routing/slots.ts";
 import type { ReadResult, WriteResult } from "../../worker/clients/shard-call.ts";
+import { advance, type Bookmark, mergeBookmarks } from "../../worker/http/bookmark.ts";
 import type { Edge } from "./edge.ts";
 import { isExpiringKey, type Operation, type ReadOperation, type Seen, type WriteOperation } from "./history.ts";
 import { type Answer, orGone } from "./patience.ts";
@@ -29,7 +30,7 @@ export class Client {
   readonly #history: Operation[];
   #edge: Edge;
   /** By shard: what the session has written or seen. */
-  #bookmark = new Map<number, LogPosition>();
+  #bookmark: Bookmark = new Map();
   readonly #lastSeen = new Map<string, Seen | undefined>();
   #writes = 0;
   isStopped = false;
@@ -91,7 +92,7 @@ export class Client {
     };
     this.#history.push(operation);
     this.#world.checks.began(operation);
-    const after = new Map(this.#bookmark);
+    const after = this.#bookmark;
     const reply = await orGone<ReadResult>(
       this.#world,
       this.#edge,
@@ -194,10 +195,10 @@ export class Client {
     return this.#world.view.ownerOf(slotOf(key)).shard;
   }
 
-  /** A session only ever moves forward. */
+  /** As the edge's reply to it says (worker/routes/kv-context.ts). */
   #advance(shard: number, position: LogPosition): void {
-    const known = this.#bookmark.get(shard);
-    if (known === undefined || position.index > known.index) this.#bookmark.set(shard, position);
+    const seen = mergeBookmarks(this.#edge.topology.sessionMarks, this.#bookmark);
+    this.#bookmark = advance(seen, shard, position);
   }
 }
 

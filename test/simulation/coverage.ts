@@ -104,6 +104,12 @@ export const COUNTED = [
   "move of a slot called off",
   "slot moved",
   "move settled as called off",
+  "shard added",
+  "shard drained",
+  "shard removed",
+  "weight of a shard changed",
+  "slots levelled out",
+  "plan called off",
   "purge acknowledged by all shards",
 ] as const;
 

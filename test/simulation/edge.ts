@@ -43,6 +43,8 @@ export class Edge {
   /** The platform sheds calls to this replica until then. */
   readonly overloadedUntil = new Map<ReplicaHost, number>();
   client: ShardClient;
+  /** What its isolate routes by. */
+  topology: TopologyHolder;
   readonly #world: World;
   readonly #region: Region;
   readonly #clock: SimClock;
@@ -58,6 +60,7 @@ export class Edge {
     this.#region = random.pick(world.config.cluster.regions);
     this.#clock = world.drawClock(random);
     this.#instance = new EdgeInstance(this.name);
+    this.topology = new TopologyHolder(world.edgeView);
     this.client = this.#createClient();
   }
 
@@ -67,6 +70,7 @@ export class Edge {
     this.#world.coverage.count("edge restart");
     this.#instance.isAlive = false;
     this.#instance = new EdgeInstance(this.name);
+    this.topology = new TopologyHolder(this.#world.edgeView);
     this.client = this.#createClient();
     const gone = [...this.#onGone];
     this.#onGone.clear();
@@ -83,7 +87,7 @@ export class Edge {
     const { loop } = this.#world;
     const loads = new ReplicaLoads();
     const caller = this.#instance;
-    const topology = new TopologyHolder(this.#world.edgeView);
+    const { topology } = this;
     const now = (): number => this.#clock.at(loop.nowMs);
     const timers: Timers = {
       after: (delayMs, callback) =>

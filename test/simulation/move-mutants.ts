@@ -86,6 +86,14 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
     },
   },
   {
+    name: "drained-shard-still-chosen",
+    mistake: "a shard that is drained keeps its slots in the plan, and goes on being chosen for them",
+    file: "routing/rebalance.ts",
+    find: "const limit = isLevelled ? Math.ceil(share) : (capacities.get(shard) ?? 0);",
+    replace: "const limit = weight === 0 ? before : isLevelled ? Math.ceil(share) : (capacities.get(shard) ?? 0);",
+    workload,
+  },
+  {
     name: "versions-start-anew",
     mistake: "the target's versions do not go on from the source's: fencing tokens go back",
     file: MOVES,

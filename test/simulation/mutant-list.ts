@@ -446,6 +446,13 @@ const MEMBERS: readonly Mutant[] = [
     replace: "const index = quorumValue([...replica.membership.voters, ...replica.membership.learners], (id) =>",
   },
   {
+    name: "change-before-own-term",
+    mistake: "a leader changes the members before an entry of its own term is committed (Ongaro, raft-dev, July 2015)",
+    file: REPLICA,
+    find: 'if (this.commitIndex < leader.termStartIndex)\n      return { ok: false, reason: "no entry of this term is committed yet" };',
+    replace: "",
+  },
+  {
     name: "two-changes-at-once",
     mistake: "a member is changed before the change before is committed",
     file: REPLICA,

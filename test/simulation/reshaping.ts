@@ -7,24 +7,15 @@ import { quorumSize } from "../../durable/replication/quorum.ts";
 import type { Region } from "../../routing/region.ts";
 import { changedTopology, type ReplicaChange } from "../../routing/topology-change.ts";
 import { FORMER_REPLICAS_MAX } from "../../routing/topology-parser.ts";
+import { OPERATOR } from "./operator.ts";
 import type { SeededRandom } from "./random.ts";
 import type { ReplicaHost } from "./replica-host.ts";
-import type { Caller } from "./rpc.ts";
-import { DIRECTORY, type World } from "./world.ts";
+import type { World } from "./world.ts";
 
 const NEW_REGIONS: readonly Region[] = ["weur", "sam", "me", "afr", "apac-se"];
 
 /** Former replicas for which the storm leaves room: those that are dead when it ends are all replaced. */
 const FORMER_RESERVE = 8;
-
-/** Keeps nothing of its own, so its calls wait for nothing. */
-const OPERATOR: Caller = {
-  name: DIRECTORY,
-  isAlive: true,
-  busyUntilMs: 0,
-  whenGateOpens: (send) => send(),
-  enter: (run) => run(),
-};
 
 export class Reshaping {
   readonly #world: World;

@@ -3,12 +3,13 @@
 
 import { isMembershipOf } from "../../durable/replication/membership-plan.ts";
 import { quorumSize } from "../../durable/replication/quorum.ts";
+import { slotOf } from "../../routing/slots.ts";
 import type { Violation } from "./checkers/report.ts";
 import { Client } from "./clients.ts";
 import type { Counts } from "./coverage.ts";
 import { Edge } from "./edge.ts";
 import { Storm } from "./faults.ts";
-import type { Operation } from "./history.ts";
+import { isExpiringKey, type Operation } from "./history.ts";
 import type { SeededRandom } from "./random.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 import { canSpare, Reshaping } from "./reshaping.ts";
@@ -25,6 +26,8 @@ import { World } from "./world.ts";
 export const PROGRESS_MS_MAX = 12_000;
 /** Within so long after everything is whole, all replicas have applied the same. */
 export const CONVERGENCE_MS_MAX = 15_000;
+/** The same where shards are drained and removed: what a storm has called off is planned and moved once more. */
+export const RESHAPED_MS_MAX = 40_000;
 const CONVERGENCE_STEP_MS = 250;
 /** Clients of registers that are left at least. */
 const CLIENTS_MIN = 3;
@@ -158,7 +161,7 @@ class SimulationRun {
     const random = this.#world.random.fork("majority");
     this.#calm();
     this.#reshaping.replaceDestroyed();
-    const away = this.#world.view.shards.flatMap(({ shard }) => this.#minorityOf(shard, random));
+    const away = this.#world.directory.shards.flatMap(({ shard }) => this.#minorityOf(shard, random));
     const machines = [...hosts, ...this.#edges].map(({ name }) => name);
     for (const host of away) {
       for (const name of machines) {
@@ -198,7 +201,7 @@ class SimulationRun {
   }
 
   async #demandProgress(): Promise<void> {
-    const { loop, checks, view } = this.#world;
+    const { loop, checks } = this.#world;
     const firstKeys = this.#firstKeys();
     const deadlineMs = loop.nowMs + PROGRESS_MS_MAX;
     const waiting = new Set<string>();
@@ -211,10 +214,8 @@ class SimulationRun {
       if (waiting.size === 0) loop.stop();
     };
     for (const [number, prober] of this.#probers.entries()) {
-      for (const [at, { shard }] of view.shards.entries()) {
+      for (const [shard, key] of firstKeys) {
         const name = `edge ${number} to shard ${shard}`;
-        const key = firstKeys[at];
-        if (key === undefined) throw new Error("every shard has a key");
         waiting.add(name);
         probe(prober, name, key);
       }
@@ -233,35 +234,48 @@ class SimulationRun {
 
   /** Clients go on, so that the groups stay awake, until all replicas have met; then everything is read once more. */
   async #demandConvergence(): Promise<void> {
-    const { loop, checks, view } = this.#world;
-    const deadlineMs = loop.nowMs + CONVERGENCE_MS_MAX;
+    const { loop, checks, config } = this.#world;
+    const limitMs = config.reshapes ? RESHAPED_MS_MAX : CONVERGENCE_MS_MAX;
+    const deadlineMs = loop.nowMs + limitMs;
     await loop.run(loop.nowMs + CONVERGENCE_STEP_MS);
     for (const client of this.#clients) client.isStopped = true;
     this.#workload.stop();
     let last = 0;
-    const hasConverged = () => view.shards.every(({ shard }) => this.#hasConverged(shard));
+    const hasConverged = () => this.#shardsInUse.every((shard) => this.#hasConverged(shard));
     while (!this.#hasFailed && !(this.#resharding.isSettled && hasConverged())) {
       if (loop.nowMs >= deadlineMs) {
-        const open = this.#resharding.isSettled ? "" : ", and moves of slots are still open";
-        checks.report("progress", `the replicas have not converged within ${CONVERGENCE_MS_MAX} ms${open}`);
+        const open = this.#resharding.isSettled ? "" : ", and changes of the shards are still open";
+        checks.report("progress", `the replicas have not converged within ${limitMs} ms${open}`);
         return;
       }
       // A probe now and then: a leader that hears nothing from a member gives up on it and lets the group sleep.
       if (loop.nowMs - last >= 1_000) {
         last = loop.nowMs;
-        for (const key of this.#firstKeys()) this.#probers[0]?.put(key);
+        for (const key of this.#firstKeys().values()) this.#probers[0]?.put(key);
+        this.#resharding.goOn();
       }
       await loop.run(loop.nowMs + CONVERGENCE_STEP_MS);
     }
     if (this.#hasFailed) return;
     await this.#readEverything();
-    for (const { shard } of view.shards) checks.compareStates(shard);
+    for (const shard of this.#shardsInUse) checks.compareStates(shard);
   }
 
-  /** One of each shard, in the order of the shards. */
-  #firstKeys(): readonly string[] {
-    const { keys, view } = this.#world;
-    return view.shards.flatMap((_, at) => keys[at * this.#config.keysPerShard] ?? []);
+  /** By shard one of its keys; where shards come and go, some have none, and nobody asks them anything. */
+  #firstKeys(): ReadonlyMap<number, string> {
+    const { directory, keys } = this.#world;
+    const first = new Map<number, string>();
+    for (const { shard } of directory.shards) {
+      const key = keys.find((one) => !isExpiringKey(one) && directory.slots[slotOf(one)] === shard);
+      if (key !== undefined) first.set(shard, key);
+    }
+    return first;
+  }
+
+  /** Whose replicas are to meet. */
+  get #shardsInUse(): readonly number[] {
+    const { config, directory } = this.#world;
+    return config.reshapes ? [...this.#firstKeys().keys()] : directory.shards.map(({ shard }) => shard);
   }
 
   #hasConverged(shard: number): boolean {

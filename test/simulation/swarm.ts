@@ -81,6 +81,8 @@ export interface SwarmConfig {
   readonly isPlain: boolean;
   /** Slots move from shard to shard. */
   readonly reshards: boolean;
+  /** By changes that an operator asks for, planned by the production code: shards come, are drained and go, weights change. */
+  readonly reshapes: boolean;
   /** Edges keep copies of keys that are asked for so often; absent: they keep none. */
   readonly hotKeyPerSecond: number | undefined;
   /** Edges start with an older epoch, in which the keys had other owners. */
@@ -115,6 +117,11 @@ function focused(world: SwarmConfig, theme: Theme, random: SeededRandom): SwarmC
   return { ...changed, faults: { ...changed.faults, scale: undefined, replace: undefined } };
 }
 
+/** Of the worlds in which slots move. */
+const RESHAPE_SHARE = 0.5;
+/** It takes seconds to drain a shard while everything goes wrong. */
+const RESHAPE_STORM_FACTOR = 1.5;
+
 /** Two to four shards of few keys, between which the slots go to and fro. */
 function resharding(world: SwarmConfig, random: SeededRandom): SwarmConfig {
   const weights = Array.from({ length: 2 + random.below(3) }, () => 1);
@@ -126,6 +133,9 @@ function resharding(world: SwarmConfig, random: SeededRandom): SwarmConfig {
     edgesStartStale: false,
     isPlain: false,
     reshards: true,
+    ...(random.fork("shape").chance(RESHAPE_SHARE)
+      ? { reshapes: true, stormMs: world.stormMs * RESHAPE_STORM_FACTOR }
+      : {}),
   };
 }
 
@@ -184,6 +194,7 @@ function drawWorld(seed: number | string, random: SeededRandom): SwarmConfig {
     newerEdges: random.chance(0.3),
     isPlain: false,
     reshards: false,
+    reshapes: false,
     // One access that is counted makes a key hot.
     hotKeyPerSecond: new SeededRandom(seed, "hot keys").chance(0.3) ? 1 : undefined,
     edgesStartStale: shards === 2 && random.chance(0.5),

@@ -119,6 +119,7 @@ export class World {
 
   #placeReplicas(): void {
     for (const { shard, replicas } of new TopologyView(this.directory).shards) {
+      this.checks.placed(shard);
       for (const view of replicas) {
         if (this.hosts.some(({ options }) => options.name === view.name)) continue;
         this.hosts.push(new ReplicaHost(this, shard, view, this.directory, this.drawClock(this.#clockRandom)));

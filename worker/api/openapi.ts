@@ -18,6 +18,7 @@ const COMMON_PROBLEMS: readonly ProblemSlug[] = [
   "misconfigured",
   "internal",
 ];
+const SIGNED_URL_OPERATIONS: ReadonlySet<string> = new Set(["getValue", "headValue", "putValue"]);
 const REFERENCE = "#/components/schemas/";
 const TEXT = { type: "string" } as const;
 
@@ -37,7 +38,21 @@ export function openApiDocument(): object {
     security: [{ token: [] }],
     paths: Object.fromEntries(ROUTES.map((route) => [templateOf(route), pathItem(route)])),
     components: {
-      securitySchemes: { token: { type: "http", scheme: "bearer", description: "The secret HALO_TOKEN" } },
+      securitySchemes: {
+        token: {
+          type: "http",
+          scheme: "bearer",
+          description:
+            "A root token, a scoped token (halo_…) or a signed one (JWT); listed are the scopes that it needs",
+        },
+        signedUrl: {
+          type: "apiKey",
+          in: "query",
+          name: "halo-signature",
+          description:
+            "With halo-expires, and halo-namespace unless it is the default: the right to one key and method",
+        },
+      },
       schemas: schemas(),
       responses: Object.fromEntries(slugs().map((slug) => [slug, problemResponse(slug)])),
     },
@@ -82,12 +97,19 @@ function operationObject(method: Method, operation: RouteOperation): object {
   return {
     operationId: id,
     summary,
+    security: securityOf(operation),
     parameters,
     ...(body === undefined
       ? {}
       : { requestBody: { required: body.isOptional !== true, content: contentOf(body.schema) } }),
     responses: { ...mapValues(replies, (reply) => replyObject(method, reply)), ...problemReplies(problems) },
   };
+}
+
+/** Alternatives: any of them will do. */
+function securityOf({ id, scope }: RouteOperation): readonly object[] {
+  const tokens = [scope].flat().map((one) => ({ token: [one] }));
+  return SIGNED_URL_OPERATIONS.has(id) ? [...tokens, { signedUrl: [] }] : tokens;
 }
 
 function replyObject(method: Method, { description, headers, body }: RouteReply): object {

@@ -76,7 +76,7 @@ export interface ScanQuery extends Wanted {
 
 export interface ShardPurge {
   readonly shard: number;
-  readonly result: Exclude<PurgeReply, { status: "not_leader" | "wrong_owner" }>;
+  readonly result: Exclude<PurgeReply, { status: "not_leader" | "wrong_owner" }> | FinalRefusal;
 }
 
 export interface FillWish {
@@ -422,7 +422,7 @@ function hasIdempotency(operation: BatchOperation): boolean {
 }
 
 function itemAt(
-  reply: Exclude<BatchReply, { status: "not_leader" | "wrong_owner" }> | UnknownFate,
+  reply: Extract<BatchReply, { status: "ok" }> | FinalRefusal | UnknownFate,
   position: number,
   operation: BatchOperation,
 ): BatchItem | FinalRefusal {

@@ -31,6 +31,7 @@ export const PROBLEMS = {
   "partial-put": { status: 400, title: "A value is replaced as a whole" },
   unauthorized: { status: 401, title: "A valid token is needed" },
   forbidden: { status: 403, title: "The token is not allowed to do this" },
+  "rate-limited": { status: 429, title: "The token has asked too often" },
   "no-token-configured": { status: 503, title: "This deployment has no token and is closed" },
   misconfigured: { status: 500, title: "This deployment's variables are not acceptable" },
   "not-found": { status: 404, title: "There is no such key" },

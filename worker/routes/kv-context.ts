@@ -2,6 +2,7 @@
 
 import type { ConsistencyLevel, LogPosition, Provenance } from "../../durable/protocol.ts";
 import type { HttpAnswer } from "../clients/http-answer.ts";
+import type { Timers } from "../clients/ports.ts";
 import type { ShardClient } from "../clients/shard-client.ts";
 import type { TopologyHolder } from "../clients/topology-holder.ts";
 import {
@@ -23,6 +24,7 @@ export interface KvDeps {
   readonly topology: Pick<TopologyHolder, "sessionMarks">;
   /** `clusterTag()` of this cluster. */
   readonly bookmarkTag: string;
+  readonly timers: Timers;
   /** Uniform in [0, 1). */
   random(): number;
 }

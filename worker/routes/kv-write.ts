@@ -56,7 +56,7 @@ async function mutationOf(deps: KvDeps, target: KeyTarget, request: Request): Pr
   const options = putOptions(headers);
   if (!options.ok) return options;
   // Last, since a large value is on its way into the shard as it is received.
-  const received = await receiveValue(deps.client, target, request);
+  const received = await receiveValue(deps, target, request);
   if (!received.ok) return received;
   const { digest, ...value } = received.value;
   return withIdempotency({ kind: "put", ...shared, ...options.value, ...value }, headers, digest);

@@ -5,6 +5,7 @@
 import type { KeyMutation, Parts } from "../../durable/store/command.ts";
 import { LARGE_VALUE_BYTES_MAX, PART_BYTES_MAX, VALUE_BYTES_MAX } from "../../durable/store/limits.ts";
 import type { Operations } from "../clients/operations.ts";
+import type { Timers } from "../clients/ports.ts";
 import type { FinalRefusal, WriteResult } from "../clients/shard-call.ts";
 import { type Parsed, type Problem, parsed, problem, refused } from "../http/problem.ts";
 import type { ByteRange } from "../http/range.ts";
@@ -15,6 +16,8 @@ import { problemOfRefusal } from "./replies.ts";
 
 /** Parts on their way at once, in either direction. */
 const PARTS_IN_FLIGHT_MAX = 2;
+/** A part that its shard sheds is sent again so often, after the pause that the shard asks for: a second, most often. */
+export const PART_RETRIES_MAX = 10;
 
 export interface ReceivedValue {
   readonly value: Uint8Array;
@@ -23,8 +26,11 @@ export interface ReceivedValue {
   readonly digest?: string | undefined;
 }
 
-interface Writer {
-  write(mutation: KeyMutation): Promise<WriteResult>;
+interface UploadDeps {
+  readonly client: { write(mutation: KeyMutation): Promise<WriteResult> };
+  readonly timers: Timers;
+  /** Uniform in [0, 1). */
+  random(): number;
 }
 
 const CONTENT_LENGTH = /^[0-9]{1,15}$/;
@@ -32,7 +38,7 @@ const NOTHING = new Uint8Array(0);
 
 /** The body of a PUT: in memory if it is small, otherwise already in the shard. Never half of it as if it were all. */
 export async function receiveValue(
-  client: Writer,
+  deps: UploadDeps,
   target: KeyTarget,
   request: Request,
 ): Promise<Parsed<ReceivedValue>> {
@@ -48,7 +54,7 @@ export async function receiveValue(
       return value.byteLength === announced ? parsed({ value }) : cutShort(value.byteLength, announced);
     }
     if (request.body === null) return parsed({ value: NOTHING });
-    const upload = new Upload(client, target, request.headers.has("Idempotency-Key"));
+    const upload = new Upload(deps, target, request.headers.has("Idempotency-Key"));
     const reader = request.body.getReader();
     for (let read = await reader.read(); !read.done; read = await reader.read()) {
       const failure = await upload.add(read.value);
@@ -66,7 +72,7 @@ export async function receiveValue(
 
 class Upload {
   bytes = 0;
-  readonly #client: Writer;
+  readonly #deps: UploadDeps;
   readonly #target: KeyTarget;
   readonly #id = crypto.randomUUID();
   readonly #isDigested: boolean;
@@ -76,8 +82,8 @@ class Upload {
   #count = 0;
   #inFlight: Promise<Problem | undefined>[] = [];
 
-  constructor(client: Writer, target: KeyTarget, isDigested: boolean) {
-    this.#client = client;
+  constructor(deps: UploadDeps, target: KeyTarget, isDigested: boolean) {
+    this.#deps = deps;
     this.#target = target;
     this.#isDigested = isDigested;
   }
@@ -121,10 +127,22 @@ class Upload {
     this.#buffer = this.#filled === PART_BYTES_MAX ? new Uint8Array(PART_BYTES_MAX) : this.#buffer;
     this.#filled = 0;
     const { slot, key } = this.#target;
-    const sent = this.#client.write({ kind: "stage", slot, key, upload: this.#id, part: this.#count++, value });
+    const sent = this.#stage({ kind: "stage", slot, key, upload: this.#id, part: this.#count++, value });
     this.#inFlight.push(sent.then(problemOfStage));
     if (this.#inFlight.length < PARTS_IN_FLIGHT_MAX) return undefined;
     return this.#inFlight.shift();
+  }
+
+  /** Other uploads fill the shard's queue, which empties. Meanwhile the client sends no more: nobody reads on. */
+  async #stage(mutation: KeyMutation): Promise<WriteResult> {
+    const { client, timers, random } = this.#deps;
+    for (let retries = 0; ; retries++) {
+      const result = await client.write(mutation);
+      if (result.status !== "overloaded" || retries === PART_RETRIES_MAX) return result;
+      // Half to the whole of it, so that uploads that were shed together do not come back together.
+      const pauseMs = result.retryAfterMs * (0.5 + random() / 2);
+      await new Promise<void>((resolve) => timers.after(pauseMs, resolve));
+    }
   }
 }
 

@@ -24,6 +24,9 @@ const SECOND_MS = 1_000;
 /** They take as long as somebody wants to watch, or as replicas take that do not answer. */
 const UNTIMED: ReadonlySet<string> = new Set(["watchCluster", "metrics", "status"]);
 const ROLES: ReadonlySet<string> = new Set(["leader", "follower", "candidate", "learner"]);
+/** In place of an operation. */
+const DENIED = "denied";
+
 const ROLE_MEMBER = "role=";
 const SHARD_MEMBER = "shard=";
 
@@ -125,6 +128,12 @@ export class EdgeTelemetry {
         throw error;
       },
     );
+  }
+
+  /** Counts a request that was turned away before anybody looked at it. */
+  denied(reply: Response): Response {
+    this.metrics.noteRequest(DENIED, "", "", reply.status, 0);
+    return reply;
   }
 
   /** Of this isolate alone. */

@@ -3,6 +3,7 @@ import type { HealthView } from "../../../durable/health-protocol.ts";
 import type { ReadEntry, ReadReply, ReplicaRole, ReplicaStatus, WriteReply } from "../../../durable/protocol.ts";
 import { LARGE_VALUE_BYTES_MAX, VALUE_BYTES_MAX } from "../../../durable/store/limits.ts";
 import { clusterTag, encodeSingle } from "../../../worker/http/bookmark.ts";
+import { PART_RETRIES_MAX } from "../../../worker/routes/large-value.ts";
 import { STATUS_DEADLINE_MS } from "../../../worker/routes/status.ts";
 import { type Body, problemOf, setUp, TAG, TOKEN } from "./fake-edge.ts";
 import { from, readOk, settle, stored } from "./fake-world.ts";
@@ -396,6 +397,30 @@ describe("bad input is refused with what was expected, and changes nothing", () 
     expect(new Set(port.calls.map(({ request }) => "mutation" in request && request.mutation.kind))).toEqual(
       new Set(["stage"]),
     );
+  });
+
+  it("a part of a large value that its shard sheds is sent again after a pause, a limited number of times", async () => {
+    const { call, port, clock } = setUp();
+    const large = new Uint8Array(VALUE_BYTES_MAX + 1);
+    let shed = 2;
+    port.onWrite = (_address, { mutation }) => {
+      if (mutation.kind !== "stage")
+        return { status: "ok", outcome: { kind: "stored", version: 1, created: true }, from: from(0), clockMs: 0 };
+      if (shed-- > 0) return { status: "overloaded", retryAfterMs: 1_000 };
+      return { status: "ok", outcome: { kind: "staged" }, from: from(0), clockMs: 0 };
+    };
+    const stored = call("PUT", "/v1/kv/a", {}, large);
+    await clock.advance(2_000);
+    expect((await stored).status).toBe(201);
+
+    shed = Number.POSITIVE_INFINITY;
+    const sent = port.calls.length;
+    const given = call("PUT", "/v1/kv/a", {}, large);
+    await clock.advance((PART_RETRIES_MAX + 1) * 1_000);
+    expect((await problemOf(await given)).type).toBe("/problems/overloaded");
+    const again = port.calls.slice(sent).map(({ request }) => "mutation" in request && request.mutation.kind);
+    expect(again).toEqual(Array(2 * (PART_RETRIES_MAX + 1)).fill("stage"));
+    expect(clock.pending).toBe(0);
   });
 
   it("a body that breaks off stores nothing", async () => {

@@ -1,6 +1,7 @@
 // The administrative routes, beside those of the route table that clients use: what serves each, and what the contract says.
 
 import { clusterViewSchema, eventsQuerySchema, slotsViewSchema } from "../../api/admin-schemas.ts";
+import { auditQuerySchema, auditReplySchema } from "../../api/audit-schemas.ts";
 import {
   changeQuerySchema,
   changeReplySchema,
@@ -10,6 +11,7 @@ import {
 } from "../../api/schemas.ts";
 import { BODY_PROBLEMS, CHANGED_SHAPE_PROBLEMS } from "../route-problems.ts";
 import type { Route } from "../route-table.ts";
+import { AUDIT_PATH, handleAudit } from "./audit.ts";
 import { CLUSTER_PATH, handleCluster, handleSlots, SLOTS_PATH } from "./cluster.ts";
 import { EVENTS_PATH, handleEvents } from "./events.ts";
 import { handleMovesCancel, handleTopology, handleTopologyChange, MOVES_PATH, TOPOLOGY_PATH } from "./topology.ts";
@@ -106,6 +108,21 @@ export const ADMIN_ROUTES: readonly Route[] = [
           200: { description: "They are cancelled, but for those that were made already", body: changeReplySchema },
         },
         problems: CHANGED_SHAPE_PROBLEMS,
+      },
+    },
+  },
+  {
+    path: AUDIT_PATH,
+    methods: {
+      GET: {
+        handle: handleAudit,
+        id: "readAuditLog",
+        summary: "Who did what to the cluster, the newest first; purges have a log of their own",
+        scope: "admin",
+        headers: [],
+        query: auditQuerySchema,
+        replies: { 200: { description: "The page; without a cursor the last one", body: auditReplySchema } },
+        problems: ["malformed-query", "unavailable", "overloaded"],
       },
     },
   },
