@@ -29,7 +29,12 @@ export default defineConfig({
           cloudflareTest({
             wrangler: { configPath: "./wrangler.toml" },
             miniflare: {
-              bindings: { HALO_TOKEN: "token-of-the-tests", HALO_QUIESCE_MS: "500", HALO_HOT_KEY_PER_SECOND: "20" },
+              bindings: {
+                HALO_TOKEN: "token-of-the-tests",
+                HALO_QUIESCE_MS: "500",
+                HALO_HOT_KEY_PER_SECOND: "20",
+                HALO_SLOW_MS: "1",
+              },
             },
           }),
         ],

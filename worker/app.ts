@@ -39,6 +39,8 @@ export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly config: EdgeConfig;
   /** Asks the Directory for what is known of the replicas' health. */
   readonly readHealth?: EdgeDeps["readHealth"];
+  /** Asks a replica for its slow log. */
+  readonly readSlowLog?: EdgeDeps["readSlowLog"];
   /** Times other than the configured deadline, for tests and experiments. */
   readonly options?: Partial<Omit<ShardClientOptions, "deadlineMs">>;
   /** Copies of hot keys; absent: none are kept. */

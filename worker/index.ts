@@ -141,6 +141,7 @@ function createEdge(env: Env, request: Request): Edge {
       region,
     },
     readHealth: () => directory.health(),
+    readSlowLog: (address) => port.slowLog(address),
     telemetry: {
       isolate: crypto.randomUUID().slice(0, 8),
       version: VERSION,

@@ -29,6 +29,7 @@ import { KEY_PATH } from "../http/key.ts";
 import type { ProblemSlug } from "../http/problem.ts";
 import { ADMIN_ROUTES } from "./admin/admin-routes.ts";
 import type { EventsDeps } from "./admin/events.ts";
+import type { SlowLogDeps } from "./admin/slow-log.ts";
 import type { TopologyDeps } from "./admin/topology.ts";
 import { APPEND_PATH, handleAppend } from "./append.ts";
 import { handleBatch } from "./batch.ts";
@@ -69,7 +70,7 @@ import { handleStatus, type StatusDeps } from "./status.ts";
 import { handleTouch, TOUCH_PATH } from "./touch.ts";
 import { handleTransaction } from "./transactions.ts";
 
-export type EdgeDeps = KvDeps & StatusDeps & TopologyDeps & EventsDeps & AccessDeps & MetricsDeps;
+export type EdgeDeps = KvDeps & StatusDeps & TopologyDeps & EventsDeps & AccessDeps & MetricsDeps & SlowLogDeps;
 export type Method = "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
 
 export interface RouteReply {

@@ -1,6 +1,13 @@
 // The administrative routes, beside those of the route table that clients use: what serves each, and what the contract says.
 
-import { clusterViewSchema, eventsQuerySchema, slotsViewSchema } from "../../api/admin-schemas.ts";
+import {
+  clusterViewSchema,
+  costSchema,
+  eventsQuerySchema,
+  slotsViewSchema,
+  slowLogQuerySchema,
+  slowLogSchema,
+} from "../../api/admin-schemas.ts";
 import { auditQuerySchema, auditReplySchema } from "../../api/audit-schemas.ts";
 import {
   changeQuerySchema,
@@ -13,7 +20,9 @@ import { BODY_PROBLEMS, CHANGED_SHAPE_PROBLEMS } from "../route-problems.ts";
 import type { Route } from "../route-table.ts";
 import { AUDIT_PATH, handleAudit } from "./audit.ts";
 import { CLUSTER_PATH, handleCluster, handleSlots, SLOTS_PATH } from "./cluster.ts";
+import { COST_PATH, handleCost } from "./cost.ts";
 import { EVENTS_PATH, handleEvents } from "./events.ts";
+import { handleSlowLog, SLOW_LOG_PATH } from "./slow-log.ts";
 import { handleMovesCancel, handleTopology, handleTopologyChange, MOVES_PATH, TOPOLOGY_PATH } from "./topology.ts";
 
 export const ADMIN_ROUTES: readonly Route[] = [
@@ -58,6 +67,35 @@ export const ADMIN_ROUTES: readonly Route[] = [
         query: eventsQuerySchema,
         replies: { 200: { description: "Events cluster, change and end, until the stream's limit", body: "events" } },
         problems: ["malformed-query", "too-many-streams"],
+      },
+    },
+  },
+  {
+    path: SLOW_LOG_PATH,
+    methods: {
+      GET: {
+        handle: handleSlowLog,
+        id: "readSlowLog",
+        summary: "What took longer than HALO_SLOW_MS, at this isolate and at every replica",
+        scope: "admin",
+        headers: [],
+        query: slowLogQuerySchema,
+        replies: { 200: { description: "The newest first", body: slowLogSchema } },
+        problems: ["malformed-query"],
+      },
+    },
+  },
+  {
+    path: COST_PATH,
+    methods: {
+      GET: {
+        handle: handleCost,
+        id: "readCost",
+        summary: "What the cluster costs a day and per million requests at list prices, from its own counters",
+        scope: "admin",
+        headers: [],
+        replies: { 200: { description: "An estimate", body: costSchema } },
+        problems: ["malformed-query"],
       },
     },
   },
