@@ -76,12 +76,8 @@ function addReplica(
   set.add("halo_replica_log_bytes", labels, status.logBytes);
   set.add("halo_replica_dirty_keys", labels, status.dirtyKeys);
   set.add("halo_replica_hot_keys", labels, hotKeys?.length);
-  const [hottest] = hotKeys ?? [];
-  set.add(
-    "halo_replica_hottest_key_per_second",
-    labels,
-    hottest === undefined ? undefined : hottest.readsPerSecond + hottest.writesPerSecond,
-  );
+  const hottest = hotKeys?.[0] ?? { readsPerSecond: 0, writesPerSecond: 0 };
+  set.add("halo_replica_hottest_key_per_second", labels, hottest.readsPerSecond + hottest.writesPerSecond);
   set.add("halo_replica_moves_pending", labels, moves?.pending);
   set.add("halo_replica_move_pause_longest_seconds", labels, moves && moves.longestPauseMs / 1_000);
   if (status.startedMs !== undefined && status.nowMs !== undefined) {
