@@ -4,6 +4,23 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
+/** Of the tests in workerd: `halo_<id>_` and 32 times an s, by hash as a deployment has them. */
+const scopedTokens = [
+  {
+    id: "limited",
+    sha256: "8f0a8fd35b43a77769598090cc414dfccd5e3e2eed77b0eaf2fe72f8a45ad7e5",
+    scopes: ["read", "write", "purge"],
+    prefixes: ["mine/"],
+  },
+  {
+    id: "daily",
+    sha256: "05d346fa3ce8eb5486ea4e2d0144c6dbf8e858bcccd361dfc3e790c941c54a78",
+    scopes: ["read"],
+    quotaPerDay: 3,
+  },
+  { id: "admin", sha256: "cb095ba929ff0636912f072bf6bea0bca33531c43486c2df433cd97a4c2e668d", scopes: ["admin"] },
+];
+
 export default defineConfig({
   test: {
     projects: [
@@ -31,6 +48,9 @@ export default defineConfig({
             miniflare: {
               bindings: {
                 HALO_TOKEN: "token-of-the-tests",
+                HALO_TOKENS: JSON.stringify(scopedTokens),
+                HALO_SIGNING_KEY: "signing-key-of-the-tests-0123456789",
+                HALO_CORS_ORIGINS: "https://app.example.com",
                 HALO_QUIESCE_MS: "500",
                 HALO_HOT_KEY_PER_SECOND: "20",
                 HALO_SLOW_MS: "1",

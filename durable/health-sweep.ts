@@ -48,6 +48,8 @@ export interface LostReplica {
 export interface SweepOptions {
   /** 0: nothing is replaced. */
   readonly replaceAfterMs: number;
+  /** Absent: REPLACE_COOLDOWN_MS. */
+  readonly cooldownMs?: number | undefined;
 }
 
 /** What one sweep heard of one shard. */
@@ -133,11 +135,11 @@ function newestStatus(answers: ReadonlyMap<string, ReplicaStatus>): ReplicaStatu
 
 async function maybeReplace(
   ports: SweepPorts,
-  { replaceAfterMs }: SweepOptions,
+  { replaceAfterMs, cooldownMs = REPLACE_COOLDOWN_MS }: SweepOptions,
   { atMs, epoch, unreachable, replaced }: SweepRecord,
   heard: readonly Heard[],
 ): Promise<SweepRecord["replaced"]> {
-  if (replaceAfterMs === 0 || (replaced !== undefined && atMs - replaced.atMs < REPLACE_COOLDOWN_MS)) return undefined;
+  if (replaceAfterMs === 0 || (replaced !== undefined && atMs - replaced.atMs < cooldownMs)) return undefined;
   const due = unreachable
     .filter(({ sinceMs }) => atMs - sinceMs >= replaceAfterMs)
     .toSorted((left, right) => left.sinceMs - right.sinceMs);

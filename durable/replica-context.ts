@@ -111,6 +111,8 @@ export class ReplicaContext {
     checkpoints: 0,
     snapshots_sent: 0,
     snapshots_installed: 0,
+    /** Parts of snapshots that came and were not what their sender had read. */
+    parts_damaged: 0,
     rows_reclaimed: 0,
     rows_evicted: 0,
     slots_given: 0,
@@ -217,8 +219,8 @@ export class ReplicaContext {
       const isLeaderNew = core.leader !== undefined && placedIn(core.leader) > epoch;
       if (isOver || (isLeaderNew && !leads)) return ports.ownership.wrongOwner();
     }
-    // A learner may hold next to nothing yet.
-    return core.isVoter ? undefined : this.notLeader();
+    // A learner may hold next to nothing yet, and so may one whose storage has lost something.
+    return core.isVoter && core.log.lost === undefined ? undefined : this.notLeader();
   }
 
   /** Waits for this replica or another to lead; undefined: this one does. */

@@ -237,6 +237,7 @@ export class ShardReplica {
       ...(role === "leader" ? { moves: this.#mover.status } : {}),
       counters: {
         ...counters,
+        entries_damaged: core.damagedEntries,
         rows_written: storage.rowsWritten,
         rpcs_sent: driver.callsSent,
         ...(storage.rowsRead === undefined ? {} : { rows_read: storage.rowsRead }),

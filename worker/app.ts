@@ -12,6 +12,7 @@ import { createSignedUrls } from "./access/signed-urls.ts";
 import { TokenLimits } from "./access/token-limits.ts";
 import { OPENAPI_PATH, openApiDocument } from "./api/openapi.ts";
 import type { HttpAnswer } from "./clients/http-answer.ts";
+import type { AdminPort } from "./clients/ports.ts";
 import {
   createShardClient,
   type ShardClient,
@@ -36,6 +37,7 @@ import { EdgeTelemetry, type EdgeTelemetryDeps, UNSEEN } from "./telemetry/edge-
 
 export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly admin: TopologyAdmin;
+  readonly replicas: AdminPort;
   readonly config: EdgeConfig;
   /** Asks the Directory for what is known of the replicas' health. */
   readonly readHealth?: EdgeDeps["readHealth"];

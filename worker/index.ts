@@ -108,6 +108,7 @@ function createEdge(env: Env, request: Request): Edge {
   const app = createApp({
     config,
     port,
+    replicas: port,
     topology: new TopologyHolder(new TopologyView(buildTopology(config.cluster))),
     admin: {
       read: async () => {

@@ -174,6 +174,9 @@ export function handleAppendReply(replica: Replica, message: AppendReplyMessage)
     maybeFinishTransfer(replica, leader);
   } else if (progress.state !== "snapshot") {
     const conflict = replica.log.findConflictByTerm(message.index, message.hintTerm);
+    if (message.lost === true) progress.match = 0;
+    // Not again at once, or what is damaged here would be sent in a loop.
+    if (message.damaged === true) progress.isPaused = true;
     progress.becomeProbe();
     progress.next = Math.max(progress.match, conflict.index) + 1;
   }

@@ -82,6 +82,10 @@ export interface AppendReplyMessage extends MessageHeader {
   readonly instance: string;
   /** The message slept the receiver, or found it asleep. */
   readonly quiesced: boolean;
+  /** Refusal: the receiver's storage has lost some of what it had acknowledged, so nothing is known to be there. */
+  readonly lost?: true | undefined;
+  /** Refusal: an entry behind `index` was not what its checksum says. */
+  readonly damaged?: true | undefined;
 }
 
 /** Dissertation, section 3.10: start an election at once. */

@@ -9,7 +9,7 @@ export type ProgressState = "probe" | "replicate" | "snapshot";
 export class Progress {
   readonly id: string;
   state: ProgressState = "probe";
-  /** Highest index known to be durable on the member. Never falls within a term. */
+  /** Highest index known to be durable on the member. Never falls within a term, unless the member has lost what it had. */
   match = 0;
   /** Next index to send. Above `match`. */
   next: number;

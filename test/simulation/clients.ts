@@ -102,6 +102,7 @@ export class Client {
         level,
         boundMs,
         after: level === "session" ? after : undefined,
+        ...this.#world.drawPreferences(this.#random),
       }),
     );
     operation.returnedMs = this.#world.loop.nowMs;
@@ -120,6 +121,11 @@ export class Client {
     return this.#perform({ ...this.#begunWrite(key), kind: "put", value: this.#nextValue(), ttlMs });
   }
 
+  /** For whoever looks whether anything gets through: shed last. */
+  probe(key: string): Promise<WriteOperation> {
+    return this.#perform({ ...this.#begunWrite(key), kind: "put", value: this.#nextValue() }, true);
+  }
+
   async #write(key: string): Promise<void> {
     const draw = this.#random.next();
     if (draw < 0.5) await this.put(key);
@@ -132,17 +138,18 @@ export class Client {
     }
   }
 
-  async #perform(operation: WriteOperation): Promise<WriteOperation> {
+  async #perform(operation: WriteOperation, isUrgent = false): Promise<WriteOperation> {
     this.#history.push(operation);
     this.#world.checks.began(operation);
     const isIdempotent = operation.idempotencyId !== undefined;
     const mutation = mutationOf(operation);
     const floorIndex = this.#bookmark.get(operation.shard)?.index ?? 0;
     const { loop, coverage } = this.#world;
-    let reply = await orGone<WriteResult>(this.#world, this.#edge, this.#edge.client.write(mutation));
+    const options = isUrgent ? { urgency: 0 } : this.#world.drawPreferences(this.#random);
+    let reply = await orGone<WriteResult>(this.#world, this.#edge, this.#edge.client.write(mutation, options));
     for (let tries = 1; isIdempotent && isOpen(reply) && tries < IDEMPOTENT_TRIES; tries++) {
       coverage.count("idempotent write sent again");
-      reply = await orGone<WriteResult>(this.#world, this.#edge, this.#edge.client.write(mutation));
+      reply = await orGone<WriteResult>(this.#world, this.#edge, this.#edge.client.write(mutation, options));
       // A refusal speaks of this attempt; an earlier one may still come true.
       if (reply.status !== "ok") reply = { status: "gone" };
     }

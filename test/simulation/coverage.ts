@@ -51,6 +51,10 @@ export const COUNTED = [
   "checkpoint",
   "snapshot part sent",
   "snapshot installed",
+  // Damage.
+  "stored row altered",
+  "damaged log cut off",
+  "replica begun anew after damage",
   // Reads.
   "lease read",
   "read after a round with a majority",
@@ -99,6 +103,15 @@ export const COUNTED = [
   "purges forgotten",
   // Routing.
   "request for a key of another shard refused",
+  "request shed by a replica",
+  // Health.
+  "replica pinged by an edge",
+  "health reported",
+  "replica reported as dead",
+  "sweep",
+  "sweep without a result",
+  "shard found under-replicated",
+  "replica replaced by a sweep",
   // Slots that move.
   "move of a slot planned",
   "move of a slot called off",

@@ -2,6 +2,8 @@
 // been made somewhere, in papers' margins, in other systems' incident reports, or here.
 
 import { COMMANDS } from "./command-mutants.ts";
+import { DAMAGE_MUTANTS } from "./damage-mutants.ts";
+import { HEALTH_MUTANTS } from "./health-mutants.ts";
 import { MOVE_MUTANTS } from "./move-mutants.ts";
 import type { Mutant } from "./mutate.ts";
 
@@ -501,4 +503,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...MEMBERS,
   ...COMMANDS,
   ...MOVE_MUTANTS,
+  ...DAMAGE_MUTANTS,
+  ...HEALTH_MUTANTS,
 ];

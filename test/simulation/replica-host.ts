@@ -32,6 +32,8 @@ export class ReplicaHost {
   readonly isFounder: boolean;
   /** Dead for good, with its disk. */
   isDestroyed = false;
+  /** Something that it had stored was altered: it may have lost what others count on. */
+  hasRotted = false;
   frozenUntilMs = 0;
   downUntilMs = 0;
   /** Mean extra time that an event waits before this machine gets to it; 0: it is as fast as any. */
@@ -95,6 +97,7 @@ export class ReplicaHost {
   #start(): Instance | undefined {
     const { world } = this;
     let instance: Instance | undefined;
+    if (world.isStormy) world.bitRot.maybeStrike(this);
     world.starting(this, () => {
       this.#incarnations++;
       instance = new Instance(this, this.#incarnations);

@@ -15,6 +15,7 @@ import type { ReplicaHost } from "./replica-host.ts";
 import { canSpare, Reshaping } from "./reshaping.ts";
 import { Resharding } from "./resharding.ts";
 import { drawSwarm, type SwarmConfig, type WorkloadName } from "./swarm.ts";
+import { Sweeping } from "./sweeping.ts";
 import { Trace } from "./trace.ts";
 import { Workload } from "./workload/workload.ts";
 import { World } from "./world.ts";
@@ -26,7 +27,10 @@ import { World } from "./world.ts";
 export const PROGRESS_MS_MAX = 12_000;
 /** Within so long after everything is whole, all replicas have applied the same. */
 export const CONVERGENCE_MS_MAX = 15_000;
-/** The same where shards are drained and removed: what a storm has called off is planned and moved once more. */
+/**
+ * The same where shards are drained and removed, since what a storm has called off is planned and moved once more, and where
+ * nobody but the sweep replaces the dead, one after the other.
+ */
 export const RESHAPED_MS_MAX = 40_000;
 const CONVERGENCE_STEP_MS = 250;
 /** Clients of registers that are left at least. */
@@ -70,6 +74,7 @@ class SimulationRun {
   readonly #storm: Storm;
   readonly #reshaping: Reshaping;
   readonly #resharding: Resharding;
+  readonly #sweeping: Sweeping | undefined;
   readonly #history: Operation[] = [];
   readonly #workload: Workload;
 
@@ -89,6 +94,8 @@ class SimulationRun {
     this.#workload = new Workload(this.#world, this.#edges, firstNumber, random.fork("workload"));
     this.#reshaping = new Reshaping(this.#world, random.fork("reshaping"));
     this.#resharding = new Resharding(this.#world, this.#reshaping, random.fork("resharding"));
+    if (config.sweep !== undefined)
+      this.#sweeping = new Sweeping(this.#world, config.sweep, this.#reshaping, random.fork("sweep"));
     this.#storm = new Storm(this.#world, this.#edges, this.#reshaping);
   }
 
@@ -127,6 +134,7 @@ class SimulationRun {
     this.#workload.start();
     this.#storm.begin();
     if (this.#config.reshards) this.#resharding.begin();
+    this.#sweeping?.begin();
     this.#comeInBursts();
     await loop.run(this.#config.stormMs);
     if (this.#hasFailed) return;
@@ -160,7 +168,7 @@ class SimulationRun {
     const { hosts, network, rpc } = this.#world;
     const random = this.#world.random.fork("majority");
     this.#calm();
-    this.#reshaping.replaceDestroyed();
+    if (this.#sweeping === undefined) this.#reshaping.replaceDestroyed();
     const away = this.#world.directory.shards.flatMap(({ shard }) => this.#minorityOf(shard, random));
     const machines = [...hosts, ...this.#edges].map(({ name }) => name);
     for (const host of away) {
@@ -176,7 +184,8 @@ class SimulationRun {
   /** As many as can be spared, whichever of the memberships that are written somewhere is the one in force. */
   #minorityOf(shard: number, random: SeededRandom): readonly ReplicaHost[] {
     const hosts = this.#world.hostsOf(shard);
-    const away = new Set(hosts.filter(({ isDestroyed }) => isDestroyed));
+    // Who may not vote until the others have brought it up to date is no part of a majority.
+    const away = new Set(hosts.filter((host) => host.isDestroyed || host.hasRotted));
     const listed = this.#world.listedHostsOf(shard);
     for (const host of random.shuffled(hosts)) {
       const wouldBeAway = new Set([...away, host]);
@@ -206,7 +215,7 @@ class SimulationRun {
     const deadlineMs = loop.nowMs + PROGRESS_MS_MAX;
     const waiting = new Set<string>();
     const probe = async (prober: Client, name: string, key: string): Promise<void> => {
-      while ((await prober.put(key)).outcome !== "ok") {
+      while ((await prober.probe(key)).outcome !== "ok") {
         if (loop.nowMs >= deadlineMs) return;
         await new Promise<void>((resolve) => loop.after(50, resolve));
       }
@@ -235,23 +244,26 @@ class SimulationRun {
   /** Clients go on, so that the groups stay awake, until all replicas have met; then everything is read once more. */
   async #demandConvergence(): Promise<void> {
     const { loop, checks, config } = this.#world;
-    const limitMs = config.reshapes ? RESHAPED_MS_MAX : CONVERGENCE_MS_MAX;
+    const isSlow = config.reshapes || this.#sweeping !== undefined;
+    const limitMs = isSlow ? RESHAPED_MS_MAX : CONVERGENCE_MS_MAX;
     const deadlineMs = loop.nowMs + limitMs;
     await loop.run(loop.nowMs + CONVERGENCE_STEP_MS);
     for (const client of this.#clients) client.isStopped = true;
     this.#workload.stop();
     let last = 0;
     const hasConverged = () => this.#shardsInUse.every((shard) => this.#hasConverged(shard));
-    while (!this.#hasFailed && !(this.#resharding.isSettled && hasConverged())) {
+    const isWhole = () => this.#sweeping === undefined || this.#sweeping.isWhole;
+    while (!this.#hasFailed && !(this.#resharding.isSettled && isWhole() && hasConverged())) {
       if (loop.nowMs >= deadlineMs) {
         const open = this.#resharding.isSettled ? "" : ", and changes of the shards are still open";
-        checks.report("progress", `the replicas have not converged within ${limitMs} ms${open}`);
+        const missing = isWhole() ? "" : ", and the sweep finds shards that lack replicas";
+        checks.report("progress", `the replicas have not converged within ${limitMs} ms${open}${missing}`);
         return;
       }
       // A probe now and then: a leader that hears nothing from a member gives up on it and lets the group sleep.
       if (loop.nowMs - last >= 1_000) {
         last = loop.nowMs;
-        for (const key of this.#firstKeys().values()) this.#probers[0]?.put(key);
+        for (const key of this.#firstKeys().values()) this.#probers[0]?.probe(key);
         this.#resharding.goOn();
       }
       await loop.run(loop.nowMs + CONVERGENCE_STEP_MS);

@@ -63,6 +63,8 @@ export interface SwarmConfig {
     readonly crashProbability: number;
     /** The same for what changes term or vote. */
     readonly crashAtVoteProbability: number;
+    /** Probability that a stored row is altered before an instance starts. */
+    readonly rotProbability: number;
   };
   /** Mean time between two faults of the kind; absent: the kind does not occur. */
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
@@ -83,10 +85,24 @@ export interface SwarmConfig {
   readonly reshards: boolean;
   /** By changes that an operator asks for, planned by the production code: shards come, are drained and go, weights change. */
   readonly reshapes: boolean;
+  /** Edges ping replicas and report whom they doubt, and requests name how urgent they are and how to choose a replica. */
+  readonly watchesHealth: boolean;
+  /** Requests a second that a replica takes on; absent: as many as come. */
+  readonly requestsPerSecondMax: number | undefined;
+  /** Somebody looks at all replicas again and again, and replaces who cannot be reached; absent: nobody does. */
+  readonly sweep: SweepConfig | undefined;
   /** Edges keep copies of keys that are asked for so often; absent: they keep none. */
   readonly hotKeyPerSecond: number | undefined;
   /** Edges start with an older epoch, in which the keys had other owners. */
   readonly edgesStartStale: boolean;
+}
+
+export interface SweepConfig {
+  readonly everyMs: number;
+  readonly replaceAfterMs: number;
+  readonly cooldownMs: number;
+  /** Mean time between two replicas that die for good. */
+  readonly destroyMs: number;
 }
 
 const REGIONS: readonly Region[] = ["weur", "enam", "apac", "oc", "wnam"];
@@ -95,10 +111,12 @@ const REGIONS: readonly Region[] = ["weur", "enam", "apac", "oc", "wnam"];
 const CLOCK_DRIFT = 0.023;
 
 /** Worlds that are asked for by name; any other seed may stand for one of them as well. */
-export const WORKLOADS = ["reshard"] as const;
+export const WORKLOADS = ["reshard", "rot"] as const;
 export type WorkloadName = (typeof WORKLOADS)[number];
 /** Of the worlds without a theme. */
 const RESHARD_SHARE = 0.12;
+/** Of the worlds in which no replica is destroyed for good. */
+const ROT_SHARE = 0.15;
 
 export function drawSwarm(seed: number | string, workload?: WorkloadName): SwarmConfig {
   const random = new SeededRandom(seed, "swarm");
@@ -107,7 +125,20 @@ export function drawSwarm(seed: number | string, workload?: WorkloadName): Swarm
   const drawn = theme === undefined ? world : focused(world, theme, random.fork("theme"));
   const reshard = new SeededRandom(seed, "reshard");
   if (workload === "reshard") return resharding(drawn, reshard);
-  return theme === undefined && reshard.chance(RESHARD_SHARE) ? resharding(drawn, reshard) : drawn;
+  const asked = workload === undefined && theme === undefined && reshard.chance(RESHARD_SHARE);
+  const rot = new SeededRandom(seed, "bit rot");
+  return rotting(asked ? resharding(drawn, reshard) : drawn, rot, workload === "rot");
+}
+
+function rotting(world: SwarmConfig, random: SeededRandom, isAsked: boolean): SwarmConfig {
+  const { disk, faults } = world;
+  const mayRot = faults.scale === undefined && faults.replace === undefined;
+  if (!isAsked && !(mayRot && random.chance(ROT_SHARE))) return world;
+  return {
+    ...world,
+    faults: { ...faults, scale: undefined, replace: undefined, ...(isAsked ? { crash: 500 } : {}) },
+    disk: { ...disk, rotProbability: random.between(0.1, 0.7) },
+  };
 }
 
 /** A theme that competes with everything else is no theme: most of these worlds keep their members, half have plain clients only. */
@@ -184,6 +215,7 @@ function drawWorld(seed: number | string, random: SeededRandom): SwarmConfig {
       slowFlushMsMax: random.logarithmic(20, 800),
       crashProbability: random.chance(0.4) ? random.logarithmic(0.0005, 0.02) : 0,
       crashAtVoteProbability: random.chance(0.3) ? random.between(0, 0.3) : 0,
+      rotProbability: 0,
     },
     faults: { ...drawFaults(random), ...drawMemberFaults(new SeededRandom(seed, "members")) },
     leaderCrashProbability: random.chance(0.25) ? random.between(0.2, 0.9) : 0,
@@ -195,10 +227,27 @@ function drawWorld(seed: number | string, random: SeededRandom): SwarmConfig {
     isPlain: false,
     reshards: false,
     reshapes: false,
+    ...drawHealth(new SeededRandom(seed, "health")),
     // One access that is counted makes a key hot.
     hotKeyPerSecond: new SeededRandom(seed, "hot keys").chance(0.3) ? 1 : undefined,
     edgesStartStale: shards === 2 && random.chance(0.5),
   };
+}
+
+/** Drawn by themselves, as members are. */
+function drawHealth(random: SeededRandom): Pick<SwarmConfig, "watchesHealth" | "requestsPerSecondMax" | "sweep"> {
+  const watchesHealth = random.chance(0.35);
+  // So few that clients run into it, and enough that what is urgent finds room.
+  const requestsPerSecondMax = random.chance(0.2) ? Math.round(random.logarithmic(30, 150)) : undefined;
+  if (!random.chance(0.2)) return { watchesHealth, requestsPerSecondMax, sweep: undefined };
+  const everyMs = random.logarithmic(400, 1_500);
+  const sweep: SweepConfig = {
+    everyMs,
+    replaceAfterMs: random.logarithmic(everyMs, 4_000),
+    cooldownMs: random.logarithmic(1_000, 3_000),
+    destroyMs: random.logarithmic(2_000, 10_000),
+  };
+  return { watchesHealth, requestsPerSecondMax, sweep };
 }
 
 /** What a theme changes in a world. */

@@ -1,12 +1,18 @@
 // Everything of one simulation that its parts share: time, randomness, network, machines, checkers and trace.
 
+import { DamagedStorageError } from "../../durable/damage.ts";
+import { HealthBoard } from "../../durable/health-board.ts";
+import { type HealthReport, healthReportSchema } from "../../durable/health-protocol.ts";
 import type { MovesReply } from "../../durable/ports.ts";
 import { memberId } from "../../durable/replica-context.ts";
 import type { Message } from "../../durable/replication/message.ts";
+import { BALANCE_POLICIES } from "../../routing/balance-policy.ts";
 import { withCompleted, withSettled } from "../../routing/slot-moves.ts";
 import { slotOf } from "../../routing/slots.ts";
 import { buildTopology, type SlotMove, type Topology } from "../../routing/topology.ts";
 import { TopologyView } from "../../routing/topology-view.ts";
+import type { WriteOptions } from "../../worker/clients/shard-client.ts";
+import { BitRot } from "./bit-rot.ts";
 import { Checks } from "./checkers/checks.ts";
 import { SimClock } from "./clock.ts";
 import { listenToStores } from "./core-probe.ts";
@@ -29,6 +35,11 @@ const LEADER_LIFE_MS = 30;
 
 /** Name of the machine that the Directory runs on. */
 export const DIRECTORY = "directory";
+/** And of the one that sweeps. */
+export const SWEEPER = "sweeper";
+
+/** The most urgent ones are left to those who probe for progress. */
+const URGENCIES = [3, 3, 5, 7];
 
 export class World {
   readonly config: SwarmConfig;
@@ -39,6 +50,7 @@ export class World {
   readonly networkRandom: SeededRandom;
   readonly faultRandom: SeededRandom;
   readonly #diskRandom: SeededRandom;
+  readonly bitRot: BitRot;
   readonly network: Network;
   readonly rpc: Rpc;
   /** Epoch 0, which founds the groups. */
@@ -50,6 +62,8 @@ export class World {
   readonly movingSlots: readonly number[];
   /** What the Directory holds. */
   directory: Topology;
+  /** And what it has heard of the replicas' health. */
+  readonly health = new HealthBoard();
   /** All that were ever placed. */
   readonly hosts: ReplicaHost[] = [];
   readonly #clockRandom: SeededRandom;
@@ -72,6 +86,7 @@ export class World {
     this.networkRandom = this.random.fork("network");
     this.faultRandom = this.random.fork("faults");
     this.#diskRandom = this.random.fork("disk");
+    this.bitRot = new BitRot(this.random.fork("bit rot"), config.disk.rotProbability, this.coverage);
     this.network = new Network(this.loop, this.networkRandom, config.network, this.coverage);
     this.rpc = new Rpc(this.loop, this.network, this.networkRandom, (who, what, label) => this.note(who, what, label));
     this.topology = buildTopology(config.cluster);
@@ -150,10 +165,10 @@ export class World {
 
   /** A replica or an edge asks the Directory, which can be cut off like any machine. */
   readDirectory(caller: Caller): Promise<Topology> {
-    return this.#askDirectory(caller, () => this.directory);
+    return this.askDirectory(caller, () => this.directory);
   }
 
-  #askDirectory<T>(caller: Caller, answerOf: () => T): Promise<T> {
+  askDirectory<T>(caller: Caller, answerOf: () => T): Promise<T> {
     const { loop, network } = this;
     return new Promise((resolve, reject) => {
       const send = (from: string, to: string, arrive: () => void): void => {
@@ -170,13 +185,23 @@ export class World {
     });
   }
 
+  /** An edge says whom it doubts. */
+  reportHealth(caller: Caller, report: HealthReport): Promise<void> {
+    return this.askDirectory(caller, () => {
+      const { replicas } = healthReportSchema.parse(report);
+      this.health.note(report, this.loop.nowMs);
+      this.coverage.count("health reported");
+      if (replicas.some(({ state }) => state === "dead")) this.coverage.count("replica reported as dead");
+    });
+  }
+
   /** The leader of a shard reports what its log has decided about slots. */
   reportMoves(
     caller: Caller,
     kind: "completeMoves" | "settleCancelled",
     moves: readonly SlotMove[],
   ): Promise<MovesReply> {
-    return this.#askDirectory(caller, () => {
+    return this.askDirectory(caller, () => {
       const next = (kind === "completeMoves" ? withCompleted : withSettled)(this.directory, moves);
       if (!next.ok) return { status: "invalid", problem: next.problem };
       this.coverage.count(kind === "completeMoves" ? "slot moved" : "move settled as called off", moves.length);
@@ -198,6 +223,8 @@ export class World {
     try {
       run();
     } catch (error) {
+      // It has found damage as it replayed its log, and knows at its next start.
+      if (error instanceof DamagedStorageError) return;
       this.checks.report("invariants", `${host.name} cannot start: ${error instanceof Error ? error.message : error}`);
     }
   }
@@ -273,6 +300,15 @@ export class World {
         for (const mend of mends) mend();
       });
     });
+  }
+
+  /** What a request says of itself beside what it wants; nothing, where nobody looks at it. */
+  drawPreferences(random: SeededRandom): WriteOptions {
+    const { watchesHealth, requestsPerSecondMax } = this.config;
+    return {
+      ...(watchesHealth && random.chance(0.3) ? { balance: random.pick(BALANCE_POLICIES) } : {}),
+      ...(requestsPerSecondMax === undefined ? {} : { urgency: random.pick(URGENCIES) }),
+    };
   }
 
   timerLatenessMs(): number {

@@ -31,7 +31,7 @@ export function parseCorsOrigins(variable: unknown): CorsResult {
 
 /** Exactly as browsers send it: scheme, host and port, nothing behind. "null" is anybody's. */
 function isOrigin(text: string): boolean {
-  if (text.length > ORIGIN_CHARS_MAX || !/^https?:\/\//.test(text)) return false;
+  if (text.length > ORIGIN_CHARS_MAX || !/^https?:\/\/[a-z0-9.:[\]-]+$/.test(text)) return false;
   try {
     return new URL(text).origin === text;
   } catch {

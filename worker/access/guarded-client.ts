@@ -48,6 +48,8 @@ export function guardedClient<Answer extends ReadAnswer>(
     scan: async (query) => onPrefix(query.namespace, query.prefix) ?? client.scan(query),
     count: async (query) => onPrefix(query.namespace, query.prefix) ?? client.count(query),
     part: async (slot, key, upload, part) => onKey("read", key) ?? client.part(slot, key, upload, part),
+    // Of no key: whoever leads is told to anybody who may ask.
+    leader: (shard) => client.leader(shard),
     purge: async (scopes, isSoft) => {
       // Its route has refused it whole by now: a purge of some shards or scopes only is not what was asked for.
       if (purgeRefusal(principal, scopes) !== undefined) throw new Error("halo: a purge is judged before it is sent");

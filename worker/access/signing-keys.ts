@@ -23,7 +23,7 @@ const jwkSchema = z.object({
   kty: z.literal("OKP"),
   crv: z.literal("Ed25519"),
   x: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
-  d: z.undefined("expected the public half only: leave out d"),
+  d: z.never().optional(),
 });
 
 /** A previous key alone opens nothing. */

@@ -204,6 +204,7 @@ export const hotKeysReplySchema = named(
         z.object({
           key: z.string(),
           namespace: z.string(),
+          kind: z.enum(["value", "lock", "limit", "audit", "quota"]),
           shard: shardNumber,
           replica: replicaNumber,
           perSecond: z.int(),

@@ -4,7 +4,14 @@
 import * as z from "zod";
 import { PROBLEM_CONTENT_TYPE, PROBLEM_TYPE_PREFIX, PROBLEMS, type ProblemSlug } from "../http/problem.ts";
 import { HEADERS, type HeaderName } from "../routes/route-headers.ts";
-import { type Method, ROUTES, type Route, type RouteOperation, type RouteReply } from "../routes/route-table.ts";
+import {
+  type Method,
+  ROUTES,
+  type Route,
+  type RouteOperation,
+  type RouteReply,
+  templateOf,
+} from "../routes/route-table.ts";
 import { VERSION } from "../version.ts";
 import { components } from "./schemas.ts";
 
@@ -20,6 +27,8 @@ const COMMON_PROBLEMS: readonly ProblemSlug[] = [
 ];
 const SIGNED_URL_OPERATIONS: ReadonlySet<string> = new Set(["getValue", "headValue", "putValue"]);
 const REFERENCE = "#/components/schemas/";
+const IN_PATH = { in: "path", required: true } as const;
+const NUMBER = { type: "integer", minimum: 0 } as const;
 const TEXT = { type: "string" } as const;
 
 let document: object | undefined;
@@ -64,23 +73,21 @@ function slugs(): readonly ProblemSlug[] {
   return Object.keys(PROBLEMS) as ProblemSlug[];
 }
 
-function templateOf({ path, parameter }: Route): string {
-  return parameter === undefined ? path : `${path}{${parameter}}`;
-}
-
 function schemas(): object {
   const { schemas: found } = z.toJSONSchema(components, { io: "input", uri: (id) => `${REFERENCE}${id}` });
   return Object.fromEntries(Object.entries(found).map(([id, { $schema: _, $id: __, ...schema }]) => [id, schema]));
 }
 
-function pathItem({ parameter, methods }: Route): object {
+function pathItem({ path, parameter, methods }: Route): object {
   const operations = Object.entries(methods).map(([method, operation]) => [
     method.toLowerCase(),
     operationObject(method as Method, operation),
   ]);
-  if (parameter === undefined) return Object.fromEntries(operations);
+  const numbers = [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({ name, ...IN_PATH, schema: NUMBER }));
   const description = "Percent-encoded UTF-8, slashes as they are";
-  const parameters = [{ name: parameter, in: "path", required: true, schema: TEXT, description }];
+  const named = parameter === undefined ? [] : [{ name: parameter, ...IN_PATH, schema: TEXT, description }];
+  const parameters = [...numbers, ...named];
+  if (parameters.length === 0) return Object.fromEntries(operations);
   return { parameters, ...Object.fromEntries(operations) };
 }
 

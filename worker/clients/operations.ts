@@ -95,6 +95,8 @@ export interface Operations {
   /** How many entries there are; each counted at a moment of its own. */
   count(query: Omit<ScanQuery, "start" | "limit" | "withValues">): Promise<number | FinalRefusal>;
   purge(scopes: readonly PurgeScope[], isSoft: boolean): Promise<readonly ShardPurge[]>;
+  /** Who leads the shard, by its own word under a lease: a group that sleeps wakes for it. */
+  leader(shard: number): Promise<Provenance | FinalRefusal>;
   /** Undefined: the parts are gone, the value was replaced meanwhile. */
   part(slot: number, key: string, upload: string, part: number): Promise<Uint8Array | undefined | FinalRefusal>;
 }
@@ -379,6 +381,12 @@ export function createOperations(deps: OperationDeps): Operations {
       return ownersIn(topology.view).map((shard) => ({ shard, result: purged }));
     },
 
+    async leader(shard) {
+      const { view } = topology;
+      const page = await scanShard(shard, view, { ...NOTHING, level: "strong" });
+      return page.status === "ok" ? page.from : page;
+    },
+
     async part(slot, key, upload, part) {
       const reply = await ShardCall.run<Extract<PartReply, { status: "ok" }> | FinalRefusal>(context, {
         slot,
@@ -408,6 +416,15 @@ function slotSet(owners: readonly number[], shard: number, first: number): Uint8
   }
   return set;
 }
+
+/** A question to a shard that no row answers: what counts is who does. */
+const NOTHING = {
+  namespace: "",
+  prefix: "",
+  start: { slot: SLOT_COUNT, key: "" },
+  limit: 1,
+  what: "count",
+} as const;
 
 type UnknownFate = { readonly status: "unknown"; readonly reason: string; readonly term: number };
 

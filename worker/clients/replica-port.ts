@@ -11,7 +11,7 @@ import type { SlowEntry } from "../../durable/telemetry/slow-log.ts";
 import { writeArguments, writeReply } from "../../durable/write-wire.ts";
 import type { HealthPorts } from "./health-watch.ts";
 import { answerOf, HttpAnswer } from "./http-answer.ts";
-import type { ReplicaAddress, ReplicaPort } from "./ports.ts";
+import type { AdminPort, ReplicaAddress, ReplicaPort } from "./ports.ts";
 
 /** The runtime would retry for up to ten seconds, hiding a dead leader for as long: retries are the shard client's. */
 const NO_RETRIES = { maxRetries: 0 } as const;
@@ -37,7 +37,7 @@ const HEAD: RequestInit = { method: "HEAD" };
 
 export function createReplicaPort(
   env: ReplicaBindings,
-): ReplicaPort<HttpAnswer> & Pick<HealthPorts, "ping"> & SlowLogPort {
+): ReplicaPort<HttpAnswer> & AdminPort & Pick<HealthPorts, "ping"> & SlowLogPort {
   const objects = new Map<string, ReplicaObject>();
 
   const objectOf = ({ name, region }: ReplicaAddress): ReplicaObject => {
@@ -96,6 +96,7 @@ export function createReplicaPort(
       stubOf(knownObject(address)).slowLog({ v: PROTOCOL_VERSION, to: address.name }) as unknown as ReturnType<
         SlowLogPort["slowLog"]
       >,
+    transferLeadership: (address, to) => stubOf(knownObject(address)).transferLeadership(address.name, to),
     ping: async (address) => {
       await stubOf(knownObject(address)).ping(address.name);
     },

@@ -54,6 +54,7 @@ export const PROBLEMS = {
   "move-finished": { status: 409, title: "The slot has moved already" },
   "nothing-to-change": { status: 409, title: "The cluster is as it was to become" },
   "unknown-shard": { status: 422, title: "There is no such shard" },
+  "unknown-replica": { status: 422, title: "The shard has no such replica" },
   "unknown-region": { status: 422, title: "There is no such region" },
   "shared-regions": { status: 422, title: "More replicas than regions, without consent" },
   "invalid-change": { status: 422, title: "The change cannot be made" },

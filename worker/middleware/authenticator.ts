@@ -28,9 +28,11 @@ export interface OtherTokens {
 
 /** A signed token with all its claims, and the scheme; bounds the time of a comparison and of a digest. */
 export const AUTHORIZATION_CHARS_MAX = 8_192;
+const SPACE = 0x20;
 const BEARER = /^bearer +/i;
 
-const WELCOME: Parsed<Visitor> = parsed({ principal: ROOT });
+/** What every root token gets; this very object. */
+export const WELCOME: Parsed<Visitor> = parsed({ principal: ROOT });
 const CLOSED: Parsed<Visitor> = refused(
   "no-token-configured",
   "no token is set, so every data request is refused; set one with `npx wrangler secret put HALO_TOKEN`, " +
@@ -44,12 +46,18 @@ export function createAuthenticator(rootTokens: readonly string[], others?: Othe
   if (rootTokens.length === 0 && !hasOthers) return () => CLOSED;
   return (authorization) => {
     if (authorization === null) return MISSING;
-    const scheme = BEARER.exec(authorization);
-    if (scheme === null || authorization.length > AUTHORIZATION_CHARS_MAX) return MISSING;
-    const presented = authorization.slice(scheme[0].length);
+    const presented = bearerToken(authorization);
+    if (presented === undefined || authorization.length > AUTHORIZATION_CHARS_MAX) return MISSING;
     if (isRootToken(rootTokens, presented)) return WELCOME;
     return hasOthers ? otherVisitor(others, presented) : UNKNOWN;
   };
+}
+
+/** The usual spelling first, which takes no pattern. */
+function bearerToken(authorization: string): string | undefined {
+  if (authorization.startsWith("Bearer ") && authorization.charCodeAt(7) !== SPACE) return authorization.slice(7);
+  const scheme = BEARER.exec(authorization);
+  return scheme === null ? undefined : authorization.slice(scheme[0].length);
 }
 
 /** Every token is compared, so that the time does not say which one matched. */

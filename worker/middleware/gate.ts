@@ -13,7 +13,7 @@ import { type Parsed, problem } from "../http/problem.ts";
 import type { KeepAlive } from "../routes/kv-context.ts";
 import { methodNotAllowed, problemReply } from "../routes/replies.ts";
 import type { EdgeDeps, Method, Route, RouteOperation } from "../routes/route-table.ts";
-import type { Authenticator, Visitor } from "./authenticator.ts";
+import { type Authenticator, type Visitor, WELCOME } from "./authenticator.ts";
 
 export interface GateDeps {
   readonly authenticate: Authenticator;
@@ -30,9 +30,8 @@ export function createGate({ authenticate, signedUrls, limits, edge }: GateDeps)
   const edges = new EdgesOfPrincipals(edge);
   const { telemetry } = edge;
 
-  const serveSeen = (operation: RouteOperation, principal: Principal, request: Request, keepAlive: KeepAlive) =>
+  const serveSeen = (operation: RouteOperation, deps: EdgeDeps, request: Request, keepAlive: KeepAlive) =>
     telemetry.observe(operation.id, request, (note, trace) => {
-      const deps = edges.of(principal, operation);
       const traced = trace === undefined ? deps : { ...deps, client: tracedClient(deps.client, trace.traceparent) };
       return operation.handle(traced, request, keepAlive, note);
     });
@@ -45,10 +44,10 @@ export function createGate({ authenticate, signedUrls, limits, edge }: GateDeps)
       return telemetry.denied(methodNotAllowed(request.method, Object.keys(route.methods).join(", ")));
     }
     if (!hasScope(principal, operation.scope)) return telemetry.denied(lacksScope(operation.scope));
-    if (token === undefined) return serveSeen(operation, principal, request, keepAlive);
+    if (token === undefined) return serveSeen(operation, edges.of(principal, operation), request, keepAlive);
     const serve = (verdict: Verdict) =>
       verdict === undefined
-        ? serveSeen(operation, principal, request, keepAlive)
+        ? serveSeen(operation, edges.of(principal, operation), request, keepAlive)
         : telemetry.denied(problemReply(verdict.problem, verdict.headers));
     const verdict = limits.take(token);
     return verdict instanceof Promise ? verdict.then(serve) : serve(verdict);
@@ -64,6 +63,10 @@ export function createGate({ authenticate, signedUrls, limits, edge }: GateDeps)
       });
     }
     const known = authenticate(authorization);
+    if (known === WELCOME) {
+      const operation = route.methods[request.method as Method];
+      if (operation !== undefined) return serveSeen(operation, edge, request, keepAlive);
+    }
     return known instanceof Promise
       ? known.then((visitor) => admit(route, visitor, request, keepAlive))
       : admit(route, known, request, keepAlive);

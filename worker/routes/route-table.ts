@@ -29,6 +29,8 @@ import { KEY_PATH } from "../http/key.ts";
 import type { ProblemSlug } from "../http/problem.ts";
 import { ADMIN_ROUTES } from "./admin/admin-routes.ts";
 import type { EventsDeps } from "./admin/events.ts";
+import type { KeyAdminDeps } from "./admin/keys.ts";
+import type { ShardAdminDeps } from "./admin/shards.ts";
 import type { SlowLogDeps } from "./admin/slow-log.ts";
 import type { TopologyDeps } from "./admin/topology.ts";
 import { APPEND_PATH, handleAppend } from "./append.ts";
@@ -70,7 +72,15 @@ import { handleStatus, type StatusDeps } from "./status.ts";
 import { handleTouch, TOUCH_PATH } from "./touch.ts";
 import { handleTransaction } from "./transactions.ts";
 
-export type EdgeDeps = KvDeps & StatusDeps & TopologyDeps & EventsDeps & AccessDeps & MetricsDeps & SlowLogDeps;
+export type EdgeDeps = KvDeps &
+  StatusDeps &
+  TopologyDeps &
+  EventsDeps &
+  ShardAdminDeps &
+  KeyAdminDeps &
+  AccessDeps &
+  MetricsDeps &
+  SlowLogDeps;
 export type Method = "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
 
 export interface RouteReply {
@@ -95,11 +105,17 @@ export interface RouteOperation {
 }
 
 export interface Route {
-  /** Ends in a slash where a key or a name follows. */
+  /** Ends in a slash where a key or a name follows; a segment `:shard` or `:replica` stands for a number. */
   readonly path: string;
   /** What follows. */
   readonly parameter?: "key" | "name";
   readonly methods: Readonly<Partial<Record<Method, RouteOperation>>>;
+}
+
+/** The path as documentation writes it. */
+export function templateOf({ path, parameter }: Route): string {
+  const template = path.replaceAll(/:(\w+)/g, "{$1}");
+  return parameter === undefined ? template : `${template}{${parameter}}`;
 }
 
 const READ_OPERATION = {

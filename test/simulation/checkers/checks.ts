@@ -24,6 +24,7 @@ import { LogModel } from "./log-model.ts";
 import { checkMovedHistory } from "./moved-history.ts";
 import { PlacementChecker } from "./placement.ts";
 import { PurgeChecker } from "./purges.ts";
+import { ReplacementChecker } from "./replacements.ts";
 import type { Report, Violation } from "./report.ts";
 import { SessionChecker } from "./sessions.ts";
 import { SlotOwnershipChecker } from "./slot-ownership.ts";
@@ -45,6 +46,7 @@ export class Checks {
   readonly #leases = new LeaseExclusivityChecker(this.reportOf("lease exclusivity"));
   readonly #ownership = new KeyOwnershipChecker(this.reportOf("key ownership"));
   readonly #slots = new SlotOwnershipChecker(this.reportOf("one owner of a slot"));
+  readonly replacements = new ReplacementChecker(this.reportOf("replacement"));
   readonly #placement = new PlacementChecker(this.reportOf("placement"));
   readonly #bookmarks = new BookmarkChecker(this.reportOf("monotonic bookmarks"));
   readonly #sessions = new SessionChecker(this.reportOf("session guarantees"));
@@ -211,6 +213,7 @@ export class Checks {
     if (reply.status === "wrong_owner") {
       this.#world.coverage.count("request for a key of another shard refused");
     }
+    if (reply.status === "overloaded") this.#world.coverage.count("request shed by a replica");
     if (reply.status !== "ok") return;
     const { shard, index } = reply.from;
     const { loop, topology } = this.#world;
@@ -358,6 +361,11 @@ export class Checks {
     if (level === "eventual" || met === "strong" || met === level) return;
     this.report("session guarantees", `a ${level} read of ${key} was answered as ${met}`);
   }
+
+  /** What nobody should ever see. */
+  readonly failed = (error: unknown): void => {
+    this.report("invariants", error instanceof Error ? (error.stack ?? error.message) : String(error));
+  };
 
   reportOf(checker: string): Report {
     return (message) => this.report(checker, message);

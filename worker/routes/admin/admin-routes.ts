@@ -4,9 +4,15 @@ import {
   clusterViewSchema,
   costSchema,
   eventsQuerySchema,
+  hotKeysReplySchema,
+  inspectQuerySchema,
+  keyViewSchema,
+  replaceSchema,
   slotsViewSchema,
   slowLogQuerySchema,
   slowLogSchema,
+  transferReplySchema,
+  transferSchema,
 } from "../../api/admin-schemas.ts";
 import { auditQuerySchema, auditReplySchema } from "../../api/audit-schemas.ts";
 import {
@@ -16,12 +22,15 @@ import {
   topologyChangeSchema,
   topologyReplySchema,
 } from "../../api/schemas.ts";
-import { BODY_PROBLEMS, CHANGED_SHAPE_PROBLEMS } from "../route-problems.ts";
+import { NAMESPACE } from "../route-headers.ts";
+import { BODY_PROBLEMS, CHANGED_SHAPE_PROBLEMS, KEY_PROBLEMS, SHARD_PROBLEMS } from "../route-problems.ts";
 import type { Route } from "../route-table.ts";
 import { AUDIT_PATH, handleAudit } from "./audit.ts";
 import { CLUSTER_PATH, handleCluster, handleSlots, SLOTS_PATH } from "./cluster.ts";
 import { COST_PATH, handleCost } from "./cost.ts";
 import { EVENTS_PATH, handleEvents } from "./events.ts";
+import { HOT_KEYS_PATH, handleHotKeys, handleInspect, INSPECT_PATH } from "./keys.ts";
+import { handleReplace, handleTransfer, REPLACE_PATH, TRANSFER_PATH } from "./shards.ts";
 import { handleSlowLog, SLOW_LOG_PATH } from "./slow-log.ts";
 import { handleMovesCancel, handleTopology, handleTopologyChange, MOVES_PATH, TOPOLOGY_PATH } from "./topology.ts";
 
@@ -67,6 +76,73 @@ export const ADMIN_ROUTES: readonly Route[] = [
         query: eventsQuerySchema,
         replies: { 200: { description: "Events cluster, change and end, until the stream's limit", body: "events" } },
         problems: ["malformed-query", "too-many-streams"],
+      },
+    },
+  },
+  {
+    path: TRANSFER_PATH,
+    methods: {
+      POST: {
+        handle: handleTransfer,
+        id: "transferLeadership",
+        summary: "Has a shard's leader hand over to another replica",
+        scope: "admin",
+        headers: [],
+        body: { schema: transferSchema },
+        replies: { 200: { description: "It leads", body: transferReplySchema } },
+        problems: ["malformed-query", ...BODY_PROBLEMS, ...SHARD_PROBLEMS, "unknown-shard", "unknown-replica"],
+      },
+    },
+  },
+  {
+    path: REPLACE_PATH,
+    methods: {
+      POST: {
+        handle: handleReplace,
+        id: "replaceReplica",
+        summary: "Puts a new replica in the place of one: the change replace_replica of the topology",
+        scope: "admin",
+        headers: [],
+        body: { schema: replaceSchema },
+        replies: { 200: { description: "It is published", body: changeReplySchema } },
+        problems: [
+          ...CHANGED_SHAPE_PROBLEMS,
+          ...BODY_PROBLEMS,
+          "unknown-shard",
+          "unknown-replica",
+          "unknown-region",
+          "shared-regions",
+        ],
+      },
+    },
+  },
+  {
+    path: INSPECT_PATH,
+    parameter: "key",
+    methods: {
+      GET: {
+        handle: handleInspect,
+        id: "inspectKey",
+        summary: "What the leader has under a key, and which version of it each replica has",
+        scope: "admin",
+        headers: NAMESPACE,
+        query: inspectQuerySchema,
+        replies: { 200: { description: "The key, or that there is none", body: keyViewSchema } },
+        problems: [...KEY_PROBLEMS, ...SHARD_PROBLEMS, "malformed-query"],
+      },
+    },
+  },
+  {
+    path: HOT_KEYS_PATH,
+    methods: {
+      GET: {
+        handle: handleHotKeys,
+        id: "hotKeys",
+        summary: "The keys that are asked for, or written, most",
+        scope: "admin",
+        headers: [],
+        replies: { 200: { description: "Those that are hot", body: hotKeysReplySchema } },
+        problems: ["malformed-query"],
       },
     },
   },

@@ -79,7 +79,7 @@ async function dryRun({ admin }: TopologyDeps, change: TopologyChange, epoch: nu
   return jsonReply({ dryRun: true, epoch: changed.topology.epoch, plan: planOf(changed.plan) }, {});
 }
 
-async function published(
+export async function published(
   deps: TopologyDeps,
   change: TopologyChange,
   epoch: number,
