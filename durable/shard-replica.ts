@@ -27,6 +27,7 @@ import {
   type ReplicaStatus,
   type ScanReply,
   type ScanRequest,
+  type StatusRequest,
   type SuspectRequest,
   type WriteReply,
   type WriteRequest,
@@ -44,6 +45,7 @@ import type { Message } from "./replication/message.ts";
 import { Replica } from "./replication/replica.ts";
 import { ScanPath } from "./scan-path.ts";
 import { SlotMover, takeStep } from "./slot-mover.ts";
+import { StateChecks } from "./state-checks.ts";
 import { partKey } from "./store/keyspace.ts";
 import { Store } from "./store/store.ts";
 import { RequestWatch } from "./telemetry/request-watch.ts";
@@ -69,6 +71,7 @@ export class ShardReplica {
   readonly #checkpoints: Checkpoints;
   readonly #housekeeper: Housekeeper;
   readonly #members: MembershipKeeper;
+  readonly #states: StateChecks;
   readonly #gate: RateGate | undefined;
   readonly #mover: SlotMover;
   readonly #watch: RequestWatch;
@@ -86,7 +89,10 @@ export class ShardReplica {
     };
     const core = new Replica(config, storage, storage.checkpointIndex, timers.now());
     const driver = new Driver(core, storage, transport, timers, {
-      apply: (entry) => this.#writes.apply(entry),
+      apply: (entry) => {
+        this.#writes.apply(entry);
+        this.#states.applied(entry.index);
+      },
       readConfirmed: (id, index) => this.#reads.confirm(id, index),
       snapshotNeeded: (id) => this.#checkpoints.sendSnapshot(id),
       turnEnded: () => this.#turnEnded(),
@@ -101,7 +107,11 @@ export class ShardReplica {
     this.#batches = new BatchPath(this.#context, this.#reads, this.#writes);
     this.#fills = new FillPath(this.#context, this.#reads, this.#writes);
     this.#scans = new ScanPath(this.#context, this.#reads);
-    this.#checkpoints = new Checkpoints(this.#context, (index) => this.#writes.replacedBySnapshot(index));
+    this.#states = new StateChecks(this.#context);
+    this.#checkpoints = new Checkpoints(this.#context, (index) => {
+      this.#states.replaced();
+      this.#writes.replacedBySnapshot(index);
+    });
     this.#housekeeper = new Housekeeper(this.#context);
     const { requestsPerSecondMax } = options;
     this.#gate = requestsPerSecondMax === undefined ? undefined : new RateGate(requestsPerSecondMax);
@@ -205,7 +215,7 @@ export class ShardReplica {
     }
   }
 
-  status(): ReplicaStatus {
+  status({ wantsStates }: Pick<StatusRequest, "wantsStates"> = {}): ReplicaStatus {
     const { core, counters, driver, hotKeys, options, ports, role, store, telemetry } = this.#context;
     const { storage } = ports;
     const { name, shard, replica, generation, region } = options;
@@ -250,6 +260,7 @@ export class ShardReplica {
       storedBytes: storage.storedBytes,
       histograms: telemetry.histograms,
       hotKeys: hotKeys.list(this.#nowMs),
+      ...(wantsStates === true ? { states: this.#states.all() } : {}),
     };
   }
 
@@ -355,6 +366,7 @@ export class ShardReplica {
     }
     this.#housekeeper.turnEnded(nowMs);
     this.#checkpoints.maybeSchedule();
+    this.#states.turnEnded(nowMs);
     if (core.isDisowned) {
       core.isDisowned = false;
       ports.topologyDoubted?.();

@@ -33,6 +33,7 @@ import type { KeyAdminDeps } from "./admin/keys.ts";
 import type { ShardAdminDeps } from "./admin/shards.ts";
 import type { SlowLogDeps } from "./admin/slow-log.ts";
 import type { TopologyDeps } from "./admin/topology.ts";
+import type { TransferDeps } from "./admin/transfer.ts";
 import { APPEND_PATH, handleAppend } from "./append.ts";
 import { handleBatch } from "./batch.ts";
 import { COUNTERS_PATH, handleCounter } from "./counters.ts";
@@ -78,15 +79,19 @@ export type EdgeDeps = KvDeps &
   EventsDeps &
   ShardAdminDeps &
   KeyAdminDeps &
+  TransferDeps &
   AccessDeps &
   MetricsDeps &
   SlowLogDeps;
 export type Method = "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
 
+/** `bytes`: the value as it was stored; `events`: a stream of them; `lines`: the file of an export; `text`: plain text. */
+export type Content = "bytes" | "events" | "lines" | "text";
+
 export interface RouteReply {
   readonly description: string;
-  /** A JSON body; `bytes`: the value as stored; `events`: a stream of them; `text`: plain text; absent: none. */
-  readonly body?: z.ZodType | "bytes" | "events" | "text";
+  /** A JSON body, or another kind of content; absent: none. */
+  readonly body?: z.ZodType | Content;
   readonly headers?: readonly HeaderName[];
 }
 
@@ -98,7 +103,7 @@ export interface RouteOperation {
   readonly scope: RouteScope;
   readonly query?: z.ZodObject;
   readonly headers: readonly HeaderName[];
-  readonly body?: { readonly schema: z.ZodType | "bytes"; readonly isOptional?: boolean };
+  readonly body?: { readonly schema: z.ZodType | Content; readonly isOptional?: boolean };
   readonly replies: Readonly<Record<number, RouteReply>>;
   /** Beside those that every route can answer. */
   readonly problems: readonly ProblemSlug[];
