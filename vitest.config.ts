@@ -54,6 +54,7 @@ export default defineConfig({
                 HALO_CORS_ORIGINS: "https://app.example.com",
                 HALO_QUIESCE_MS: "500",
                 HALO_HOT_KEY_PER_SECOND: "20",
+                HALO_SLOW_MS: "1",
               },
             },
           }),

@@ -27,7 +27,8 @@ export async function buildWorker(main = MAIN): Promise<string> {
     target: "es2024",
     platform: "browser",
     conditions: ["workerd", "worker", "browser"],
-    external: ["cloudflare:*", "node:*"],
+    // The last two: of an exporter that serves HTTP in Node, of which nothing is left in the bundle but its serialiser.
+    external: ["cloudflare:*", "node:*", "http", "url"],
     loader: { ".html": "text", ".txt": "text", ".sql": "text" },
     define: { "process.env.NODE_ENV": '"production"' },
     logLevel: "silent",

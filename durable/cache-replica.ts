@@ -43,6 +43,10 @@ import { readResponse } from "./read-response.ts";
 import type { Message } from "./replication/message.ts";
 import { ShardReplica } from "./shard-replica.ts";
 import { parseStorage, type StorageVariables } from "./storage-config.ts";
+import { SLOW_ENTRIES_MAX, type SlowEntry } from "./telemetry/slow-log.ts";
+import { SpanExport } from "./telemetry/span-export.ts";
+import { parseTelemetry, type TelemetryConfig, type TelemetryVariables } from "./telemetry/telemetry-config.ts";
+import type { Span } from "./telemetry/trace-context.ts";
 import { parseTiming, type TimingVariables } from "./timing-config.ts";
 import { TopologyWatch } from "./topology-watch.ts";
 import { type WireWriteReply, type WriteArguments, wireWriteReply, writeRequest } from "./write-wire.ts";
@@ -54,6 +58,7 @@ export type ReplicaEnv = ReplicaBindings & {
   StorageVariables &
   LoadVariables &
   HotKeyVariables &
+  TelemetryVariables &
   ColoVariables;
 
 /** In the object's key-value storage: the newest topology that it has seen, unless that is epoch 0. */
@@ -145,6 +150,11 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     return colo === undefined ? status : { ...status, colo };
   }
 
+  /** What took long here, the newest first. */
+  async slowLog(request: StatusRequest): Promise<readonly SlowEntry[]> {
+    return (await this.#replica(request.to)).slowLog(SLOW_ENTRIES_MAX);
+  }
+
   async transferLeadership(name: string, to: number): Promise<boolean> {
     return (await this.#replica(name)).transferLeadership(to);
   }
@@ -157,10 +167,10 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   }
 
   /** `epoch`: of the topology that the sender routes by; absent where it runs code from before there was one. */
-  async receive(name: string, message: Message, epoch = 0): Promise<readonly Message[]> {
+  async receive(name: string, message: Message, epoch = 0, trace?: string): Promise<readonly Message[]> {
     const replica = await this.#replica(name);
     this.#topology.heardFromPeer(epoch, () => this.#tellTopology(message.from));
-    return replica.receive(message);
+    return replica.receive(message, trace);
   }
 
   async receiveSnapshotPart(name: string, part: SnapshotPart): Promise<SnapshotPartReply> {
@@ -204,6 +214,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     if (this.#isEnding) throw new Error("this replica has found its storage damaged and is about to restart");
     if (this.#open === undefined) this.#open = { name, ...this.#start(name) };
     if (this.#open.name !== name) throw new Error(`this object is ${this.#open.name}, not ${name}`);
+    this.#open.replica.noteRequest();
     return this.#open.replica;
   }
 
@@ -222,6 +233,8 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     const { requestsPerSecondMax } = load;
     const hotKeys = parseHotKeys(this.env);
     if (!hotKeys.ok) throw new Error(hotKeys.problem);
+    const telemetry = parseTelemetry(this.env);
+    if (!telemetry.ok) throw new Error(telemetry.problem);
     const own = this.#placementOf(name);
     if (own === undefined) throw new Error(`${name} is not part of the topology`);
     const transport = new RpcTransport(
@@ -238,6 +251,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
         requestsPerSecondMax,
         hotKeyPerSecond: hotKeys.hotKeyPerSecond,
         pausedUntilMs: this.ctx.storage.kv.get<number>(PAUSED_KEY),
+        slowMs: telemetry.config.slowMs,
         random: Math.random,
       },
       {
@@ -248,11 +262,25 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
         restart: (error) => this.#restart(error),
         topologyDoubted: () => this.#topology.doubt(),
         tellTopology: (member) => this.#tellTopology(member),
+        onSpan: this.#spanPort(name, telemetry.config),
         diverged: (found) => console.error(JSON.stringify({ event: "replica_diverged", leader: name, ...found })),
         moves: this.#movePort(),
       },
     );
     return { replica, transport };
+  }
+
+  #spanPort(replica: string, { otlp, traceSample }: TelemetryConfig) {
+    if (traceSample === undefined) return undefined;
+    const spans = new SpanExport({
+      otlp,
+      cluster: this.#ownership.view.topology.cluster,
+      replica,
+      log: (line) => console.log(line),
+      after: (ms, run) => platformTimers.after(ms, run),
+      fetch: (url, init) => fetch(url, init),
+    });
+    return (span: Span) => spans.add(span);
   }
 
   #openStorage(name: string, shard: number): SqlReplicaStorage {

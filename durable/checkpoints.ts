@@ -78,7 +78,12 @@ export class Checkpoints {
     const meta = { index, term: indexTerm, membership: core.membershipAt(index) };
     this.#streams++;
     counters.snapshots_sent++;
-    const mayGoOn = () => core.term === term && core.role === "leader" && storage.checkpointIndex === index;
+    const mayGoOn = () => {
+      const isValid = core.term === term && core.role === "leader" && storage.checkpointIndex === index;
+      // Asked before each part.
+      if (isValid) counters.snapshot_parts_sent++;
+      return isValid;
+    };
     const stream = streamSnapshot({ from: core.id, to, term, meta, storage, transport, timers, mayGoOn });
     stream
       .then((held) => {

@@ -43,6 +43,8 @@ export class Driver {
   #isRunning = false;
   #timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
   #failed = false;
+  /** `traceparent` for the entries that leave in the turn under way; undefined: nobody records them. */
+  trace: string | undefined;
   /** Calls made to other replicas. */
   callsSent = 0;
 
@@ -79,6 +81,7 @@ export class Driver {
       throw error;
     } finally {
       this.#isRunning = false;
+      this.trace = undefined;
     }
     this.#arm();
   }
@@ -138,10 +141,12 @@ export class Driver {
 
   #call(message: AppendMessage | Message): void {
     this.callsSent++;
+    const hasEntries = message.kind === "append" && message.entries.length > 0;
+    const trace = hasEntries ? this.trace : undefined;
     this.#calls.start(
       message.to,
       this.#timers.now(),
-      () => this.#transport.send(message),
+      () => (trace === undefined ? this.#transport.send(message) : this.#transport.send(message, trace)),
       (replies) =>
         this.backgroundTurn((nowMs) => {
           for (const reply of replies) this.core.step(reply, nowMs);

@@ -1,6 +1,6 @@
 // Pure. How edges and the sweep tell the Directory of the replicas' health, and what it tells whoever asks.
 
-import { z } from "zod";
+import * as z from "zod";
 import { REGIONS } from "../routing/region.ts";
 
 /** A report lists at most so many replicas; more that are down at once are an outage that needs no list. */

@@ -25,6 +25,10 @@ export interface ReplicaStorage extends LogReader, CheckpointReader {
   readonly checkpointState: StoreState;
   /** Rows written by this instance so far, as the platform bills them. */
   readonly rowsWritten: number;
+  /** Rows read, likewise; absent: nobody counts them. */
+  readonly rowsRead?: number | undefined;
+  /** Bytes of everything that is stored; absent: not known. */
+  readonly storedBytes?: number | undefined;
   /** Bytes of entries in the log table, as far as this instance knows them. */
   readonly logBytes: number;
   /** Writes entries, replacing the log from `entries[0].index` on; `commitIndex` rides along as a lower bound. */
@@ -83,7 +87,8 @@ export interface Pong {
 
 /** Calls reject when the connection broke or was refused. A call may also stay unanswered: the driver keeps deadlines. */
 export interface ReplicaTransport {
-  send(message: Message): Promise<readonly Message[]>;
+  /** `trace`: `traceparent` of a recorded trace to which the message belongs. */
+  send(message: Message, trace?: string): Promise<readonly Message[]>;
   sendSnapshotPart(part: SnapshotPart): Promise<SnapshotPartReply>;
   ping(to: string): Promise<Pong>;
 }

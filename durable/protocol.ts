@@ -6,6 +6,7 @@ import type { Topology } from "../routing/topology.ts";
 import type { HotKey } from "./hot-keys.ts";
 import type { GetOperation, ImportMutation, KeyMutation, MoveMutation, Outcome, PurgeScope } from "./store/command.ts";
 import type { EntryExtras, RowPosition } from "./store/entry.ts";
+import type { HistogramReading } from "./telemetry/histogram.ts";
 
 export const PROTOCOL_VERSION = 1;
 
@@ -30,6 +31,8 @@ export interface ShardHeader {
   readonly epoch: number;
   /** Less urgent ones are shed first; absent: `DEFAULT_URGENCY`. */
   readonly urgency?: number | undefined;
+  /** `traceparent` of a trace that is recorded, with the sender as the parent; absent: there is none. */
+  readonly trace?: string | undefined;
 }
 
 export interface RequestHeader extends ShardHeader {
@@ -230,7 +233,17 @@ export interface ReplicaStatus {
   readonly isSettled?: boolean | undefined;
   /** Leader only: how far each other member is (`match`: highest index known to be stored there). */
   readonly members: readonly { readonly id: string; readonly match: number; readonly state: string }[];
+  /** Since `startedMs`. */
   readonly counters: Readonly<Record<string, number>>;
+  /** When this instance of the object began to count; by its own clock. Absent from older replicas, as all below. */
+  readonly startedMs?: number | undefined;
+  /** By its own clock. */
+  readonly nowMs?: number | undefined;
+  /** Bytes that the entries take in the store, as quotas count them. */
+  readonly storeBytes?: number | undefined;
+  /** Bytes of the object's database. */
+  readonly storedBytes?: number | undefined;
+  readonly histograms?: Readonly<Record<string, HistogramReading>> | undefined;
   /**
    * Only where asked for, the newest first: as of now, and at the last indexes at which all replicas take one. None where it is
    * not known: the replica is being made anew, or still has rows from before there were hashes.

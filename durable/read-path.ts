@@ -117,7 +117,7 @@ export class ReadPath {
   }
 
   #answer(request: ReadRequest, level: ConsistencyLevel, nowMs: number): ReadReply {
-    const { eviction, hotKeys, store, provenance } = this.#context;
+    const { counters, eviction, hotKeys, store, provenance } = this.#context;
     // Race: the slot may have gone while the read waited for its level.
     const elsewhere = this.#context.ownerRefusal(request.slot);
     if (elsewhere !== undefined) return elsewhere;
@@ -125,6 +125,9 @@ export class ReadPath {
     const entry = store.read(request.slot, request.key, clockMs);
     eviction.noteRead(request.key, entry !== undefined, store.usage.keys);
     hotKeys.noteRead(request.key, nowMs, request.alsoFor);
+    if (entry === undefined) counters.reads_missed++;
+    else counters.reads_hit++;
+    if (request.alsoFor !== undefined) counters.reads_copied += request.alsoFor;
     const reply: ReadOk = {
       status: "ok",
       entry: entry === undefined ? undefined : shown(entry, isOmitted(entry, request), request.maxStaleMs, clockMs),

@@ -25,6 +25,8 @@ import { isMembershipOf } from "./replication/membership-plan.ts";
 import type { Replica } from "./replication/replica.ts";
 import { EvictionPolicy } from "./store/eviction/policy.ts";
 import type { Store } from "./store/store.ts";
+import { ReplicaTelemetry } from "./telemetry/replica-telemetry.ts";
+import type { Span } from "./telemetry/trace-context.ts";
 
 export interface ReplicaTiming {
   readonly heartbeatMs: number;
@@ -49,6 +51,8 @@ export interface ShardReplicaOptions {
   readonly requestsPerSecondMax?: number | undefined;
   /** From so many reads or writes a second on a key is hot; absent: none ever is. */
   readonly hotKeyPerSecond?: number | undefined;
+  /** A request that takes so long goes into the slow log; absent: none does. */
+  readonly slowMs?: number | undefined;
   /** Entries between two comparisons of the replicas' states; absent: the default. The same for all of a shard. */
   readonly checkEntries?: number | undefined;
   /** Background work was paused until then, by the platform's clock. */
@@ -68,6 +72,8 @@ export interface ShardReplicaPorts {
   readonly topologyDoubted?: (() => void) | undefined;
   /** Lets a peer know the own epoch: whoever leads the group, or can, follows the topology then. */
   readonly tellTopology?: ((member: string) => void) | undefined;
+  /** Hears of what was done for traces that are recorded; absent: they are not followed here. */
+  readonly onSpan?: ((span: Span) => void) | undefined;
   /** A member's state is another than this leader's at the same index. `isRepaired`: it begins anew, since a majority agrees. */
   readonly diverged?: ((found: { member: string; index: number; isRepaired: boolean }) => void) | undefined;
   /** Absent: this shard gives no slots away. */
@@ -90,12 +96,25 @@ export class ReplicaContext {
   readonly eviction: EvictionPolicy;
   readonly hotKeys: HotKeys;
   readonly background: BackgroundPause;
+  readonly telemetry: ReplicaTelemetry;
   /** Replaced when a snapshot is installed. */
   store: Store;
   readonly counters = {
     mutations: 0,
     batches: 0,
+    /** Calls from anybody, each of which the platform bills. */
+    requests: 0,
     reads: 0,
+    reads_hit: 0,
+    reads_missed: 0,
+    /** Answered by edges from their copies, as far as they have told. */
+    reads_copied: 0,
+    /** Calls from edges that were for clients: at least so many requests were made to a Worker. */
+    client_requests: 0,
+    requests_shed: 0,
+    purges: 0,
+    lease_renewals: 0,
+    snapshot_parts_sent: 0,
     elections: 0,
     checkpoints: 0,
     snapshots_sent: 0,
@@ -125,6 +144,7 @@ export class ReplicaContext {
     const seed = hash32(`${options.name} ${ports.timers.now()}`);
     this.eviction = new EvictionPolicy(seed);
     this.background = new BackgroundPause(options.pausedUntilMs);
+    this.telemetry = new ReplicaTelemetry(ports.timers.now(), options.slowMs);
     this.hotKeys = new HotKeys(options.hotKeyPerSecond ?? Number.POSITIVE_INFINITY, seed);
   }
 

@@ -23,6 +23,7 @@ import {
   type PurgeRequest,
   type ReadReply,
   type ReadRequest,
+  type Refusal,
   type ReplicaStatus,
   type ScanReply,
   type ScanRequest,
@@ -47,6 +48,8 @@ import { SlotMover, takeStep } from "./slot-mover.ts";
 import { StateChecks } from "./state-checks.ts";
 import { partKey } from "./store/keyspace.ts";
 import { Store } from "./store/store.ts";
+import { RequestWatch } from "./telemetry/request-watch.ts";
+import type { SlowEntry } from "./telemetry/slow-log.ts";
 import { WritePath } from "./write-path.ts";
 
 /** Deadlines are looked at in turns, but not in every one. */
@@ -71,6 +74,7 @@ export class ShardReplica {
   readonly #states: StateChecks;
   readonly #gate: RateGate | undefined;
   readonly #mover: SlotMover;
+  readonly #watch: RequestWatch;
   #lastExpiryMs = Number.NEGATIVE_INFINITY;
   #lastRousedMs = Number.NEGATIVE_INFINITY;
 
@@ -96,6 +100,7 @@ export class ShardReplica {
       fatal: ports.restart,
     });
     this.#context = new ReplicaContext(options, ports, driver, new Store(storage, storage.checkpointState));
+    this.#watch = new RequestWatch(this.#context);
     this.#members = new MembershipKeeper(this.#context);
     this.#reads = new ReadPath(this.#context);
     this.#writes = new WritePath(this.#context);
@@ -119,17 +124,27 @@ export class ShardReplica {
 
   read(request: ReadRequest): ReadReply | Promise<ReadReply> {
     this.#doubtWhenOutOfTouch();
-    const shed = this.#gate?.refusal(this.#nowMs, request.urgency);
+    const shed = this.#shed(request.urgency);
     if (shed !== undefined) return shed;
-    return this.#reads.read(request);
+    const reply = this.#reads.read(request);
+    // What needs no wait is over before the clock moves.
+    if (!(reply instanceof Promise) && request.trace === undefined) return reply;
+    const { level, key } = request;
+    const watched = { operation: "read", level, key, trace: this.#watch.traceOf(request.trace) };
+    if (reply instanceof Promise) return this.#watch.timed(watched, reply);
+    this.#watch.ended(watched, reply.status, this.#nowMs);
+    return reply;
   }
 
   write(request: WriteRequest): Promise<WriteReply> {
     this.#doubtWhenOutOfTouch();
     const ranked = this.#isFloodedBy(request) ? behindOthers(request) : request;
-    const shed = this.#gate?.refusal(this.#nowMs, ranked.urgency);
+    const shed = this.#shed(ranked.urgency);
     if (shed !== undefined) return Promise.resolve(shed);
-    return this.#writes.write(ranked);
+    const { kind: operation, key } = request.mutation;
+    const trace = this.#watch.traceOf(request.trace);
+    const traced = trace === undefined ? ranked : { ...ranked, trace: trace.traceparent };
+    return this.#watch.timed({ operation, level: null, key, trace }, this.#writes.write(traced));
   }
 
   /** Increments of one key cost little more than one of them: they share a log entry and a row. */
@@ -138,23 +153,30 @@ export class ShardReplica {
   }
 
   batch(request: BatchRequest): Promise<BatchReply> {
-    const shed = this.#gate?.refusal(this.#nowMs, request.urgency);
+    const shed = this.#shed(request.urgency);
     if (shed !== undefined) return Promise.resolve(shed);
-    return this.#batches.run(request);
+    const trace = this.#watch.traceOf(request.trace);
+    return this.#watch.timed(
+      { operation: "batch", level: request.level, key: null, trace },
+      this.#batches.run(request),
+    );
   }
 
   fill(request: FillRequest): Promise<FillReply> {
+    this.#context.counters.client_requests++;
     return this.#fills.fill(request);
   }
 
   scan(request: ScanRequest): ScanReply | Promise<ScanReply> {
-    const shed = this.#gate?.refusal(this.#nowMs, request.urgency);
+    const shed = this.#shed(request.urgency);
     if (shed !== undefined) return shed;
     return this.#scans.scan(request);
   }
 
   purge(request: PurgeRequest): Promise<PurgeReply> {
-    return this.#writes.purge(request);
+    this.#context.counters.client_requests++;
+    const trace = this.#watch.traceOf(request.trace);
+    return this.#watch.timed({ operation: "purge", level: null, key: null, trace }, this.#writes.purge(request));
   }
 
   part(request: PartRequest): PartReply | Promise<PartReply> {
@@ -194,7 +216,7 @@ export class ShardReplica {
   }
 
   status({ wantsStates }: Pick<StatusRequest, "wantsStates"> = {}): ReplicaStatus {
-    const { core, counters, driver, hotKeys, options, ports, role, store } = this.#context;
+    const { core, counters, driver, hotKeys, options, ports, role, store, telemetry } = this.#context;
     const { storage } = ports;
     const { name, shard, replica, generation, region } = options;
     return {
@@ -228,10 +250,29 @@ export class ShardReplica {
         entries_damaged: core.damagedEntries,
         rows_written: storage.rowsWritten,
         rpcs_sent: driver.callsSent,
+        ...(storage.rowsRead === undefined ? {} : { rows_read: storage.rowsRead }),
+        active_ms: telemetry.activity.activeMs(this.#nowMs),
+        slow: telemetry.slowLog.total,
       },
+      startedMs: telemetry.startedMs,
+      nowMs: this.#nowMs,
+      storeBytes: store.usage.bytes,
+      storedBytes: storage.storedBytes,
+      histograms: telemetry.histograms,
       hotKeys: hotKeys.list(this.#nowMs),
       ...(wantsStates === true ? { states: this.#states.all() } : {}),
     };
+  }
+
+  /** The newest first. */
+  slowLog(limit: number): readonly SlowEntry[] {
+    return this.#context.telemetry.slowLog.list(limit);
+  }
+
+  /** Somebody calls, whoever and whatever for: the platform bills it. */
+  noteRequest(): void {
+    this.#context.counters.requests++;
+    this.#context.telemetry.activity.note(this.#nowMs);
   }
 
   /** Asks the leader to hand over to another replica of the shard. False: not the leader, or no such voter. */
@@ -272,8 +313,13 @@ export class ShardReplica {
 
   // --- the peers' calls ---
 
-  receive(message: Message): readonly Message[] {
-    return this.#context.driver.receive(message);
+  receive(message: Message, trace?: string): readonly Message[] {
+    const replies = this.#context.driver.receive(message);
+    const known = this.#watch.traceOf(trace);
+    if (known !== undefined) {
+      this.#watch.ended({ operation: message.kind, level: null, key: null, trace: known }, "ok", this.#nowMs);
+    }
+    return replies;
   }
 
   receiveSnapshotPart(part: SnapshotPart): SnapshotPartReply {
@@ -293,8 +339,12 @@ export class ShardReplica {
   // --- the end of a turn ---
 
   #turnEnded(): void {
-    const { core, counters, leadership, ports } = this.#context;
+    const { core, counters, leadership, ports, telemetry } = this.#context;
     const nowMs = ports.timers.now();
+    telemetry.activity.note(nowMs);
+    if (core.leaderState !== undefined && telemetry.maybeRenewed(core.leaderState.quorumAckMs(core))) {
+      counters.lease_renewals++;
+    }
     if (leadership.changed()) {
       this.#housekeeper.leadershipChanged();
       this.#mover.leadershipChanged();
@@ -347,6 +397,15 @@ export class ShardReplica {
         if (memberId(placed) !== core.id) ports.tellTopology?.(memberId(placed));
       }
     }
+  }
+
+  /** A request of an edge comes in: its refusal for want of room; undefined: it is taken on. */
+  #shed(urgency: number | undefined): Refusal | undefined {
+    const { counters } = this.#context;
+    counters.client_requests++;
+    const shed = this.#gate?.refusal(this.#nowMs, urgency);
+    if (shed !== undefined) counters.requests_shed++;
+    return shed;
   }
 
   get #nowMs(): number {

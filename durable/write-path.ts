@@ -42,6 +42,8 @@ export class WritePath {
   onApplied: (mutations: readonly Mutation[]) => void = () => undefined;
   /** Whether the slot's new owner does not know yet that it is the owner: who would ask it now is better kept here. */
   isHandingOver: (slot: number) => boolean = () => false;
+  /** Of a traced write that waits: the batch that leaves next takes it along. */
+  #waitingTrace: string | undefined;
   #lastProposedMs = Number.NEGATIVE_INFINITY;
   #isLingering = false;
   /** Mutations that wait for a leader to be known: they fill the memory like those in the queue. */
@@ -75,6 +77,7 @@ export class WritePath {
     this.#context.hotKeys.noteWrite(mutation.key, ports.timers.now());
     const admitted = this.#context.admission.admit(mutation);
     if (admitted.status !== "admitted") return admitted;
+    if (request.trace !== undefined) this.#waitingTrace = request.trace;
     const [result] = this.submit([admitted.mutation], deadlineMs);
     if (result === undefined) throw new Error("halo: one result for each mutation");
     return this.#replyOf(await result);
@@ -109,6 +112,7 @@ export class WritePath {
       if (result.status === "moved") throw new Error("halo: a purge is of no slot");
       outcomes.push(result.outcome);
     }
+    this.#context.counters.purges += scopes.length;
     return { status: "ok", outcomes, from: this.#context.provenance };
   }
 
@@ -168,7 +172,7 @@ export class WritePath {
 
   /** Applies one committed entry to the store and answers whoever wrote it here. */
   apply(entry: LogEntry): void {
-    const { core, counters, ports, store } = this.#context;
+    const { core, counters, ports, store, telemetry } = this.#context;
     const own = this.#proposed.get(entry.index);
     this.#proposed.delete(entry.index);
     if (entry.kind !== "batch") {
@@ -179,6 +183,8 @@ export class WritePath {
     if (isOwn) {
       const nowMs = ports.timers.now();
       this.#pace.noteCommit(own.batch.mutations.length, this.#queue.waiting, nowMs - own.proposedMs, nowMs);
+      telemetry.commitMs.note(nowMs - own.proposedMs);
+      telemetry.batchSize.note(own.batch.mutations.length);
       const { nextExpectedMs } = this.#pace;
       if (nextExpectedMs !== undefined) core.expectProposal(nextExpectedMs);
     }
@@ -231,7 +237,7 @@ export class WritePath {
 
   /** At the end of a turn: whatever waits and may leave. */
   proposeBatches(nowMs: number): void {
-    const { core, counters, store } = this.#context;
+    const { core, counters, driver, store } = this.#context;
     while (this.#queue.waiting > 0 && core.canPropose) {
       if (!this.#mayPropose(nowMs)) return;
       const writes = this.#queue.takeBatch();
@@ -245,6 +251,10 @@ export class WritePath {
       this.#proposed.set(proposal.index, { term: proposal.term, batch, proposedMs: nowMs });
       this.#lastProposedMs = nowMs;
       counters.batches++;
+      if (this.#waitingTrace !== undefined) {
+        driver.trace = this.#waitingTrace;
+        this.#waitingTrace = undefined;
+      }
     }
   }
 

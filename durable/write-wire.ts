@@ -2,7 +2,7 @@
 // write has goes by position and in one line of text, because each named field of an object is a name and a tag to
 // serialise on one side and to look up on the other; what few have goes as the objects of protocol.ts.
 //
-//   write("1 halo:cluster:s0:r1:g0 <epoch> <slot> <deadlineMs>[ <urgency>]", key, value, contentType, { ttlMs, ifMatch, … })
+//   write("1 halo:cluster:s0:r1:g0 <epoch> <slot> <deadlineMs>[ <urgency>]", key, value, contentType, { ttlMs, ifMatch, … }, trace)
 //     → "<version> <created: 0 or 1> <expiresMs or -> <shard> <replica> <role> <term> <index> <clockMs>", stored
 //     → a WriteReply for every other outcome
 //
@@ -22,11 +22,19 @@ export type WriteArguments = [
   value: Uint8Array | null,
   contentType: string | null,
   options?: WriteOptions,
+  trace?: string,
 ];
 
 export type WireWriteReply = string | WriteReply;
 
-export function writeArguments({ v, to, epoch, slot, mutation, deadlineMs, urgency }: WriteRequest): WriteArguments {
+export function writeArguments(request: WriteRequest): WriteArguments {
+  const untraced = untracedArguments(request);
+  if (request.trace === undefined) return untraced;
+  const [head, key, value, contentType, options = {}] = untraced;
+  return [head, key, value, contentType, options, request.trace];
+}
+
+function untracedArguments({ v, to, epoch, slot, mutation, deadlineMs, urgency }: WriteRequest): WriteArguments {
   const head = `${v} ${to} ${epoch} ${slot} ${deadlineMs}${urgency === undefined ? "" : ` ${urgency}`}`;
   const { key } = mutation;
   if (mutation.kind === "put") {
@@ -48,7 +56,9 @@ function optionsOf(rest: WriteOptions): [] | [WriteOptions] {
 }
 
 /** Undefined for a head that no edge sends. What a mutation must be is the replica's to check. */
-export function writeRequest(...[head, key, value, contentType, options]: WriteArguments): WriteRequest | undefined {
+export function writeRequest(
+  ...[head, key, value, contentType, options, trace]: WriteArguments
+): WriteRequest | undefined {
   const [v, to, epoch, slot, deadlineMs, urgency] = head.split(" ");
   const request = {
     v: Number(v),
@@ -57,6 +67,7 @@ export function writeRequest(...[head, key, value, contentType, options]: WriteA
     slot: Number(slot),
     deadlineMs: Number(deadlineMs),
     ...(urgency === undefined ? {} : { urgency: Number(urgency) }),
+    ...(trace === undefined ? {} : { trace }),
   };
   if (!Number.isFinite(request.v + request.epoch + request.slot + request.deadlineMs)) return undefined;
   const target = { slot: request.slot, key };

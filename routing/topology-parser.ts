@@ -2,7 +2,7 @@
 // reply) and checks everything that the rest takes for granted. Unknown fields are dropped, not refused: during a
 // rolling deploy a newer version may have added some.
 
-import { z } from "zod";
+import * as z from "zod";
 import { CLUSTER_NAME, SHARDS_MAX, WEIGHT_MAX } from "./cluster-config.ts";
 import { REGIONS } from "./region.ts";
 import { SLOT_COUNT } from "./slots.ts";

@@ -3,6 +3,8 @@
 // Hono runs a route with one handler without composing a chain.
 
 import { type Context, Hono } from "hono";
+import { DEFAULT_NAMESPACE } from "../durable/store/keyspace.ts";
+import type { SlowEntry } from "../durable/telemetry/slow-log.ts";
 import { type AuditLog, type AuditLogDeps, createAuditLog } from "./access/audit-log.ts";
 import { ROOT } from "./access/principal.ts";
 import { createSignedTokens } from "./access/signed-tokens.ts";
@@ -21,7 +23,7 @@ import type { EdgeConfig } from "./config.ts";
 import { CONSOLE_PATHS, createConsole } from "./console/serve-console.ts";
 import { clusterTag } from "./http/bookmark.ts";
 import { describeConsistency } from "./http/consistency.ts";
-import { KEY_PATH } from "./http/key.ts";
+import { KEY_PATH, keyOf } from "./http/key.ts";
 import { problem } from "./http/problem.ts";
 import { type HttpBody, httpCodec } from "./l1/http-copies.ts";
 import { createNearClient, type NearClientDeps } from "./l1/near-client.ts";
@@ -32,6 +34,7 @@ import { EVENT_STREAMS_MAX, OpenStreams, TRANSFERS_MAX } from "./routes/admin/op
 import type { TopologyAdmin } from "./routes/admin/topology.ts";
 import { problemReply } from "./routes/replies.ts";
 import { type EdgeDeps, ROUTES } from "./routes/route-table.ts";
+import { EdgeTelemetry, type EdgeTelemetryDeps, UNSEEN } from "./telemetry/edge-telemetry.ts";
 
 export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly admin: TopologyAdmin;
@@ -39,10 +42,14 @@ export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
   readonly config: EdgeConfig;
   /** Asks the Directory for what is known of the replicas' health. */
   readonly readHealth?: EdgeDeps["readHealth"];
+  /** Asks a replica for its slow log. */
+  readonly readSlowLog?: EdgeDeps["readSlowLog"];
   /** Times other than the configured deadline, for tests and experiments. */
   readonly options?: Partial<Omit<ShardClientOptions, "deadlineMs">>;
   /** Copies of hot keys; absent: none are kept. */
   readonly l1?: Pick<NearClientDeps<HttpAnswer, HttpBody>, "shared" | "background"> | undefined;
+  /** Where telemetry goes; absent: it is kept here, and can be asked for. */
+  readonly telemetry?: Omit<EdgeTelemetryDeps, "config" | "cluster" | "now" | "random"> | undefined;
   /** The console's files, as console/build.ts has written them; absent: there is none. */
   readonly consoleFiles?: string;
   /** Another audit log than the cluster's own, for tests. */
@@ -60,15 +67,29 @@ export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
 export function createApp(deps: AppDeps): Hono {
   const { config } = deps;
   const { l1 } = deps;
-  const shards = createShardClient({ ...deps, options: { ...deps.options, deadlineMs: config.deadlineMs } });
+  const telemetry: EdgeTelemetry = new EdgeTelemetry(
+    {
+      ...(deps.telemetry ?? UNSEEN),
+      config: config.telemetry,
+      cluster: config.cluster.cluster,
+      now: () => deps.now(),
+      random: () => deps.random(),
+    },
+    () => ({ epoch: deps.topology.view.epoch, breakers: shards.breakers() }),
+    keyOfRequest,
+  );
+  const counts = telemetry.metrics.calls;
+  const options = { ...deps.options, deadlineMs: config.deadlineMs };
+  const shards = createShardClient({ ...deps, counts, options });
   const client =
     l1 === undefined || config.l1Ms === 0
       ? shards
-      : createNearClient(shards, { ...deps, ...l1, codec: httpCodec, eventualMs: config.l1Ms });
+      : createNearClient(shards, { ...deps, ...l1, counts, codec: httpCodec, eventualMs: config.l1Ms });
   const auditLog = deps.auditLog ?? clusterAuditLog(deps, shards);
   const edge: EdgeDeps = {
     ...deps,
     client,
+    telemetry,
     whole: client,
     defaults: { consistency: describeConsistency(config.defaultConsistency), balance: config.balance },
     streams: new OpenStreams(EVENT_STREAMS_MAX),
@@ -141,6 +162,14 @@ function clusterAuditLog(deps: AppDeps, client: ShardClient<HttpAnswer>): AuditL
 
 function tokenLimits({ now, onUnmetered }: AppDeps, client: ShardClient<HttpAnswer>): TokenLimits {
   return new TokenLimits({ client, now, onUnmetered: (principal) => onUnmetered?.(principal) });
+}
+
+/** The request's own words for what it is about. */
+function keyOfRequest(request: Request): Pick<SlowEntry, "namespace" | "key"> {
+  const path = routePath(request);
+  const key = path.endsWith("/") ? keyOf(request.url, path) : undefined;
+  if (key?.ok !== true) return { namespace: null, key: null };
+  return { namespace: request.headers.get("Halo-Namespace") ?? DEFAULT_NAMESPACE, key: key.value };
 }
 
 /** Those that end in a key or a name. */

@@ -1,11 +1,16 @@
 // Reads the deployment's variables and secrets into what the edge works with, or one clear line that says what is wrong.
 // Done once per isolate. Only strings and numbers are read here; bindings are the business of index.ts.
 
-import { z } from "zod";
+import * as z from "zod";
 import { type ColoVariables, parseColoUrl } from "../durable/adapters/observed-colo.ts";
 import { type HotKeyVariables, parseHotKeys } from "../durable/hot-keys.ts";
 import { type LoadVariables, parseLoad } from "../durable/load-gate.ts";
 import { parseNamespaces } from "../durable/store/namespace-settings.ts";
+import {
+  parseTelemetry,
+  type TelemetryConfig,
+  type TelemetryVariables,
+} from "../durable/telemetry/telemetry-config.ts";
 import {
   BALANCE_POLICIES,
   type BalancePolicy,
@@ -36,6 +41,7 @@ export interface EdgeConfig {
   readonly replaceAfterMs: number;
   /** How old a copy of a hot key may be for `eventual` reads; 0: none is kept. */
   readonly l1Ms: number;
+  readonly telemetry: TelemetryConfig;
   /** Bearer tokens that may do everything; without these and those of `access`, the deployment is closed. */
   readonly tokens: readonly string[];
   readonly access: AccessConfig;
@@ -46,6 +52,7 @@ export interface EdgeVariables
     LoadVariables,
     HotKeyVariables,
     ColoVariables,
+    TelemetryVariables,
     AccessVariables {
   readonly HALO_DEFAULT_CONSISTENCY?: unknown;
   readonly HALO_DEADLINE_MS?: unknown;
@@ -132,6 +139,8 @@ export function parseEdgeConfig(variables: EdgeVariables): EdgeConfigResult {
   if (!coloUrl.ok) return coloUrl;
   const namespaces = parseNamespaces(variables.HALO_NAMESPACES);
   if (!namespaces.ok) return namespaces;
+  const telemetry = parseTelemetry(variables);
+  if (!telemetry.ok) return telemetry;
   const consistency = parseConsistency(HALO_DEFAULT_CONSISTENCY);
   if (!consistency.ok) return { ok: false, problem: `HALO_DEFAULT_CONSISTENCY: ${consistency.problem.detail}` };
   const access = parseAccess(variables);
@@ -152,6 +161,7 @@ export function parseEdgeConfig(variables: EdgeVariables): EdgeConfigResult {
       balanceOfNamespace: new Map(
         [...namespaces.namespaces].flatMap(([name, { balance }]) => (balance === undefined ? [] : [[name, balance]])),
       ),
+      telemetry: telemetry.config,
       tokens,
       access: access.access,
     },

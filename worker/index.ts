@@ -25,11 +25,19 @@ import { createEntrypoint } from "./entrypoint.ts";
 import { problem } from "./http/problem.ts";
 import { dataCentreCopies } from "./l1/data-centre.ts";
 import { problemReply } from "./routes/replies.ts";
+import type { Analytics } from "./telemetry/edge-telemetry.ts";
 
 export { CacheReplica } from "../durable/cache-replica.ts";
 export { Directory } from "../durable/directory.ts";
 
-export type Env = ReplicaBindings & { readonly DIRECTORY: DurableObjectNamespace<Directory> } & EdgeVariables;
+export type Env = ReplicaBindings & {
+  readonly DIRECTORY: DurableObjectNamespace<Directory>;
+  /** Workers Analytics Engine; absent: no data points are written. */
+  readonly ANALYTICS?: Analytics;
+} & EdgeVariables;
+
+/** As package.json says. */
+const VERSION = "0.1.0";
 
 /** Operators' programs look at the progress of moves more often than sleepers have to be woken for it. */
 const ROUSE_INTERVAL_MS = 1_000;
@@ -136,6 +144,15 @@ function createEdge(env: Env, request: Request): Edge {
       region,
     },
     readHealth: () => directory.health(),
+    readSlowLog: (address) => port.slowLog(address),
+    telemetry: {
+      isolate: crypto.randomUUID().slice(0, 8),
+      version: VERSION,
+      log: (line) => console.log(line),
+      background: (work) => waitUntil(work),
+      fetch: (url, init) => fetch(url, init),
+      analytics: env.ANALYTICS,
+    },
     consoleFiles,
     onAuditRecord: (record) => console.log(JSON.stringify({ event: "audit", ...record })),
     onAuditUnwritten: (total) => console.error(JSON.stringify({ event: "audit_unwritten", total })),

@@ -9,6 +9,7 @@ import type { KeyRange } from "../store/keyspace.ts";
 import { isHeadIntact, isRowIntact, markChecksum, recordChecksum, rowChecksum } from "../store/row-checksum.ts";
 import { entryBytes, idempotencyRecordBytes, markBytes } from "../store/sizes.ts";
 import { SNAPSHOT_CHUNK_BYTES_TARGET, type SnapshotChunk } from "../store/snapshot-codec.ts";
+import type { MeteredSql } from "./metered-sql.ts";
 import { addChecksumColumn, blob, checkpointSchema, type TableSet } from "./schema.ts";
 
 type HeadRow = Record<"slot" | "version" | "created_ms" | "modified_ms" | "size", number> &
@@ -65,7 +66,7 @@ const HEAD_COLUMNS =
 const CHUNK_ROWS_MAX = 5_000;
 
 export class CheckpointTables {
-  readonly #sql: SqlStorage;
+  readonly #sql: Pick<MeteredSql, "exec">;
   readonly #set: TableSet;
   readonly #countRows: (rows: number) => void;
   /**
@@ -76,7 +77,7 @@ export class CheckpointTables {
   /** They had no checksums until now. */
   readonly isUpgraded: boolean;
 
-  constructor(sql: SqlStorage, set: TableSet, countRows: (rows: number) => void) {
+  constructor(sql: Pick<MeteredSql, "exec">, set: TableSet, countRows: (rows: number) => void) {
     this.#sql = sql;
     this.#set = set;
     this.#countRows = countRows;

@@ -15,7 +15,7 @@ export interface Peer {
 
 /** What peers call on each other. The platform's own stub types wrap every reply in promises of its parts. */
 interface ReplicaStub {
-  receive(name: string, message: Message, epoch: number): Promise<readonly Message[]>;
+  receive(name: string, message: Message, epoch: number, trace?: string): Promise<readonly Message[]>;
   receiveSnapshotPart(name: string, part: SnapshotPart): Promise<SnapshotPartReply>;
   topologyChanged(name: string, epoch: number): Promise<void>;
   ping(name: string): Promise<Pong>;
@@ -47,8 +47,12 @@ export class RpcTransport implements ReplicaTransport {
     this.#epoch = epoch;
   }
 
-  send(message: Message): Promise<readonly Message[]> {
-    return this.#call(message.to, (stub, name) => stub.receive(name, message, this.#epoch()));
+  send(message: Message, trace?: string): Promise<readonly Message[]> {
+    return this.#call(message.to, (stub, name) =>
+      trace === undefined
+        ? stub.receive(name, message, this.#epoch())
+        : stub.receive(name, message, this.#epoch(), trace),
+    );
   }
 
   sendSnapshotPart(part: SnapshotPart): Promise<SnapshotPartReply> {

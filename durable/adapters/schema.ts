@@ -4,6 +4,8 @@
 // The checkpoint lives in one of two table sets, `a` and `b`: a snapshot is staged into the other one, and taking it over
 // is a rename in `meta`, not a second copy of every row.
 
+import type { MeteredSql } from "./metered-sql.ts";
+
 export type TableSet = "a" | "b";
 
 export const META_SCHEMA = `
@@ -39,7 +41,7 @@ export function dropCheckpointTables(set: TableSet): string {
 }
 
 /** The same tables as code from before there were checksums has made them get the column. Returns whether it was missing. */
-export function addChecksumColumn(sql: SqlStorage, table: string): boolean {
+export function addChecksumColumn(sql: Pick<MeteredSql, "exec">, table: string): boolean {
   const columns = sql.exec<{ name: string }>(`SELECT name FROM pragma_table_info('${table}')`).toArray();
   if (columns.some(({ name }) => name === "checksum")) return false;
   sql.exec(`ALTER TABLE ${table} ADD COLUMN checksum INTEGER`);

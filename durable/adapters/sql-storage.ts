@@ -26,6 +26,7 @@ import { RangeHashes } from "../store/range-hashes.ts";
 import { decodeSnapshotChunk, encodeSnapshotChunk } from "../store/snapshot-codec.ts";
 import { EMPTY_STORE_STATE } from "../store/store.ts";
 import { CheckpointTables, FIRST_PAGE, type PageCursor } from "./checkpoint-tables.ts";
+import { MeteredSql } from "./metered-sql.ts";
 import { addChecksumColumn, blob, dropCheckpointTables, META_SCHEMA, otherSet, type TableSet } from "./schema.ts";
 
 type SqlLogRow = Record<"idx" | "term" | "commit_idx", number> & {
@@ -50,7 +51,7 @@ const SUM_UP_BYTES_MAX = 64 * 1024 * 1024;
 /** SQLite's page and record overhead is not counted; this is the log's payload. */
 export class SqlReplicaStorage implements ReplicaStorage {
   readonly #storage: DurableObjectStorage;
-  readonly #sql: SqlStorage;
+  readonly #sql: MeteredSql;
   readonly #onDamage: (error: DamagedStorageError) => void;
   #tables: CheckpointTables;
   #staging: CheckpointTables | undefined;
@@ -76,7 +77,7 @@ export class SqlReplicaStorage implements ReplicaStorage {
     onDamage: (error: DamagedStorageError) => void = () => {},
   ) {
     this.#storage = storage;
-    this.#sql = storage.sql;
+    this.#sql = new MeteredSql(storage.sql);
     this.#onDamage = onDamage;
     this.#sql.exec(META_SCHEMA);
     addChecksumColumn(this.#sql, "log");
@@ -100,6 +101,14 @@ export class SqlReplicaStorage implements ReplicaStorage {
       .exec<{ commit_idx: number }>("SELECT commit_idx FROM log WHERE idx = ?", this.#lastIndex)
       .toArray();
     this.#commitIndex = Math.max(newest[0]?.commit_idx ?? 0, this.#checkpoint.index);
+  }
+
+  get rowsRead(): number {
+    return this.#sql.rowsRead;
+  }
+
+  get storedBytes(): number {
+    return this.#sql.bytes;
   }
 
   get hardState(): HardState {

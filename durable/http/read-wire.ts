@@ -40,7 +40,7 @@ export function readUrlBase(to: string): string {
 
 /** `base` is `readUrlBase(request.to)`. A HEAD request leaves the value out: that is `omitValue`. */
 export function readUrl(base: string, request: ReadRequest): string {
-  const { epoch, slot, level, key, after, boundMs, maxStaleMs, omitValueOfVersions, urgency, alsoFor } = request;
+  const { epoch, slot, level, key, after, boundMs, maxStaleMs, omitValueOfVersions, urgency, alsoFor, trace } = request;
   let url = `${base}${epoch}/${slot}/${level}`;
   if (after !== undefined) url += `/after=${after.term}-${after.index}`;
   if (boundMs !== undefined) url += `/bound=${boundMs}`;
@@ -48,6 +48,7 @@ export function readUrl(base: string, request: ReadRequest): string {
   if (omitValueOfVersions !== undefined) url += `/not=${omitValueOfVersions.join(",")}`;
   if (urgency !== undefined) url += `/u=${urgency}`;
   if (alsoFor !== undefined) url += `/also=${alsoFor}`;
+  if (trace !== undefined) url += `/trace=${trace}`;
   return `${url}?${PLAIN_KEY.test(key) ? key : encodeURIComponent(key)}`;
 }
 
@@ -82,13 +83,14 @@ function decoded(text: string): string | undefined {
 
 function parseOptions(
   options: readonly string[],
-): Pick<ReadRequest, "after" | "boundMs" | "maxStaleMs" | "omitValueOfVersions" | "urgency" | "alsoFor"> {
+): Pick<ReadRequest, "after" | "boundMs" | "maxStaleMs" | "omitValueOfVersions" | "urgency" | "alsoFor" | "trace"> {
   let after: LogPosition | undefined;
   let boundMs: number | undefined;
   let maxStaleMs: number | undefined;
   let omitValueOfVersions: readonly number[] | undefined;
   let urgency: number | undefined;
   let alsoFor: number | undefined;
+  let trace: string | undefined;
   for (const option of options) {
     const [name, value = ""] = option.split("=");
     if (name === "after") {
@@ -99,8 +101,9 @@ function parseOptions(
     else if (name === "not") omitValueOfVersions = value.split(",").map(Number);
     else if (name === "u") urgency = Number(value);
     else if (name === "also" && COUNT.test(value)) alsoFor = Number(value);
+    else if (name === "trace") trace = value;
   }
-  return { after, boundMs, maxStaleMs, omitValueOfVersions, urgency, alsoFor };
+  return { after, boundMs, maxStaleMs, omitValueOfVersions, urgency, alsoFor, trace };
 }
 
 /** Headers of the reply to a client that asked for exactly this: the edge adds what only it knows, if anything. */

@@ -5,7 +5,7 @@
 // The empty name is the default namespace. A namespace that is not named has no settings: whatever fits the shard is accepted,
 // lives for ever and may be evicted.
 
-import { z } from "zod";
+import * as z from "zod";
 import { BALANCE_POLICIES, EXPECTED_BALANCE_POLICY } from "../../routing/balance-policy.ts";
 import type { Comparison, KeyMutation, Lifetime, TransactionOperation } from "./command.ts";
 import type { Entry } from "./entry.ts";

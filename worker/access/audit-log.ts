@@ -12,7 +12,7 @@
 // An act goes on if its record cannot be written: whoever repairs a broken cluster must not be locked out of it by the very
 // shard that is broken. So every record also goes to the Worker's own log, first, and what the ring did not take is counted.
 
-import { z } from "zod";
+import * as z from "zod";
 import { systemKey } from "../../durable/store/keyspace.ts";
 import { slotOf } from "../../routing/slots.ts";
 import type { BatchAnswer } from "../clients/operations.ts";

@@ -39,6 +39,7 @@ export function guardedClient<Answer extends ReadAnswer>(
     scopeRefusal(principal, "read") ?? (principal.allowsPrefix(namespace, prefix) ? undefined : OUTSIDE_PREFIX);
   const onOperation = (operation: BatchOperation | KeyMutation) => operationRefusal(onKey, changing, operation);
   return {
+    breakers: () => client.breakers(),
     read: async (read) => onKey("read", read.key) ?? client.read(read),
     write: async (mutation, options) => onOperation(mutation) ?? client.write(mutation, options),
     batch: (operations, wanted) => guardedBatch(client, operations, wanted, onOperation),

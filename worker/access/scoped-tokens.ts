@@ -4,7 +4,7 @@
 //
 // Two entries with the same id are one token being replaced: both are good until the older one is taken out, or expires.
 
-import { z } from "zod";
+import * as z from "zod";
 import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../../durable/store/keyspace.ts";
 import { type Parsed, parsed, refused } from "../http/problem.ts";
 import { equalsInConstantTime } from "./constant-time.ts";

@@ -8,7 +8,7 @@
 
 import { errors, importJWK, jwtVerify } from "jose";
 import { LRUCache } from "lru-cache";
-import { z } from "zod";
+import * as z from "zod";
 import { type Parsed, parsed, refused } from "../http/problem.ts";
 import { type Principal, principalWith, SCOPES } from "./principal.ts";
 import { isAdminUnlimited, namespacesSchema, prefixesSchema, scopesSchema, sha256Hex } from "./scoped-tokens.ts";

@@ -6,7 +6,7 @@
 //
 // One secret serves both forms of signatures: the signed text of a JWT holds no line feed, that of a URL always does.
 
-import { z } from "zod";
+import * as z from "zod";
 
 export const SIGNING_KEY_CHARS_MIN = 32;
 export const SIGNING_KEY_CHARS_MAX = 1_024;

@@ -2,7 +2,7 @@
 // and is published as it is in /openapi.json. The console and the CLI take their types from here. Replies may get more fields:
 // whoever reads them ignores those that it does not know.
 
-import { z } from "zod";
+import * as z from "zod";
 import { named } from "./schemas.ts";
 import { readValueSchema } from "./values.ts";
 
@@ -269,6 +269,63 @@ export const importReplySchema = named(
   }),
 );
 export type ImportReply = z.infer<typeof importReplySchema>;
+
+// --- slow log and cost ---
+
+const EXPECTED_SLOW_LIMIT = "expected a number from 1 to 1000";
+export const slowLogQuerySchema = z.strictObject({
+  limit: z
+    .string()
+    .regex(/^[1-9][0-9]{0,3}$/, EXPECTED_SLOW_LIMIT)
+    .refine((text) => Number(text) <= 1_000, { error: EXPECTED_SLOW_LIMIT })
+    .optional(),
+});
+
+export const slowLogSchema = named(
+  "SlowLog",
+  z.object({
+    entries: z.array(
+      z.object({
+        atMs: time,
+        ms: z.number(),
+        operation: z.string(),
+        namespace: known(z.string()),
+        key: known(z.string()),
+        shard: known(shardNumber),
+        replica: z.string().meta({ description: "Who measured: the name of a replica, or edge" }),
+        level: known(z.string()),
+        status: z.string(),
+        traceId: known(z.string()),
+      }),
+    ),
+    unanswered: z.array(z.string()).meta({ description: "Replicas that have not answered" }),
+  }),
+);
+export type SlowLogView = z.infer<typeof slowLogSchema>;
+
+const dollars = z.number().meta({ description: "US dollars at list prices" });
+export const costSchema = named(
+  "Cost",
+  z.object({
+    sinceMs: known(time).meta({ description: "Since when the replica that was loaded first has counted" }),
+    perDay: z.object({
+      worker_requests: dollars,
+      worker_cpu: dollars,
+      object_requests: dollars,
+      object_duration: dollars,
+      rows_read: dollars,
+      rows_written: dollars,
+      storage: dollars,
+      total: dollars,
+    }),
+    perMillion: known(dollars).meta({ description: "Of requests of clients, at the present mix" }),
+    requestsPerDay: z.number(),
+    lines: z.array(z.object({ what: z.string(), units: z.number(), unit: z.string(), usd: dollars })),
+    prices: z.object({ asOf: z.string(), plan: z.string(), sources: z.array(z.string()) }),
+    unanswered: z.array(z.string()).meta({ description: "Replicas that have not answered, and are not in it" }),
+  }),
+);
+export type CostView = z.infer<typeof costSchema>;
 
 // --- verify ---
 

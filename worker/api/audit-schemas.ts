@@ -1,6 +1,6 @@
 // The audit log as the API shows it.
 
-import { z } from "zod";
+import * as z from "zod";
 import { AUDIT_LOGS, AUDIT_PAGE_MAX, auditEntrySchema } from "../access/audit-log.ts";
 
 export const auditQuerySchema = z.strictObject({

@@ -1,7 +1,7 @@
 // GET /openapi.json: the contract for programs (OpenAPI 3.1), made of the route table and of the schemas that check the
 // requests. Nothing about a route is said here.
 
-import { z } from "zod";
+import * as z from "zod";
 import { PROBLEM_CONTENT_TYPE, PROBLEM_TYPE_PREFIX, PROBLEMS, type ProblemSlug } from "../http/problem.ts";
 import { HEADERS, type HeaderName } from "../routes/route-headers.ts";
 import {
@@ -140,6 +140,8 @@ function contentOf(body: z.ZodType | Content): object {
       return { "*/*": {} };
     case "events":
       return { "text/event-stream": { schema: TEXT } };
+    case "text":
+      return { "text/plain": { schema: TEXT } };
     case "lines":
       return { "application/x-ndjson": { schema: TEXT } };
     default:

@@ -2,7 +2,7 @@
 // /openapi.json. Nothing is transformed in here, so that both say the same. Unknown fields are refused: a misspelt condition
 // must not become an unconditional write.
 
-import { z } from "zod";
+import * as z from "zod";
 import { NUMBER_CHARS_MAX } from "../../durable/store/commands/numbers.ts";
 import {
   CONDITION_VERSIONS_MAX,
@@ -220,6 +220,7 @@ const wholeNumber = (most: number) =>
 const prefix = z.string().refine((text) => text.isWellFormed(), "expected well-formed Unicode text");
 
 export const noQuerySchema = z.strictObject({});
+export const metricsQuerySchema = z.strictObject({ replicas: z.enum(["all", "none"]).optional() });
 export const countQuerySchema = z.strictObject({ prefix: prefix.optional() });
 export const scanQuerySchema = z.strictObject({
   prefix: prefix.optional(),

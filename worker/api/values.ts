@@ -1,7 +1,7 @@
 // Values inside JSON: `{"text": …}`, `{"base64": …}` or `{"json": …}`. The last one is for writing only: what is stored are
 // bytes, and nobody knows any more what they were made of.
 
-import { z } from "zod";
+import * as z from "zod";
 
 export const valueSchema = z
   .strictObject({

@@ -41,6 +41,8 @@ export interface Wanted extends Omit<Freshness, "after"> {
   readonly balance?: BalancePolicy | undefined;
   /** Absent: the usual. */
   readonly urgency?: number | undefined;
+  /** `ShardHeader.trace`. */
+  readonly trace?: string | undefined;
   /** All mutations may be done twice, with or without idempotency keys. */
   readonly isRepeatable?: boolean | undefined;
   /** Of reads: all but the values. */
@@ -137,9 +139,10 @@ export function createOperations(deps: OperationDeps): Operations {
   const header = (address: ReplicaAddress, epoch: number) => ({ v: PROTOCOL_VERSION, to: address.name, epoch });
 
   /** The sender's epoch, or that of its session, if it has met a newer one. */
-  const sessionHeader = (address: ReplicaAddress, epoch: number, { level, after, urgency }: Wanted) => ({
+  const sessionHeader = (address: ReplicaAddress, epoch: number, { level, after, urgency, trace }: Wanted) => ({
     ...header(address, level === "session" && after !== undefined ? Math.max(epoch, epochOf(after)) : epoch),
     ...saidUrgency(urgency),
+    ...(trace === undefined ? {} : { trace }),
   });
 
   const freshnessFor = ({ level, boundMs, after }: Wanted, shard: number): Freshness => ({

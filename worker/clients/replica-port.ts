@@ -6,7 +6,8 @@ import { waitUntil } from "cloudflare:workers";
 import type { CacheReplica } from "../../durable/cache-replica.ts";
 import { readUrl, readUrlBase } from "../../durable/http/read-wire.ts";
 import { type ReplicaBindings, type ReplicaNamespace, replicaNamespace } from "../../durable/namespaces.ts";
-import type { Refusal } from "../../durable/protocol.ts";
+import { PROTOCOL_VERSION, type Refusal } from "../../durable/protocol.ts";
+import type { SlowEntry } from "../../durable/telemetry/slow-log.ts";
 import { writeArguments, writeReply } from "../../durable/write-wire.ts";
 import type { HealthPorts } from "./health-watch.ts";
 import { answerOf, HttpAnswer } from "./http-answer.ts";
@@ -28,11 +29,15 @@ interface ReplicaObject {
   readonly readUrlBase: string;
 }
 
+export interface SlowLogPort {
+  slowLog(address: ReplicaAddress): Promise<readonly SlowEntry[]>;
+}
+
 const HEAD: RequestInit = { method: "HEAD" };
 
 export function createReplicaPort(
   env: ReplicaBindings,
-): ReplicaPort<HttpAnswer> & AdminPort & Pick<HealthPorts, "ping"> {
+): ReplicaPort<HttpAnswer> & AdminPort & Pick<HealthPorts, "ping"> & SlowLogPort {
   const objects = new Map<string, ReplicaObject>();
 
   const objectOf = ({ name, region }: ReplicaAddress): ReplicaObject => {
@@ -87,6 +92,11 @@ export function createReplicaPort(
     },
     status: (address, request) => stubOf(knownObject(address)).status(request),
     pauseBackground: (address, forMs) => stubOf(knownObject(address)).pauseBackground(address.name, forMs),
+    // Plain data: the platform's own type wraps every part of it in promises.
+    slowLog: (address) =>
+      stubOf(knownObject(address)).slowLog({ v: PROTOCOL_VERSION, to: address.name }) as unknown as ReturnType<
+        SlowLogPort["slowLog"]
+      >,
     transferLeadership: (address, to) => stubOf(knownObject(address)).transferLeadership(address.name, to),
     ping: async (address) => {
       await stubOf(knownObject(address)).ping(address.name);

@@ -9,6 +9,7 @@ import type { BalancePolicy } from "../../routing/balance-policy.ts";
 import type { FailureKind } from "../../routing/circuit-breaker.ts";
 import type { ReplicaLoads } from "../../routing/replica-loads.ts";
 import type { RequestBudget } from "../../routing/request-budget.ts";
+import type { CallCounts } from "../telemetry/edge-metrics.ts";
 import type { ReadAnswer, ReplicaAddress, ReplicaPort, Timers } from "./ports.ts";
 import type { GroupMember, ShardGroup } from "./shard-group.ts";
 import { classifyTransportError } from "./transport-errors.ts";
@@ -53,6 +54,7 @@ export interface CallContext {
   readonly pingDue?: ((group: ShardGroup, nowMs: number) => void) | undefined;
   /** In which order to ask who leads. */
   inTurn(members: readonly GroupMember[], nowMs: number, balance: BalancePolicy | undefined): readonly GroupMember[];
+  readonly counts: CallCounts;
   /** For whatever is sent again because there was no answer, or nobody could serve. */
   readonly retries: RequestBudget;
   /** For reads below `strong` that are sent to one more replica. */
@@ -145,6 +147,8 @@ export class ShardCall<Result extends CallResult> {
   /** The plan's order for this round, once it was needed. */
   #order: readonly GroupMember[] | undefined;
   #rounds = 0;
+  /** Why the next call is made, for those who count. */
+  #cause: "first" | "hedge" | "retry" | "redirect" = "first";
   #hedgeAtMs = NEVER;
   #resumeAtMs = NEVER;
   /** An attempt of a write ended without telling what it did. */
@@ -205,6 +209,7 @@ export class ShardCall<Result extends CallResult> {
    * only hand the retry to the client, who has no budget.
    */
   #retry(nowMs: number): void {
+    this.#cause = "retry";
     if (this.#context.retries.maybeSpend(nowMs)) this.#proceed(nowMs);
     else this.#pause(nowMs);
   }
@@ -228,6 +233,7 @@ export class ShardCall<Result extends CallResult> {
       return;
     }
     this.#rounds += 1;
+    this.#cause = "retry";
     this.#order = undefined;
     this.#asked = this.#attempts.map(({ member }) => member);
     this.#group = group;
@@ -257,10 +263,13 @@ export class ShardCall<Result extends CallResult> {
 
   #send(member: GroupMember, nowMs: number): void {
     if (nowMs < member.shedUntilMs && this.#isShed(member)) {
+      this.#context.counts.keptBack++;
       this.#asked.push(member);
       this.#onOverloaded(member.shedUntilMs - nowMs);
       return;
     }
+    this.#context.counts[this.#cause]++;
+    this.#cause = "redirect";
     const attempt: Attempt = { member, startedMs: nowMs, isSilent: false };
     this.#attempts.push(attempt);
     this.#asked.push(member);
@@ -332,6 +341,7 @@ export class ShardCall<Result extends CallResult> {
         this.#onWrongOwner(member, reply);
         return;
       case "overloaded":
+        this.#context.counts.overloaded++;
         if (reply.shedFrom !== undefined) this.#noteShed(member, reply.retryAfterMs, reply.shedFrom);
         this.#onOverloaded(reply.retryAfterMs);
         return;
@@ -411,8 +421,10 @@ export class ShardCall<Result extends CallResult> {
     const failure = classifyTransportError(error);
     const nowMs = this.#context.now();
     // The platform sheds whatever comes.
-    if (failure.kind === "overloaded") this.#noteShed(attempt.member, this.#context.times.overloadedRetryAfterMs, 0);
-    if (failure.kind !== "overloaded") this.#onNoAnswer(attempt, "refused", nowMs);
+    if (failure.kind === "overloaded") {
+      this.#context.counts.overloaded++;
+      this.#noteShed(attempt.member, this.#context.times.overloadedRetryAfterMs, 0);
+    } else this.#onNoAnswer(attempt, "refused", nowMs);
     if (!this.#isWanted(attempt)) return;
     this.#plan.meter?.end(attempt.member.address.name, attempt.startedMs, nowMs);
     if (failure.kind === "overloaded") this.#onOverloaded(this.#context.times.overloadedRetryAfterMs);
@@ -429,6 +441,7 @@ export class ShardCall<Result extends CallResult> {
   }
 
   #onNoAnswer({ member, startedMs }: Attempt, kind: FailureKind, nowMs: number): void {
+    this.#context.counts[kind]++;
     this.#group.onNoAnswer(member, { kind, startedMs }, nowMs, this.#context.port);
   }
 
@@ -461,6 +474,7 @@ export class ShardCall<Result extends CallResult> {
       this.#hedgeAtMs = nowMs + this.#context.times.backoffMaxMs;
     } else if (hasExpired || nowMs >= this.#hedgeAtMs) {
       this.#hedgeAtMs = NEVER;
+      this.#cause = hasExpired ? "retry" : "hedge";
       const next = this.#choose(nowMs);
       if (next !== undefined) this.#send(next, nowMs);
       else if (this.#attempts.length === 0 && this.#resumeAtMs === NEVER) this.#proceed(nowMs);

@@ -19,6 +19,7 @@ import { HEDGE_BUDGET, RETRY_BUDGET, RequestBudget } from "../../routing/request
 import type { ShardView } from "../../routing/topology-view.ts";
 import { epochOf } from "../http/bookmark.ts";
 import { saidUrgency } from "../http/priority.ts";
+import { type BreakerView, CallCounts } from "../telemetry/edge-metrics.ts";
 import { type HealthPorts, HealthWatch } from "./health-watch.ts";
 import { createOperations, type Operations, type PolicyFor } from "./operations.ts";
 import type { ReadAnswer, ReplicaAddress, ReplicaPort, Timers } from "./ports.ts";
@@ -75,6 +76,8 @@ export interface ShardClientDeps<Answer extends ReadAnswer = ReadOk> {
   random(): number;
   /** Asks the Directory for the newest topology, in the background; absent: there is none to ask. */
   readonly readTopology?: (() => Promise<unknown>) | undefined;
+  /** Where calls are counted; absent: nobody looks. */
+  readonly counts?: CallCounts | undefined;
   /** Pings and reports of the replicas' health; absent: there are none. */
   readonly health?: HealthPorts | undefined;
   readonly options?: Partial<ShardClientOptions>;
@@ -94,16 +97,20 @@ export interface ClientRead
   readonly balance?: BalancePolicy | undefined;
   /** Absent: the usual. */
   readonly urgency?: number | undefined;
+  /** `ShardHeader.trace`. */
+  readonly trace?: string | undefined;
   /** `ReadRequest.alsoFor`. */
   readonly alsoFor?: number | undefined;
 }
 
-export type WriteOptions = Pick<ClientRead, "balance" | "urgency">;
+export type WriteOptions = Pick<ClientRead, "balance" | "urgency" | "trace">;
 
 export interface ShardClient<Answer extends ReadAnswer = ReadOk> extends Operations {
   read(read: ClientRead): Promise<ReadResult<Answer>>;
   /** `unknown` where the fate is open; with an idempotency key only after retries up to the deadline. */
   write(mutation: KeyMutation, options?: WriteOptions): Promise<WriteResult>;
+  /** Of the replicas of shards that were asked here. */
+  breakers(): readonly BreakerView[];
 }
 
 export function createShardClient<Answer extends ReadAnswer = ReadOk>(
@@ -135,6 +142,7 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
     times: options,
     now: deps.now,
     random: deps.random,
+    counts: deps.counts ?? new CallCounts(),
     retries: new RequestBudget(RETRY_BUDGET),
     hedges: new RequestBudget(HEDGE_BUDGET),
     groupOf: (slot) => groupIn(topology.view.ownerOf(slot)),
@@ -200,6 +208,13 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
   return {
     ...createOperations({ context, port, topology, anyReplica, policyFor, hedgeAfterMs: options.hedgeAfterMs }),
 
+    breakers() {
+      const nowMs = deps.now();
+      return [...groups.values()].flatMap(({ members }) =>
+        members.map(({ address: { shard, replica }, breaker }) => ({ shard, replica, state: breaker.state(nowMs) })),
+      );
+    },
+
     read(read) {
       const isStrong = read.level === "strong";
       const plan: CallPlan<ReadResult<Answer>> = {
@@ -218,7 +233,7 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
       return ShardCall.run(context, { ...plan, order, meter: loads });
     },
 
-    write(mutation, { balance, urgency } = {}) {
+    write(mutation, { balance, urgency, trace } = {}) {
       return ShardCall.run<WriteResult>(context, {
         slot: mutation.slot,
         send: (address, epoch, remainingMs): Promise<WriteReply> =>
@@ -229,6 +244,7 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
             slot: mutation.slot,
             mutation,
             ...saidUrgency(urgency),
+            ...saidTrace(trace),
             deadlineMs: Math.max(1, remainingMs - options.replyMarginMs),
           }),
         order: leaderOnly,
@@ -246,6 +262,25 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
 function isRepeatable(mutation: KeyMutation): boolean {
   if (mutation.idempotency !== undefined || mutation.kind === "stage") return true;
   return mutation.kind === "touch" && mutation.isAccess === true;
+}
+
+/** As a field of a request. */
+export function saidTrace(trace: string | undefined): { readonly trace?: string } {
+  return trace === undefined ? {} : { trace };
+}
+
+/** The same client, for a request whose trace is recorded. Fills, purges and parts are seen at the edge only. */
+export function tracedClient<Answer extends ReadAnswer>(
+  client: ShardClient<Answer>,
+  trace: string,
+): ShardClient<Answer> {
+  return {
+    ...client,
+    read: (read) => client.read({ ...read, trace }),
+    write: (mutation, options) => client.write(mutation, { ...options, trace }),
+    batch: (operations, wanted) => client.batch(operations, { ...wanted, trace }),
+    scan: (query) => client.scan({ ...query, trace }),
+  };
 }
 
 /** A Directory that is out of reach is asked again later. */
@@ -266,7 +301,8 @@ function readRequest(read: ClientRead, address: ReplicaAddress, epoch: number): 
   };
   // Absent fields are left out: every one is a name and a tag to serialise on each call.
   const wantsValue = read.omitValue === undefined && read.omitValueOfVersions === undefined;
-  if (read.level === "strong" && wantsValue && read.maxStaleMs === undefined && read.urgency === undefined)
+  const isTraced = read.trace !== undefined;
+  if (read.level === "strong" && wantsValue && read.maxStaleMs === undefined && read.urgency === undefined && !isTraced)
     return request;
   return {
     ...request,
@@ -275,6 +311,7 @@ function readRequest(read: ClientRead, address: ReplicaAddress, epoch: number): 
     ...(read.boundMs === undefined ? {} : { boundMs: read.boundMs }),
     ...(read.maxStaleMs === undefined ? {} : { maxStaleMs: read.maxStaleMs }),
     ...saidUrgency(read.urgency),
+    ...saidTrace(read.trace),
     ...(read.omitValue === undefined ? {} : { omitValue: read.omitValue }),
     ...(read.omitValueOfVersions === undefined ? {} : { omitValueOfVersions: read.omitValueOfVersions }),
     ...(read.alsoFor === undefined ? {} : { alsoFor: read.alsoFor }),

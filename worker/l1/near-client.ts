@@ -16,6 +16,7 @@ import type { ReadAnswer, Timers } from "../clients/ports.ts";
 import type { ReadResult } from "../clients/shard-call.ts";
 import type { ClientRead, ShardClient } from "../clients/shard-client.ts";
 import type { TopologyHolder } from "../clients/topology-holder.ts";
+import type { CallCounts } from "../telemetry/edge-metrics.ts";
 import { type CopyOrigin, mayServe, SHARED_SKEW_MS } from "./serving.ts";
 
 /** Values of one isolate, whose 128 MB many requests share. */
@@ -69,6 +70,8 @@ export interface NearClientDeps<Answer, Body> {
   readonly shared?: SharedCopies<Body> | undefined;
   /** Keeps the isolate working on it after the request has been answered. */
   background(work: Promise<unknown>): void;
+  /** Where answers from copies are counted; absent: nobody looks. */
+  readonly counts?: Pick<CallCounts, "copiesServed"> | undefined;
   /** How old a copy may be for `eventual`; at most `COPY_MS_MAX`. */
   readonly eventualMs: number;
 }
@@ -169,6 +172,7 @@ class NearReads<Answer extends ReadAnswer, Body> {
     const wish = { level, boundMs, after, owner, epoch: topology.view.epoch, beganMs };
     if (!mayServe(copy, wish, nowMs, eventualMs)) return undefined;
     mark.served += 1;
+    if (this.#deps.counts !== undefined) this.#deps.counts.copiesServed++;
     return codec.answerOf(copy.body, level, Math.max(0, nowMs - copy.startedMs));
   }
 

@@ -1,12 +1,13 @@
 // Every request passes here before a handler sees it: who is it, may they do this at all, have they asked too often. What they
 // may do to which key is checked where keys are used, in guarded-client.ts.
 //
-// Nothing is awaited and nothing allocated for a root token: that is the hot path.
+// Nothing is awaited and next to nothing allocated for a root token: that is the hot path.
 
 import { guardedClient } from "../access/guarded-client.ts";
 import { hasScope, type Principal, ROOT, type RouteScope } from "../access/principal.ts";
 import { isSignedUrl, type VerifySignedUrl } from "../access/signed-urls.ts";
 import type { TokenLimits, Verdict } from "../access/token-limits.ts";
+import { tracedClient } from "../clients/shard-client.ts";
 import { KEY_PATH } from "../http/key.ts";
 import { type Parsed, problem } from "../http/problem.ts";
 import type { KeepAlive } from "../routes/kv-context.ts";
@@ -27,18 +28,27 @@ export type Gate = (route: Route, request: Request, keepAlive: KeepAlive) => Res
 
 export function createGate({ authenticate, signedUrls, limits, edge }: GateDeps): Gate {
   const edges = new EdgesOfPrincipals(edge);
+  const { telemetry } = edge;
+
+  const serveSeen = (operation: RouteOperation, deps: EdgeDeps, request: Request, keepAlive: KeepAlive) =>
+    telemetry.observe(operation.id, request, (note, trace) => {
+      const traced = trace === undefined ? deps : { ...deps, client: tracedClient(deps.client, trace.traceparent) };
+      return operation.handle(traced, request, keepAlive, note);
+    });
 
   const admit = (route: Route, known: Parsed<Visitor>, request: Request, keepAlive: KeepAlive) => {
-    if (!known.ok) return problemReply(known.problem);
+    if (!known.ok) return telemetry.denied(problemReply(known.problem));
     const { principal, token } = known.value;
     const operation = route.methods[request.method as Method];
-    if (operation === undefined) return methodNotAllowed(request.method, Object.keys(route.methods).join(", "));
-    if (!hasScope(principal, operation.scope)) return lacksScope(operation.scope);
-    if (token === undefined) return operation.handle(edges.of(principal, operation), request, keepAlive);
+    if (operation === undefined) {
+      return telemetry.denied(methodNotAllowed(request.method, Object.keys(route.methods).join(", ")));
+    }
+    if (!hasScope(principal, operation.scope)) return telemetry.denied(lacksScope(operation.scope));
+    if (token === undefined) return serveSeen(operation, edges.of(principal, operation), request, keepAlive);
     const serve = (verdict: Verdict) =>
       verdict === undefined
-        ? operation.handle(edges.of(principal, operation), request, keepAlive)
-        : problemReply(verdict.problem, verdict.headers);
+        ? serveSeen(operation, edges.of(principal, operation), request, keepAlive)
+        : telemetry.denied(problemReply(verdict.problem, verdict.headers));
     const verdict = limits.take(token);
     return verdict instanceof Promise ? verdict.then(serve) : serve(verdict);
   };
@@ -47,7 +57,7 @@ export function createGate({ authenticate, signedUrls, limits, edge }: GateDeps)
     const authorization = request.headers.get("Authorization");
     if (authorization === null && signedUrls !== undefined && route.path === KEY_PATH && isSignedUrl(request.url)) {
       return signedUrls(request).then(async (visit) => {
-        if (!visit.ok) return problemReply(visit.problem);
+        if (!visit.ok) return telemetry.denied(problemReply(visit.problem));
         const { principal, request: signed } = visit.value;
         return secluded(await admit(route, { ok: true, value: { principal } }, signed, keepAlive));
       });
@@ -55,7 +65,7 @@ export function createGate({ authenticate, signedUrls, limits, edge }: GateDeps)
     const known = authenticate(authorization);
     if (known === WELCOME) {
       const operation = route.methods[request.method as Method];
-      if (operation !== undefined) return operation.handle(edge, request, keepAlive);
+      if (operation !== undefined) return serveSeen(operation, edge, request, keepAlive);
     }
     return known instanceof Promise
       ? known.then((visitor) => admit(route, visitor, request, keepAlive))

@@ -1,6 +1,6 @@
 // What the handlers of /v1/kv share: what they need, and the session's bookmark.
 
-import type { LogPosition, Provenance } from "../../durable/protocol.ts";
+import type { ConsistencyLevel, LogPosition, Provenance } from "../../durable/protocol.ts";
 import type { HttpAnswer } from "../clients/http-answer.ts";
 import type { Timers } from "../clients/ports.ts";
 import type { ShardClient } from "../clients/shard-client.ts";
@@ -27,6 +27,17 @@ export interface KvDeps {
   readonly timers: Timers;
   /** Uniform in [0, 1). */
   random(): number;
+}
+
+/**
+ * What a handler knows of its request, told to those who count. It saves them from looking: at the edge a header costs more to read
+ * than everything else about counting a request.
+ */
+export interface RequestNote {
+  /** That was asked for; undefined: the operation has none. */
+  level?: ConsistencyLevel | undefined;
+  /** The reply is a replica's, passed on as it is: its headers cannot be changed. */
+  isPassedOn?: boolean | undefined;
 }
 
 /** Keeps the isolate working on a promise after the client has gone. */

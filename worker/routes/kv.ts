@@ -20,7 +20,7 @@ import { parseUrgency } from "../http/priority.ts";
 import { type Parsed, parsed, problem } from "../http/problem.ts";
 import { type ByteRange, contentRange, parseRange } from "../http/range.ts";
 import { type KeyTarget, readTarget, readVersionConditions, UNCONDITIONAL } from "./key-request.ts";
-import { bookmarkAfter, type KeepAlive, type KvDeps, readBookmark } from "./kv-context.ts";
+import { bookmarkAfter, type KeepAlive, type KvDeps, type RequestNote, readBookmark } from "./kv-context.ts";
 import { handleFill } from "./kv-fill.ts";
 import { streamParts } from "./large-value.ts";
 import { preconditionFailed } from "./outcomes.ts";
@@ -43,17 +43,30 @@ interface KvRead extends KeyTarget {
 }
 
 /** GET and HEAD. */
-export function handleRead(deps: KvDeps, request: Request, keepAlive: KeepAlive): Response | Promise<Response> {
+export function handleRead(
+  deps: KvDeps,
+  request: Request,
+  keepAlive: KeepAlive,
+  note: RequestNote,
+): Response | Promise<Response> {
   const fill = request.method === "GET" ? request.headers.get("Halo-Fill") : null;
-  return fill === null ? handlePlainRead(deps, request, keepAlive) : handleFill(deps, request, fill, keepAlive);
+  return fill === null ? handlePlainRead(deps, request, keepAlive, note) : handleFill(deps, request, fill, keepAlive);
 }
 
-async function handlePlainRead(deps: KvDeps, request: Request, keepAlive: KeepAlive): Promise<Response> {
+async function handlePlainRead(
+  deps: KvDeps,
+  request: Request,
+  keepAlive: KeepAlive,
+  note: RequestNote,
+): Promise<Response> {
   const isHead = request.method === "HEAD";
   const read = readRequest(deps, request);
   if (!read.ok) return problemReply(read.problem);
+  note.level = read.value.consistency.level;
   const result = await deps.client.read(clientRead(read.value, isHead));
-  return readReply(deps, read.value, result, isHead, keepAlive);
+  const reply = readReply(deps, read.value, result, isHead, keepAlive);
+  note.isPassedOn = result.status === "ok" && reply === result.response;
+  return reply;
 }
 
 function readRequest(deps: KvDeps, request: Request): Parsed<KvRead> {

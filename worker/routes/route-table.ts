@@ -16,6 +16,7 @@ import {
   lockRenewalSchema,
   lockReplySchema,
   lockSchema,
+  metricsQuerySchema,
   purgeReplySchema,
   purgeSchema,
   scanQuerySchema,
@@ -31,17 +32,19 @@ import type { BackgroundDeps } from "./admin/background.ts";
 import type { EventsDeps } from "./admin/events.ts";
 import type { KeyAdminDeps } from "./admin/keys.ts";
 import type { ShardAdminDeps } from "./admin/shards.ts";
+import type { SlowLogDeps } from "./admin/slow-log.ts";
 import type { TopologyDeps } from "./admin/topology.ts";
 import type { TransferDeps } from "./admin/transfer.ts";
 import { APPEND_PATH, handleAppend } from "./append.ts";
 import { handleBatch } from "./batch.ts";
 import { COUNTERS_PATH, handleCounter } from "./counters.ts";
 import { handleRead } from "./kv.ts";
-import type { KeepAlive, KvDeps } from "./kv-context.ts";
+import type { KeepAlive, KvDeps, RequestNote } from "./kv-context.ts";
 import { FILLS_PATH, handleFillRelease } from "./kv-fill.ts";
 import { handleWrite } from "./kv-write.ts";
 import { handleLimit, LIMITS_PATH } from "./limits.ts";
 import { handleLockAcquire, handleLockRead, handleLockRelease, handleLockRenew, LOCKS_PATH } from "./locks.ts";
+import { handleMetrics, METRICS_PATH, type MetricsDeps } from "./metrics.ts";
 import { handlePurge } from "./purge.ts";
 import {
   CONDITIONS,
@@ -79,11 +82,13 @@ export type EdgeDeps = KvDeps &
   KeyAdminDeps &
   TransferDeps &
   BackgroundDeps &
-  AccessDeps;
+  AccessDeps &
+  MetricsDeps &
+  SlowLogDeps;
 export type Method = "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
 
-/** `bytes`: the value as it was stored; `events`: a stream of them; `lines`: the file of an export. */
-export type Content = "bytes" | "events" | "lines";
+/** `bytes`: the value as it was stored; `events`: a stream of them; `lines`: the file of an export; `text`: plain text. */
+export type Content = "bytes" | "events" | "lines" | "text";
 
 export interface RouteReply {
   readonly description: string;
@@ -93,7 +98,7 @@ export interface RouteReply {
 }
 
 export interface RouteOperation {
-  handle(deps: EdgeDeps, request: Request, keepAlive: KeepAlive): Response | Promise<Response>;
+  handle(deps: EdgeDeps, request: Request, keepAlive: KeepAlive, note: RequestNote): Response | Promise<Response>;
   readonly id: string;
   readonly summary: string;
   /** What the token must be allowed. The keys are checked where they are used. */
@@ -451,6 +456,21 @@ export const ROUTES: readonly Route[] = [
         scope: "read",
         headers: [],
         replies: { 200: { description: "It can" } },
+        problems: ["malformed-query"],
+      },
+    },
+  },
+  {
+    path: METRICS_PATH,
+    methods: {
+      GET: {
+        handle: handleMetrics,
+        id: "metrics",
+        summary: "What this isolate has counted and what every replica says of itself, as Prometheus reads it",
+        scope: ["read", "admin"],
+        headers: [],
+        query: metricsQuerySchema,
+        replies: { 200: { description: "The text format of Prometheus, version 0.0.4", body: "text" } },
         problems: ["malformed-query"],
       },
     },

@@ -51,18 +51,24 @@ export async function handleStatus(deps: StatusDeps, request: Request): Promise<
 }
 
 async function clusterReport(deps: StatusDeps): Promise<ClusterReport> {
-  const { topology, epoch, shards } = deps.topology.view;
-  const reports = shards.map(async ({ shard, weight, replicas }) => ({
-    shard,
-    weight,
-    replicas: await Promise.all(
-      replicas.map(({ replica, generation, region, name }) =>
-        replicaReport(deps, { shard, replica, generation, region, name }),
+  const { topology, epoch } = deps.topology.view;
+  const [health, shards] = await Promise.all([healthReport(deps), shardReports(deps)]);
+  return { cluster: topology.cluster, epoch, health, shards };
+}
+
+/** Every replica, asked at the same time. */
+export function shardReports(deps: StatusDeps): Promise<ClusterReport["shards"]> {
+  return Promise.all(
+    deps.topology.view.shards.map(async ({ shard, weight, replicas }) => ({
+      shard,
+      weight,
+      replicas: await Promise.all(
+        replicas.map(({ replica, generation, region, name }) =>
+          replicaReport(deps, { shard, replica, generation, region, name }),
+        ),
       ),
-    ),
-  }));
-  const [health, ...shardReports] = await Promise.all([healthReport(deps), ...reports]);
-  return { cluster: topology.cluster, epoch, health, shards: shardReports };
+    })),
+  );
 }
 
 export function healthReport({ readHealth, timers }: StatusDeps): Promise<HealthView | null> {

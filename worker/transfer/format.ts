@@ -11,7 +11,7 @@
 // A digest is of the digest before it (of nothing at the header), of everything since, and of its own line up to itself: lines can
 // be neither changed, nor dropped, nor put elsewhere by accident. Whoever wants to forge a file can: it is no signature.
 
-import { z } from "zod";
+import * as z from "zod";
 import { TAG_CHARS_MAX, TAGS_MAX, TIME_MS_MAX, TTL_MS_MAX } from "../../durable/store/limits.ts";
 import { keySchema } from "../api/schemas.ts";
 

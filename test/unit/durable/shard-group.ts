@@ -15,6 +15,7 @@ import { DEFAULT_TIMING } from "../../../durable/replication/config.ts";
 import type { Message } from "../../../durable/replication/message.ts";
 import { ShardReplica } from "../../../durable/shard-replica.ts";
 import type { DeleteMutation, PutMutation } from "../../../durable/store/command.ts";
+import type { Span } from "../../../durable/telemetry/trace-context.ts";
 import { replicaName } from "../../../routing/replica-name.ts";
 import { slotOf } from "../../../routing/slots.ts";
 import { buildTopology, FIRST_GENERATION } from "../../../routing/topology.ts";
@@ -84,7 +85,15 @@ export class Host {
   }
 
   putRequest(key: string, text: string, options: Partial<WriteRequest & PutMutation> = {}): WriteRequest {
-    const { deadlineMs = 2_000, epoch = 0, v = PROTOCOL_VERSION, to = this.name, urgency, ...mutation } = options;
+    const {
+      deadlineMs = 2_000,
+      epoch = 0,
+      v = PROTOCOL_VERSION,
+      to = this.name,
+      urgency,
+      trace,
+      ...mutation
+    } = options;
     const slot = slotOf(key);
     const put = {
       kind: "put",
@@ -94,7 +103,7 @@ export class Host {
       contentType: "text/plain",
       ...mutation,
     } as PutMutation | DeleteMutation;
-    return { v, to, epoch, slot: put.slot, deadlineMs, mutation: put, urgency };
+    return { v, to, epoch, slot: put.slot, deadlineMs, mutation: put, urgency, trace };
   }
 
   read(key: string, level: ConsistencyLevel = "strong", options: Partial<ReadRequest> = {}) {
@@ -118,6 +127,7 @@ export class Host {
       storage: this.group.storage,
       requestsPerSecondMax: this.group.requestsPerSecondMax,
       hotKeyPerSecond: this.group.hotKeyPerSecond,
+      slowMs: this.group.slowMs,
       checkEntries: this.group.checkEntries,
     };
     return new ShardReplica(options, {
@@ -129,6 +139,7 @@ export class Host {
       },
       ownership: this.ownership,
       restart: (error) => this.failures.push(error),
+      onSpan: (span) => this.group.spans.push(span),
       moves: this.group.moves,
       diverged: (found) => this.group.diverged.push(found),
     });
@@ -138,11 +149,11 @@ export class Host {
     const { network } = this.group;
     const describe = (to: string, kind: Call["kind"], entries = 0): Call => ({ from: this.member, to, kind, entries });
     return {
-      send: (message) => {
+      send: (message, trace) => {
         const entries = message.kind === "append" ? message.entries.length : 0;
         const kind = kindOf(message);
         return network.call(describe(message.to, kind, entries), () =>
-          this.group.at(message.to).replica.receive(message),
+          this.group.at(message.to).replica.receive(message, trace),
         );
       },
       sendSnapshotPart: (part) =>
@@ -152,6 +163,13 @@ export class Host {
       ping: (to) => network.call(describe(to, "ping"), () => this.group.at(to).replica.ping()),
     };
   }
+}
+
+/** The host after a restart, with the group's options as they are by now. */
+export function restarted(host: Host): Host {
+  host.crash();
+  host.restart();
+  return host;
 }
 
 export class ShardGroup {
@@ -164,6 +182,9 @@ export class ShardGroup {
   /** Of replicas that are started from now on. */
   requestsPerSecondMax: number | undefined;
   hotKeyPerSecond: number | undefined;
+  slowMs: number | undefined;
+  /** Of traces that are recorded. */
+  readonly spans: Span[] = [];
   checkEntries: number | undefined;
   /** What leaders have found against members. */
   readonly diverged: { readonly member: string; readonly index: number; readonly isRepaired: boolean }[] = [];

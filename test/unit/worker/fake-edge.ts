@@ -23,7 +23,10 @@ export const TAG = clusterTag("test");
 
 export type Body = string | Uint8Array | ReadableStream<Uint8Array>;
 
-export function setUp(variables: Record<string, string> = {}, deps: Pick<Partial<AppDeps>, "readHealth"> = {}) {
+export function setUp(
+  variables: Record<string, string> = {},
+  deps: Pick<Partial<AppDeps>, "readHealth" | "telemetry"> = {},
+) {
   const world = createWorld();
   const read = parseEdgeConfig({ ...VARIABLES, ...variables });
   if (!read.ok) throw new Error(read.problem);

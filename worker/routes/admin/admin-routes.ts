@@ -4,6 +4,7 @@ import {
   backgroundReplySchema,
   backgroundSchema,
   clusterViewSchema,
+  costSchema,
   eventsQuerySchema,
   exportQuerySchema,
   hotKeysReplySchema,
@@ -13,6 +14,8 @@ import {
   keyViewSchema,
   replaceSchema,
   slotsViewSchema,
+  slowLogQuerySchema,
+  slowLogSchema,
   transferReplySchema,
   transferSchema,
   verifyRequestSchema,
@@ -32,9 +35,11 @@ import type { Route } from "../route-table.ts";
 import { AUDIT_PATH, handleAudit } from "./audit.ts";
 import { BACKGROUND_PATH, handleBackground } from "./background.ts";
 import { CLUSTER_PATH, handleCluster, handleSlots, SLOTS_PATH } from "./cluster.ts";
+import { COST_PATH, handleCost } from "./cost.ts";
 import { EVENTS_PATH, handleEvents } from "./events.ts";
 import { HOT_KEYS_PATH, handleHotKeys, handleInspect, INSPECT_PATH } from "./keys.ts";
 import { handleReplace, handleTransfer, REPLACE_PATH, TRANSFER_PATH } from "./shards.ts";
+import { handleSlowLog, SLOW_LOG_PATH } from "./slow-log.ts";
 import { handleMovesCancel, handleTopology, handleTopologyChange, MOVES_PATH, TOPOLOGY_PATH } from "./topology.ts";
 import { EXPORT_PATH, handleExport, handleImport, IMPORT_PATH } from "./transfer.ts";
 import { handleVerify, VERIFY_PATH } from "./verify.ts";
@@ -201,6 +206,35 @@ export const ADMIN_ROUTES: readonly Route[] = [
           "storage-full",
           "too-many-streams",
         ],
+      },
+    },
+  },
+  {
+    path: SLOW_LOG_PATH,
+    methods: {
+      GET: {
+        handle: handleSlowLog,
+        id: "readSlowLog",
+        summary: "What took longer than HALO_SLOW_MS, at this isolate and at every replica",
+        scope: "admin",
+        headers: [],
+        query: slowLogQuerySchema,
+        replies: { 200: { description: "The newest first", body: slowLogSchema } },
+        problems: ["malformed-query"],
+      },
+    },
+  },
+  {
+    path: COST_PATH,
+    methods: {
+      GET: {
+        handle: handleCost,
+        id: "readCost",
+        summary: "What the cluster costs a day and per million requests at list prices, from its own counters",
+        scope: "admin",
+        headers: [],
+        replies: { 200: { description: "An estimate", body: costSchema } },
+        problems: ["malformed-query"],
       },
     },
   },

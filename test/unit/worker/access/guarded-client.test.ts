@@ -23,6 +23,7 @@ function recorder() {
       ? [...mutation.compare, ...mutation.onSuccess, ...mutation.onFailure].map(({ key }) => key)
       : [mutation.key];
   const client: ShardClient = {
+    breakers: () => [],
     read: async ({ key }) => note(key),
     write: async (mutation) => note(...keysOf(mutation)),
     batch: async (operations) => {
