@@ -109,8 +109,12 @@ export interface KeyRange {
   readonly to?: string | undefined;
 }
 
+/** In place of a namespace's name, which it can never be: those of all of them. */
+export const ALL_NAMESPACES = "*";
+
 /** Where the keys of a namespace that start with `prefix` are, in order; own keys are in none of the ranges. */
 export function rangesOf(namespace: string, prefix: string): readonly KeyRange[] {
+  if (namespace === ALL_NAMESPACES) return [{ from: "", to: SYSTEM_MARK }, { from: "\u0003" }];
   if (namespace !== DEFAULT_NAMESPACE || startsWithMark(prefix)) return [prefixRange(storedKey(namespace, prefix))];
   if (prefix !== "") return [prefixRange(prefix)];
   // Everything but the marks, and what is escaped behind them.

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { PROBLEM_CONTENT_TYPE, PROBLEM_TYPE_PREFIX, PROBLEMS, type ProblemSlug } from "../http/problem.ts";
 import { HEADERS, type HeaderName } from "../routes/route-headers.ts";
 import {
+  type Content,
   type Method,
   ROUTES,
   type Route,
@@ -133,9 +134,17 @@ function headerObject(name: HeaderName): object {
   return { description: HEADERS[name], schema: TEXT };
 }
 
-function contentOf(body: z.ZodType | "bytes" | "events"): object {
-  if (body === "events") return { "text/event-stream": { schema: TEXT } };
-  return body === "bytes" ? { "*/*": {} } : { "application/json": { schema: inlineSchema(body) } };
+function contentOf(body: z.ZodType | Content): object {
+  switch (body) {
+    case "bytes":
+      return { "*/*": {} };
+    case "events":
+      return { "text/event-stream": { schema: TEXT } };
+    case "lines":
+      return { "application/x-ndjson": { schema: TEXT } };
+    default:
+      return { "application/json": { schema: inlineSchema(body) } };
+  }
 }
 
 /** A reference where the schema has a name. */

@@ -43,6 +43,8 @@ export interface Wanted extends Omit<Freshness, "after"> {
   readonly urgency?: number | undefined;
   /** All mutations may be done twice, with or without idempotency keys. */
   readonly isRepeatable?: boolean | undefined;
+  /** Of reads: all but the values. */
+  readonly omitValues?: true | undefined;
 }
 
 export interface BatchAnswer {
@@ -70,6 +72,11 @@ export interface ScanQuery extends Wanted {
   readonly start?: RowPosition | undefined;
   readonly limit: number;
   readonly withValues: boolean;
+  /**
+   * The shards share a page: each is asked for its part of `limit` and of so many bytes of values. What the others have is not
+   * read in vain then, but a page may end early. Absent: each is asked for a whole page.
+   */
+  readonly sharedBytesMax?: number | undefined;
 }
 
 export interface ShardPurge {
@@ -178,6 +185,7 @@ export function createOperations(deps: OperationDeps): Operations {
           ...freshnessFor(wanted, address.shard),
           operations,
           replyBytesMax,
+          ...(wanted.omitValues === undefined ? {} : { omitValues: wanted.omitValues }),
           deadlineMs: Math.max(1, remainingMs - replyMarginMs),
         }),
     });
@@ -327,14 +335,15 @@ export function createOperations(deps: OperationDeps): Operations {
     },
 
     scan(query) {
-      const { limit, withValues } = query;
+      const { limit, withValues, sharedBytesMax } = query;
       return overOneView<ScanPage | FinalRefusal>(
         async (view) => {
           const shards = ownersIn(view);
           const what = withValues ? "values" : "keys";
-          const valueBytesMax = Math.floor(REPLY_VALUE_BYTES_MAX / shards.length);
+          const valueBytesMax = Math.floor((sharedBytesMax ?? REPLY_VALUE_BYTES_MAX) / shards.length);
+          const each = sharedBytesMax === undefined ? limit : Math.ceil(limit / shards.length);
           const pages = await Promise.all(
-            shards.map((shard) => scanShard(shard, view, { ...query, what, valueBytesMax })),
+            shards.map((shard) => scanShard(shard, view, { ...query, limit: each, what, valueBytesMax })),
           );
           const whole: ScanOk[] = [];
           for (const page of pages) {

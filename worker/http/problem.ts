@@ -60,9 +60,12 @@ export const PROBLEMS = {
   "invalid-change": { status: 422, title: "The change cannot be made" },
   "idempotency-conflict": { status: 422, title: "The idempotency key was used for another request" },
   "refused-by-replica": { status: 400, title: "The replica refused the request" },
+  "malformed-import": { status: 422, title: "The file is cut, altered or not an export" },
+  "unsupported-import": { status: 422, title: "The file is of a newer version" },
+  "import-incomplete": { status: 503, title: "The import has stopped before its end" },
   "unknown-outcome": { status: 503, title: "The fate of the write is not known" },
   unavailable: { status: 503, title: "The shard cannot serve this request now" },
-  "too-many-streams": { status: 503, title: "Too many streams of events are open" },
+  "too-many-streams": { status: 503, title: "Too many streams are open here" },
   overloaded: { status: 503, title: "The shard is shedding load" },
   internal: { status: 500, title: "The edge failed" },
 } as const satisfies Record<string, { readonly status: number; readonly title: string }>;

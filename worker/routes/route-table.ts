@@ -31,6 +31,7 @@ import type { EventsDeps } from "./admin/events.ts";
 import type { KeyAdminDeps } from "./admin/keys.ts";
 import type { ShardAdminDeps } from "./admin/shards.ts";
 import type { TopologyDeps } from "./admin/topology.ts";
+import type { TransferDeps } from "./admin/transfer.ts";
 import { APPEND_PATH, handleAppend } from "./append.ts";
 import { handleBatch } from "./batch.ts";
 import { COUNTERS_PATH, handleCounter } from "./counters.ts";
@@ -69,13 +70,23 @@ import { handleStatus, type StatusDeps } from "./status.ts";
 import { handleTouch, TOUCH_PATH } from "./touch.ts";
 import { handleTransaction } from "./transactions.ts";
 
-export type EdgeDeps = KvDeps & StatusDeps & TopologyDeps & EventsDeps & ShardAdminDeps & KeyAdminDeps & AccessDeps;
+export type EdgeDeps = KvDeps &
+  StatusDeps &
+  TopologyDeps &
+  EventsDeps &
+  ShardAdminDeps &
+  KeyAdminDeps &
+  TransferDeps &
+  AccessDeps;
 export type Method = "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
+
+/** `bytes`: the value as it was stored; `events`: a stream of them; `lines`: the file of an export. */
+export type Content = "bytes" | "events" | "lines";
 
 export interface RouteReply {
   readonly description: string;
-  /** A JSON body; `bytes`: the value as it was stored; `events`: a stream of them; absent: none. */
-  readonly body?: z.ZodType | "bytes" | "events";
+  /** A JSON body, or another kind of content; absent: none. */
+  readonly body?: z.ZodType | Content;
   readonly headers?: readonly HeaderName[];
 }
 
@@ -87,7 +98,7 @@ export interface RouteOperation {
   readonly scope: RouteScope;
   readonly query?: z.ZodObject;
   readonly headers: readonly HeaderName[];
-  readonly body?: { readonly schema: z.ZodType | "bytes"; readonly isOptional?: boolean };
+  readonly body?: { readonly schema: z.ZodType | Content; readonly isOptional?: boolean };
   readonly replies: Readonly<Record<number, RouteReply>>;
   /** Beside those that every route can answer. */
   readonly problems: readonly ProblemSlug[];

@@ -3,13 +3,18 @@
 import {
   clusterViewSchema,
   eventsQuerySchema,
+  exportQuerySchema,
   hotKeysReplySchema,
+  importQuerySchema,
+  importReplySchema,
   inspectQuerySchema,
   keyViewSchema,
   replaceSchema,
   slotsViewSchema,
   transferReplySchema,
   transferSchema,
+  verifyRequestSchema,
+  verifyViewSchema,
 } from "../../api/admin-schemas.ts";
 import { auditQuerySchema, auditReplySchema } from "../../api/audit-schemas.ts";
 import {
@@ -28,6 +33,8 @@ import { EVENTS_PATH, handleEvents } from "./events.ts";
 import { HOT_KEYS_PATH, handleHotKeys, handleInspect, INSPECT_PATH } from "./keys.ts";
 import { handleReplace, handleTransfer, REPLACE_PATH, TRANSFER_PATH } from "./shards.ts";
 import { handleMovesCancel, handleTopology, handleTopologyChange, MOVES_PATH, TOPOLOGY_PATH } from "./topology.ts";
+import { EXPORT_PATH, handleExport, handleImport, IMPORT_PATH } from "./transfer.ts";
+import { handleVerify, VERIFY_PATH } from "./verify.ts";
 
 export const ADMIN_ROUTES: readonly Route[] = [
   {
@@ -142,6 +149,44 @@ export const ADMIN_ROUTES: readonly Route[] = [
     },
   },
   {
+    path: EXPORT_PATH,
+    methods: {
+      GET: {
+        handle: handleExport,
+        id: "export",
+        summary: "A segment of all keys and values, as a file for any cluster",
+        scope: "admin",
+        headers: [],
+        query: exportQuerySchema,
+        replies: { 200: { description: "Lines of JSON; the last says whether there is more", body: "lines" } },
+        problems: ["malformed-query", "malformed-namespace", "malformed-cursor", "too-many-streams", ...SHARD_PROBLEMS],
+      },
+    },
+  },
+  {
+    path: IMPORT_PATH,
+    methods: {
+      POST: {
+        handle: handleImport,
+        id: "import",
+        summary: "Puts the entries of an export into this cluster; doing it again does no harm",
+        scope: "admin",
+        headers: [],
+        query: importQuerySchema,
+        body: { schema: "lines" },
+        replies: { 200: { description: "All of the file is done", body: importReplySchema } },
+        problems: [
+          "malformed-query",
+          "malformed-import",
+          "unsupported-import",
+          "import-incomplete",
+          "storage-full",
+          "too-many-streams",
+        ],
+      },
+    },
+  },
+  {
     path: TOPOLOGY_PATH,
     methods: {
       GET: {
@@ -188,6 +233,21 @@ export const ADMIN_ROUTES: readonly Route[] = [
           200: { description: "They are cancelled, but for those that were made already", body: changeReplySchema },
         },
         problems: CHANGED_SHAPE_PROBLEMS,
+      },
+    },
+  },
+  {
+    path: VERIFY_PATH,
+    methods: {
+      POST: {
+        handle: handleVerify,
+        id: "verifyReplicas",
+        summary: "Whether the replicas of each shard hold the same",
+        scope: "admin",
+        headers: [],
+        body: { schema: verifyRequestSchema },
+        replies: { 200: { description: "Who agrees, and where those that do not differ", body: verifyViewSchema } },
+        problems: ["malformed-query", "unknown-shard", ...BODY_PROBLEMS],
       },
     },
   },

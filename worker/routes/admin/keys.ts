@@ -21,7 +21,7 @@ export const INSPECT_PATH = "/admin/v1/keys/";
 export const HOT_KEYS_PATH = "/admin/v1/hot-keys";
 
 export interface KeyAdminDeps extends ClusterViewDeps {
-  readonly client: Pick<Operations, "batch">;
+  readonly whole: Pick<Operations, "batch">;
   readonly port: ClusterViewDeps["port"] & Pick<ReplicaPort<HttpAnswer>, "read">;
 }
 
@@ -38,7 +38,7 @@ export async function handleInspect(deps: KeyAdminDeps, request: Request): Promi
   const shard = deps.topology.view.ownerOf(slot);
   const { epoch } = deps.topology.view;
   const [answer, replicas] = await Promise.all([
-    deps.client.batch([{ kind: "get", slot, key: stored }], { level: "strong" }),
+    deps.whole.batch([{ kind: "get", slot, key: stored }], { level: "strong" }),
     Promise.all(shard.replicas.map((replica) => askReplica(deps, shard, replica, target.value, epoch))),
   ]);
   const [item] = answer.items;
@@ -125,8 +125,18 @@ function hotKeysOf({
 }: Extract<Awaited<ReturnType<typeof replicaReport>>, { term: number }>) {
   return hotKeys.flatMap(({ key: stored, readsPerSecond, writesPerSecond }): HotKeysReply["keys"] => {
     const name = parseKey(stored);
-    // Parts of large values have no name that means anything to anybody.
-    if (name === undefined) return [];
-    return [{ ...name, shard, replica, perSecond: readsPerSecond + writesPerSecond, readsPerSecond, writesPerSecond }];
+    // Parts of large values, and what Halo writes for itself, have no name that means anything to anybody.
+    if (name === undefined || name.kind === "audit" || name.kind === "quota") return [];
+    return [
+      {
+        ...name,
+        kind: name.kind,
+        shard,
+        replica,
+        perSecond: readsPerSecond + writesPerSecond,
+        readsPerSecond,
+        writesPerSecond,
+      },
+    ];
   });
 }

@@ -21,7 +21,7 @@ export const TRANSFER_MS_MAX = 5_000;
 const POLL_MS = 50;
 
 export interface ShardAdminDeps extends ClusterViewDeps, TopologyDeps {
-  readonly client: Pick<Operations, "leader">;
+  readonly whole: Pick<Operations, "leader">;
   readonly replicas: Pick<AdminPort, "transferLeadership">;
   readonly topology: ClusterViewDeps["topology"];
   readonly admin: TopologyDeps["admin"];
@@ -57,7 +57,7 @@ async function transferTo(
   const deadlineMs = deps.now() + TRANSFER_MS_MAX;
   let asked: Provenance | undefined;
   for (;;) {
-    const leader = await deps.client.leader(shard);
+    const leader = await deps.whole.leader(shard);
     if ("status" in leader) return { ok: false, problem: problemOfRefusal(leader) };
     if (leader.replica === to.replica) return parsed({ leader: to.name, term: leader.term });
     // Whoever leads in another term than the one that was asked was elected meanwhile, and knows nothing of the wish.

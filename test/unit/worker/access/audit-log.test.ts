@@ -200,6 +200,7 @@ describe("every administrative act that changes something", () => {
     ["DELETE", "/admin/v1/topology/moves?epoch=0", undefined, "topology.change"],
     ["POST", "/admin/v1/shards/0/transfer", JSON.stringify({ to: 0 }), "shard.transfer"],
     ["POST", "/admin/v1/shards/0/replicas/1/replace", JSON.stringify({ epoch: 0 }), "topology.change"],
+    ["POST", "/admin/v1/import", "not an export", "import"],
     ["POST", "/v1/purge", JSON.stringify({ all: true }), "purge"],
   ];
 
@@ -220,12 +221,15 @@ describe("every administrative act that changes something", () => {
     expect(audited).toEqual([]);
   });
 
+  /** They change nothing, but what they ask for costs too much to be a GET. */
+  const QUESTIONS = ["POST /admin/v1/verify"];
+
   test("is on the list above", () => {
     const changing = ROUTES.flatMap(({ path, methods }) =>
       Object.entries(methods).flatMap(([method, { scope }]) =>
         method !== "GET" && method !== "HEAD" && (scope === "admin" || scope === "purge") ? [`${method} ${path}`] : [],
       ),
-    );
+    ).filter((route) => !QUESTIONS.includes(route));
     const listed = acts.map(([method, path]) => `${method} ${path.split("?")[0]}`);
     const patterns = changing.map((route) => new RegExp(`^${route.replaceAll(/:[a-z]+/g, "[^/]+")}$`));
     expect(changing.filter((_, at) => !listed.some((act) => patterns[at]?.test(act)))).toEqual([]);
