@@ -1,5 +1,6 @@
-// Four kinds of test: `unit` and `simulation` in plain Node, `workerd` inside the real runtime, `cluster` against real
-// processes that are killed. The last one is slow and takes the machine's ports, so its files run one after the other.
+// Five kinds of test: `unit` and `simulation` in plain Node, `workerd` inside the real runtime, `cluster` against real
+// processes that are killed, `browser` in a real Chromium against such processes. The last two are slow and take the machine's
+// ports, so their files run one after the other.
 
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
@@ -60,6 +61,8 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/workerd/**/*.test.ts"],
+          // The Worker serves the console's files.
+          globalSetup: "./test/workerd/build-console.ts",
           // itty-durable's package is CommonJS that requires ESM files: it has to be bundled before it runs here.
           deps: { optimizer: { ssr: { enabled: true, include: ["itty-durable", "js-xxhash"] } } },
           testTimeout: 30_000,
@@ -72,6 +75,16 @@ export default defineConfig({
           environment: "node",
           fileParallelism: false,
           testTimeout: 300_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: "browser",
+          include: ["test/browser/**/*.test.ts"],
+          environment: "node",
+          fileParallelism: false,
+          testTimeout: 180_000,
           hookTimeout: 120_000,
         },
       },

@@ -15,16 +15,16 @@ export function keyName(number: number): string {
   return `key-${String(number).padStart(KEY_DIGITS, "0")}`;
 }
 
-/** `VALUE_BYTES` ASCII characters: key, sequence number of the write, and the sequence number again as filler. */
-export function valueText(number: number, sequence: number): string {
+/** ASCII characters: key, sequence number of the write, and the sequence number again as filler. */
+export function valueText(number: number, sequence: number, bytes = VALUE_BYTES): string {
   const stamp = `#${String(sequence).padStart(SEQUENCE_DIGITS, "0")}`;
-  return (keyName(number) + stamp.repeat(VALUE_BYTES / stamp.length + 1)).slice(0, VALUE_BYTES);
+  return (keyName(number) + stamp.repeat(bytes / stamp.length + 1)).slice(0, bytes);
 }
 
-/** Sequence number of a whole value of this key; undefined for anything else. */
-export function sequenceOf(number: number, text: string): number | undefined {
+/** Sequence number of a whole value of this key, which has so many bytes; undefined for anything else. */
+export function sequenceOf(number: number, text: string, bytes = VALUE_BYTES): number | undefined {
   const match = VALUE_PATTERN.exec(text);
   if (match === null || Number(match[1]) !== number) return undefined;
   const sequence = Number(match[2]);
-  return text === valueText(number, sequence) ? sequence : undefined;
+  return text === valueText(number, sequence, bytes) ? sequence : undefined;
 }

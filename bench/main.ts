@@ -3,35 +3,24 @@
 // says that every reply was right and every bar held; 1 that not; 2 that the command was wrong.
 
 import { writeFileSync } from "node:fs";
+import { all } from "./all/main.ts";
 import { balance } from "./balance/main.ts";
 import { eviction } from "./eviction/main.ts";
+import { guard } from "./guard/main.ts";
 import { commit, isRealDisk, machineOf, versions } from "./harness/environment.ts";
 import { Complaints, loadDataSet, type Measured, readBack, runOpenLoops, runRounds } from "./harness/measure.ts";
 import { type BenchOptions, parseBenchOptions, USAGE, UsageError } from "./harness/options.ts";
-import { type BenchPath, PATHS } from "./harness/paths.ts";
+import { selectPaths } from "./harness/paths.ts";
 import { barLines, jsonOf, judge, summarize, tableOf } from "./harness/report.ts";
-import { type System, startBaseline, startHalo } from "./harness/system.ts";
+import { startSystem } from "./harness/start-system.ts";
+import type { System } from "./harness/system.ts";
 import { inWorkplace, type Workplace } from "./harness/workplace.ts";
 import { million } from "./million/main.ts";
+import { profile } from "./profile/main.ts";
 import { rows } from "./rows/main.ts";
 
 const EXIT_MISSED = 1;
 const EXIT_USAGE = 2;
-
-function selectPaths(names: readonly string[] | undefined): readonly BenchPath[] {
-  for (const name of names ?? []) {
-    if (!PATHS.some(({ id }) => id === name)) {
-      throw new UsageError(`--paths: no path "${name}"; there are ${PATHS.map(({ id }) => id).join(", ")}`);
-    }
-  }
-  return names === undefined ? PATHS : PATHS.filter(({ id }) => names.includes(id));
-}
-
-async function startSystem(name: BenchPath["system"], directory: string): Promise<System> {
-  if (name === "halo-1x3") return await startHalo(1, directory);
-  if (name === "halo-4x3") return await startHalo(4, directory);
-  return await startBaseline(name, directory);
-}
 
 /** One after another: they would only slow each other on few cores. */
 async function prepare(options: BenchOptions, workplace: Workplace<System>): Promise<Measured[]> {
@@ -97,6 +86,9 @@ async function main(): Promise<number> {
   if (subject === "balance") return await balance(rest);
   if (subject === "million") return await million(rest);
   if (subject === "rows") return await rows(rest);
+  if (process.argv.includes("--all")) return await all(process.argv.slice(2));
+  if (subject === "guard") return await guard(rest);
+  if (subject === "profile") return await profile(rest);
   const options = parseBenchOptions(process.argv.slice(2));
   if (options === undefined) {
     console.log(USAGE);

@@ -14,4 +14,9 @@ export class SeededRandom {
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * limit);
   }
+
+  /** From 0 up to, but not including, 1. */
+  unit(): number {
+    return this.below(2 ** 32) / 2 ** 32;
+  }
 }

@@ -18,15 +18,36 @@ interface KeyRequest extends LoadRequest {
 /** `current`: exactly the last acknowledged value; `any`: a whole value of the key, which may be older. */
 export type Freshness = "current" | "any";
 
+/** How a system is asked: what it calls a read and a write of a key, and where in its reply the value is. */
+export interface Dialect {
+  read(number: number): LoadRequest;
+  write(number: number, text: string): LoadRequest;
+  readonly createdStatus: number;
+  readonly replacedStatus: number;
+  /** Of a reply with status 200. */
+  textOf(reply: HttpReply): string;
+}
+
+/** Halo's API, as far as the baselines serve it, too. */
+export const KEY_PATHS: Dialect = {
+  read: (number) => ({ method: "GET", path: PATHS[number] ?? "" }),
+  write: (number, body) => ({ method: "PUT", path: PATHS[number] ?? "", body }),
+  createdStatus: 201,
+  replacedStatus: 204,
+  textOf: (reply) => reply.body.toString("latin1"),
+};
+
 /** What one system holds, as far as its acknowledgements say; workloads on the same system share it. */
 export class DataSet {
   /** Sequence number of the last acknowledged write of each key; -1 where there is no entry yet. */
   readonly #acknowledged: Int32Array;
+  readonly #dialect: Dialect;
   #lastSequence = 0;
   #writesAcknowledged = 0;
 
   /** `isLoaded`: the system starts with every key at sequence 0. */
-  constructor({ isLoaded }: { readonly isLoaded: boolean }) {
+  constructor({ isLoaded, dialect = KEY_PATHS }: { readonly isLoaded: boolean; readonly dialect?: Dialect }) {
+    this.#dialect = dialect;
     this.#acknowledged = new Int32Array(DATA_SET_KEYS).fill(isLoaded ? 0 : -1);
   }
 
@@ -43,7 +64,7 @@ export class DataSet {
         nextOfLane[lane] = number + lanes;
         return number < DATA_SET_KEYS ? this.#write(number) : undefined;
       },
-      check: (request, reply) => this.#checkWrite(request, reply, 201),
+      check: (request, reply) => this.#checkWrite(request, reply, this.#dialect.createdStatus),
     };
   }
 
@@ -53,7 +74,7 @@ export class DataSet {
     const keysPerLane = Math.floor(DATA_SET_KEYS / lanes);
     return {
       next: (lane) => this.#write(lane + lanes * random.below(keysPerLane)),
-      check: (request, reply) => this.#checkWrite(request, reply, 204),
+      check: (request, reply) => this.#checkWrite(request, reply, this.#dialect.replacedStatus),
     };
   }
 
@@ -63,6 +84,14 @@ export class DataSet {
     return {
       next: () => this.#read(random.below(DATA_SET_KEYS), headers),
       check: (request, reply) => this.#checkRead(request, reply, freshness),
+    };
+  }
+
+  /** Reads one key again and again: a hot key, which an edge answers from a copy of its own. */
+  getsOfOneKey(headers: Readonly<Record<string, string>>): Workload<KeyRequest> {
+    return {
+      next: () => this.#read(0, headers),
+      check: (request, reply) => this.#checkRead(request, reply, "any"),
     };
   }
 
@@ -79,13 +108,15 @@ export class DataSet {
   }
 
   #read(number: number, headers: Readonly<Record<string, string>> | undefined): KeyRequest {
-    return { method: "GET", path: PATHS[number] ?? "", headers, number, sequence: this.#acknowledged[number] ?? -1 };
+    const request = this.#dialect.read(number);
+    const sequence = this.#acknowledged[number] ?? -1;
+    return headers === undefined ? { ...request, number, sequence } : { ...request, headers, number, sequence };
   }
 
   #write(number: number): KeyRequest {
     this.#lastSequence += 1;
     const sequence = this.#lastSequence;
-    return { method: "PUT", path: PATHS[number] ?? "", body: valueText(number, sequence), number, sequence };
+    return { ...this.#dialect.write(number, valueText(number, sequence)), number, sequence };
   }
 
   #checkWrite(request: KeyRequest, reply: HttpReply, status: number): string | undefined {
@@ -97,7 +128,7 @@ export class DataSet {
 
   #checkRead(request: KeyRequest, reply: HttpReply, freshness: Freshness): string | undefined {
     if (reply.status !== 200) return unexpected(reply, 200);
-    const text = reply.body.toString("latin1");
+    const text = this.#dialect.textOf(reply);
     const found = sequenceOf(request.number, text);
     if (found === undefined) return `not a value of this key: "${text.slice(0, 40)}"`;
     if (found > request.sequence || (freshness === "current" && found < request.sequence)) {

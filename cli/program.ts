@@ -2,10 +2,16 @@
 
 import { Command } from "commander";
 import { VERSION } from "../worker/version.ts";
+import { addAudit } from "./commands/audit.ts";
+import { addBench } from "./commands/bench.ts";
+import { addCompletion } from "./commands/completion.ts";
 import { addDoctor } from "./commands/doctor.ts";
+import { addInit } from "./commands/init.ts";
+import { addKeyCommands } from "./commands/keys.ts";
 import { addProfileCommands } from "./commands/profile.ts";
 import { addReplicaCommands, addShardCommands } from "./commands/shard.ts";
 import { addStatus } from "./commands/status.ts";
+import { addTokenCommands } from "./commands/token.ts";
 import { addTop } from "./commands/top.ts";
 import { addValueCommands } from "./commands/values.ts";
 import { type Start, starter, usageLine } from "./run.ts";
@@ -18,8 +24,14 @@ const COMMANDS: readonly Add[] = [
   addValueCommands,
   addShardCommands,
   addReplicaCommands,
+  addKeyCommands,
+  addAudit,
+  addBench,
   addDoctor,
+  addInit,
+  addTokenCommands,
   addProfileCommands,
+  addCompletion,
 ];
 
 const MORE = `

@@ -2,7 +2,7 @@
 
 import { Halo } from "../client/index.ts";
 import { createCore } from "../client/options.ts";
-import { Admin } from "./admin.ts";
+import type { Admin } from "./admin.ts";
 import { chooseTarget, type Target, type TargetOptions } from "./connection.ts";
 import { CliError, EXIT, type ExitCode, usageError } from "./exit.ts";
 import { type Environment, profilesPath, readProfiles } from "./profiles.ts";
@@ -66,7 +66,10 @@ export class Session {
   }
 
   async admin(): Promise<Admin> {
-    return new Admin(createCore(this.#clientOptions(await this.target())));
+    // With it come the schemas of the replies, which those who only want a value should not wait for.
+    const { Admin } = await import("./admin.ts");
+    const target = await this.target();
+    return new Admin(createCore({ ...this.#clientOptions(target), namespace: target.namespace }));
   }
 
   /** As the user should hear it: that nobody was there goes before what the client made of that. */

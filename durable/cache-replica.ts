@@ -140,7 +140,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   }
 
   async status(request: StatusRequest): Promise<ReplicaStatus> {
-    const status = (await this.#replica(request.to)).status();
+    const status = (await this.#replica(request.to)).status(request);
     const colo = this.#colo.known(request.wantsColo === true);
     return colo === undefined ? status : { ...status, colo };
   }
@@ -248,6 +248,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
         restart: (error) => this.#restart(error),
         topologyDoubted: () => this.#topology.doubt(),
         tellTopology: (member) => this.#tellTopology(member),
+        diverged: (found) => console.error(JSON.stringify({ event: "replica_diverged", leader: name, ...found })),
         moves: this.#movePort(),
       },
     );
@@ -308,6 +309,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   }
 
   #restart(error: unknown): void {
+    if (error instanceof DamagedStorageError) this.#endDamaged(error);
     if (this.#isEnding) return;
     const message = error instanceof Error ? error.message : String(error);
     console.error(JSON.stringify({ event: "replica_restart", replica: this.#open?.name, message }));

@@ -51,6 +51,8 @@ export interface ShardReplicaOptions {
   readonly hotKeyPerSecond?: number | undefined;
   /** Background work was paused until then, by the platform's clock. */
   readonly pausedUntilMs?: number | undefined;
+  /** Entries between two comparisons of the replicas' states; absent: the default. The same for all of a shard. */
+  readonly checkEntries?: number | undefined;
   /** Where they differ from the defaults. */
   readonly limits?: Partial<ReplicationLimits> | undefined;
 }
@@ -66,6 +68,8 @@ export interface ShardReplicaPorts {
   readonly topologyDoubted?: (() => void) | undefined;
   /** Lets a peer know the own epoch: whoever leads the group, or can, follows the topology then. */
   readonly tellTopology?: ((member: string) => void) | undefined;
+  /** A member's state is another than this leader's at the same index. `isRepaired`: it begins anew, since a majority agrees. */
+  readonly diverged?: ((found: { member: string; index: number; isRepaired: boolean }) => void) | undefined;
   /** Absent: this shard gives no slots away. */
   readonly moves?: MovePort | undefined;
 }
@@ -98,6 +102,10 @@ export class ReplicaContext {
     snapshots_installed: 0,
     /** Parts of snapshots that came and were not what their sender had read. */
     parts_damaged: 0,
+    /** As leader: states of members that were compared with the own, found to differ, and ordered to be made anew. */
+    states_compared: 0,
+    divergences: 0,
+    repairs: 0,
     rows_reclaimed: 0,
     rows_evicted: 0,
     slots_given: 0,

@@ -3,6 +3,7 @@
 
 import { waitUntil } from "cloudflare:workers";
 import type { Hono } from "hono";
+import consoleFiles from "../console/dist/console.txt";
 import type { Directory } from "../durable/directory.ts";
 import { createDirectoryClient } from "../durable/directory-client.ts";
 import type { ReplicaBindings } from "../durable/namespaces.ts";
@@ -135,6 +136,7 @@ function createEdge(env: Env, request: Request): Edge {
       region,
     },
     readHealth: () => directory.health(),
+    consoleFiles,
     onAuditRecord: (record) => console.log(JSON.stringify({ event: "audit", ...record })),
     onAuditUnwritten: (total) => console.error(JSON.stringify({ event: "audit_unwritten", total })),
     onUnmetered: (principal) => console.error(JSON.stringify({ event: "quota_unmetered", principal })),

@@ -3,6 +3,7 @@
 // that move, and keys that live for a moment.
 
 import { SeededRandom } from "../seeded-random.ts";
+import { zipf } from "../zipf.ts";
 
 export interface Trace {
   readonly name: string;
@@ -71,27 +72,6 @@ function mixedBytes(key: number): number {
   return Math.floor(100 * 655 ** (exponent ** 3));
 }
 
-/** Rank r with probability proportional to 1/(r+1)^skew, by a table of the sums. Rank is key: what shares a slot is unrelated. */
-function zipf(keys: number, skew: number): (random: SeededRandom) => number {
-  const sums = new Float64Array(keys);
-  let sum = 0;
-  for (let rank = 0; rank < keys; rank++) {
-    sum += (rank + 1) ** -skew;
-    sums[rank] = sum;
-  }
-  return (random) => {
-    const drawn = unit(random) * sum;
-    let low = 0;
-    let high = keys - 1;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((sums[middle] ?? 0) < drawn) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  };
-}
-
 /** Every other request goes to the next key of a scan. */
 function scanned(popular: (random: SeededRandom) => number, from: number, keys: number) {
   return (random: SeededRandom, at: number) => (at % 2 === 0 ? popular(random) : from + ((at >>> 1) % keys));
@@ -112,13 +92,9 @@ function inBursts(usual: Source, other: Source, burst: number, every: number): S
 /** New keys all the time, each asked for a few times within the next thousands of requests and never again. */
 function momentary(): Source {
   return (random, at) => {
-    const distance = Math.floor(-Math.log(1 - unit(random)) * 2_500);
+    const distance = Math.floor(-Math.log(1 - random.unit()) * 2_500);
     return Math.floor((at + 40_000 - distance) / 4) % UNIVERSE;
   };
-}
-
-function unit(random: SeededRandom): number {
-  return random.below(2 ** 32) / 2 ** 32;
 }
 
 function hashOf(name: string): number {

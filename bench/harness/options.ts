@@ -24,10 +24,13 @@ export interface BenchOptions {
 }
 
 export const USAGE = `npm run bench -- [options]
+npm run bench -- --all [--help]
+npm run bench -- guard [--help]
 npm run bench -- eviction [--help]
 npm run bench -- balance [--help]
 npm run bench -- rows [--help]
 npm run bench -- million [--help]
+npm run bench -- profile [--help]
   --quick            3 short rounds, about two minutes
   --rounds N         rounds of the closed loop (default 5, quick 3)
   --seconds S        measured seconds of each run (default 5, quick 1.5)

@@ -3,6 +3,7 @@
 
 import type { Workload } from "../load/workload.ts";
 import { constantGets } from "../workloads.ts";
+import { UsageError } from "./options.ts";
 import type { System } from "./system.ts";
 
 export type SystemName =
@@ -35,6 +36,7 @@ const puts = (system: System, lanes: number) => system.dataSet.puts(lanes) as Wo
 const reads = (system: System) => system.dataSet.gets("current") as Workload;
 const strongReads = (system: System) => system.dataSet.gets("current", STRONG) as Workload;
 const eventualReads = (system: System) => system.dataSet.gets("any", EVENTUAL) as Workload;
+const hotReads = (system: System) => system.dataSet.getsOfOneKey(EVENTUAL) as Workload;
 
 export const PATHS: readonly BenchPath[] = [
   {
@@ -80,6 +82,14 @@ export const PATHS: readonly BenchPath[] = [
     baseline: "bare_read",
   },
   {
+    id: "l1_hit",
+    title: "Halo 1 × 3, eventual GET of a hot key",
+    system: "halo-1x3",
+    method: "GET",
+    workload: hotReads,
+    baseline: "constant",
+  },
+  {
     id: "strong_get_4_shards",
     title: "Halo 4 × 3, strong GET",
     system: "halo-4x3",
@@ -122,6 +132,16 @@ export const PATHS: readonly BenchPath[] = [
     baseline: "bare_row_write",
   },
 ];
+
+/** All where none is named. Throws `UsageError` for a name that there is not. */
+export function selectPaths(names: readonly string[] | undefined): readonly BenchPath[] {
+  for (const name of names ?? []) {
+    if (!PATHS.some(({ id }) => id === name)) {
+      throw new UsageError(`--paths: no path "${name}"; there are ${PATHS.map(({ id }) => id).join(", ")}`);
+    }
+  }
+  return names === undefined ? PATHS : PATHS.filter(({ id }) => names.includes(id));
+}
 
 export interface Bar {
   /** Name of the ratio in the JSON. */

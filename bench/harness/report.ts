@@ -172,7 +172,8 @@ function ratioOf(measured: readonly Measured[], id: string, baselineId: string |
   return path && baseline && ratioSpread(rates(path), rates(baseline));
 }
 
-function align(rows: readonly (readonly string[])[]): string {
+/** Columns of equal width. */
+export function align(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];
   for (const row of rows) {
     for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);

@@ -18,6 +18,12 @@ export function spread(values: readonly number[]): Spread {
   return { median: median(values), min: Math.min(...values), max: Math.max(...values) };
 }
 
+/** Nearest rank: the least value that so large a share of all does not exceed; NaN for none. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((one, other) => one - other);
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
+}
+
 /**
  * Spread of `values[round] / baseline[round]`. Ratios are taken within a round, because the machine's speed drifts from
  * one minute to the next by more than the systems differ; the two halves of a round meet the same machine.

@@ -1,8 +1,9 @@
 // `halo profile`: several clusters by name. A token never stands on a command line, where other users of the machine and the
 // shell's history would have it.
 
+import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
-import { EXIT, usageError } from "../exit.ts";
+import { CliError, EXIT, usageError } from "../exit.ts";
 import {
   checkedProfileName,
   checkedToken,
@@ -20,6 +21,7 @@ export function addProfileCommands(program: Command, start: Start): void {
   profile
     .command("add <name>")
     .description("adds a cluster, or changes it; the token is asked for, or comes in on standard input")
+    .option("--token-from <file>", "a file that holds the token alone, or secrets as JSON, such as .halo/secrets.json")
     .option("--use", "commands go there from now on; so they do to the first one that is added")
     .action(start(add));
   profile.command("use <name>").description("commands go to this cluster from now on").action(start(use));
@@ -27,11 +29,17 @@ export function addProfileCommands(program: Command, start: Start): void {
   profile.command("remove <name>").description("forgets a cluster and its token").action(start(remove));
 }
 
-async function add(session: Session, name: string, { use }: { use?: boolean }): Promise<void> {
+interface AddOptions {
+  readonly use?: boolean;
+  readonly tokenFrom?: string;
+}
+
+async function add(session: Session, name: string, { use, tokenFrom }: AddOptions): Promise<void> {
   checkedProfileName(name);
   const { url, namespace } = session.options;
   if (url === undefined) throw usageError("expected --url with the address of the cluster");
-  const profile: Profile = { url: checkedUrl(url), token: await givenToken(session), namespace };
+  const token = tokenFrom === undefined ? await givenToken(session) : checkedToken(await tokenIn(tokenFrom));
+  const profile: Profile = { url: checkedUrl(url), token, namespace };
   const { profilesFile: file, out } = session;
   const { current, profiles, ...rest } = await readProfiles(file);
   const inUse = use === true || current === undefined ? name : current;
@@ -56,6 +64,19 @@ async function givenToken({ surroundings }: Session): Promise<string> {
     if (text.length > TOKEN_TEXT_MAX) throw usageError("what comes in on standard input is no token");
   }
   return checkedToken(text);
+}
+
+async function tokenIn(file: string): Promise<string> {
+  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    throw new CliError(EXIT.failed, `${file} cannot be read: ${error.code}`);
+  });
+  try {
+    const { HALO_TOKEN: token }: { HALO_TOKEN?: unknown } = JSON.parse(text);
+    if (typeof token === "string") return token;
+  } catch {
+    return text;
+  }
+  throw usageError(`${file} is JSON without HALO_TOKEN`);
 }
 
 /** Far beyond any token. */

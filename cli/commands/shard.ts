@@ -104,6 +104,11 @@ export function addReplicaCommands(program: Command, start: Start): void {
       }),
     );
 
+  replica
+    .command("transfer <shard> <replica>")
+    .description("has the shard's leader hand over to this replica")
+    .action(start(transfer));
+
   changing(replica.command("count <replicas>"))
     .description("1, 3 or 5 replicas for every shard, or for one")
     .option("--shard <shard>", "this one only", parseNumber)
@@ -121,6 +126,16 @@ export function addReplicaCommands(program: Command, start: Start): void {
         await change(session, { kind: "set_replicas", ...to }, options);
       }),
     );
+}
+
+async function transfer(session: Session, shardText: string, replicaText: string): Promise<void> {
+  const { transferReplySchema } = await import("../../worker/api/admin-schemas.ts");
+  const { out, signal } = session;
+  const [shard, to] = [parseNumber(shardText), parseNumber(replicaText)];
+  const admin = await session.admin();
+  const reply = await admin.post(`/admin/v1/shards/${shard}/transfer`, { to }, transferReplySchema, { signal });
+  if (out.isJson) out.json(reply);
+  else out.line(printable(`${reply.leader} leads in term ${reply.term}`));
 }
 
 interface ReplaceOptions extends ChangeOptions {

@@ -19,7 +19,7 @@ import { CliError, EXIT, usageError } from "../exit.ts";
 import type { Start } from "../run.ts";
 import type { Session } from "../session.ts";
 import { printable, printableLines } from "../terminal/escape.ts";
-import { formatBytes, formatCount, formatDuration, parseSeconds, parseWhole } from "../terminal/units.ts";
+import { collected, formatBytes, formatCount, formatDuration, parseSeconds, parseWhole } from "../terminal/units.ts";
 
 /** What one value may be (docs/api.md, "Limits"). */
 const VALUE_BYTES_MAX = 16 * 1024 * 1024;
@@ -88,11 +88,6 @@ export function addValueCommands(program: Command, start: Start): void {
     .option("--all", "the whole namespace")
     .option("--soft", "makes stale instead of taking away")
     .action(start(purge));
-}
-
-/** For an option that may be repeated: of a list behind one option the end would not be known. */
-function collected(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
 }
 
 const VERSIONS = { min: 0, max: Number.MAX_SAFE_INTEGER };

@@ -54,3 +54,8 @@ export function parseWhole(text: string, { min, max }: { readonly min: number; r
   }
   return count;
 }
+
+/** For an option that may be repeated: of a list behind one option the end would not be known. */
+export function collected(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}

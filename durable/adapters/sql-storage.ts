@@ -22,6 +22,7 @@ import type {
   StoreState,
 } from "../store/entry.ts";
 import type { KeyRange } from "../store/keyspace.ts";
+import { RangeHashes } from "../store/range-hashes.ts";
 import { decodeSnapshotChunk, encodeSnapshotChunk } from "../store/snapshot-codec.ts";
 import { EMPTY_STORE_STATE } from "../store/store.ts";
 import { CheckpointTables, FIRST_PAGE, type PageCursor } from "./checkpoint-tables.ts";
@@ -51,6 +52,7 @@ export class SqlReplicaStorage implements ReplicaStorage {
   #tables: CheckpointTables;
   #staging: CheckpointTables | undefined;
   #stagedState: StoreState | undefined;
+  #stagedRanges = RangeHashes.ofNothing();
   #checkpoint: CheckpointMeta;
   #hardState: HardState;
   #snapshot: SnapshotMeta;
@@ -229,13 +231,15 @@ export class SqlReplicaStorage implements ReplicaStorage {
     this.#sql.exec(dropCheckpointTables(set));
     this.#staging = this.#openTables(set);
     this.#stagedState = undefined;
+    this.#stagedRanges = RangeHashes.ofNothing();
   }
 
   importChunk(bytes: Uint8Array): void {
     invariant(this.#staging !== undefined, "an import has begun");
     const chunk = decodeSnapshotChunk(bytes);
     this.#storage.transactionSync(() => this.#staging?.insert(chunk));
-    this.#stagedState = chunk.state;
+    for (const entry of chunk.entries) this.#stagedRanges.added(entry);
+    this.#stagedState = { ...chunk.state, ranges: this.#stagedRanges.all() };
   }
 
   finishImport(meta: SnapshotMeta): void {

@@ -18,6 +18,7 @@ export function handleAppend(replica: Replica, message: AppendMessage): void {
     `two leaders in term ${message.term}: ${message.from} and ${replica.id}`,
   );
   followLeader(replica, message);
+  if (message.repair === replica.instance) replica.mustBeginAnew = true;
 
   const accepted = acceptEntries(replica, message);
   const isNewest = message.sequence > replica.leaderSequence;
@@ -124,7 +125,9 @@ function replyToAppend(replica: Replica, message: AppendMessage, { success, at, 
     quiesced: replica.asleep,
     ...(replica.log.lost === undefined ? {} : { lost: true }),
     ...(damaged === undefined ? {} : { damaged }),
+    ...(replica.stateCheck === replica.toldCheck ? {} : { check: replica.stateCheck }),
   });
+  replica.toldCheck = replica.stateCheck;
 }
 
 /** Next election: by silence alone after a random timeout, or as soon as the promise ends where the leader is suspected. */

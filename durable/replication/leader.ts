@@ -165,6 +165,10 @@ export function handleAppendReply(replica: Replica, message: AppendReplyMessage)
   progress.noteAnswered(message.sequence);
   progress.isPaused = false;
   progress.noteClock(message.instance, message.clockMs);
+  if (message.check !== undefined) {
+    progress.check = message.check;
+    replica.hasNewChecks = true;
+  }
   progress.ackedSentAtMs = Math.max(progress.ackedSentAtMs, message.sentAtMs);
   progress.ackedSequence = Math.max(progress.ackedSequence, message.sequence);
   if (message.success) {
@@ -269,6 +273,7 @@ function sendAppend(replica: Replica, leader: LeaderState, progress: Progress, q
     echoMs: progress.clockMs,
     echoInstance: progress.instance,
     quiesce,
+    ...(progress.repair === undefined ? {} : { repair: progress.repair }),
   });
 }
 

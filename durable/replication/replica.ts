@@ -20,7 +20,7 @@ import {
   type MembershipChange,
 } from "./membership.ts";
 import type { MemberHealth } from "./membership-plan.ts";
-import { type AppendMessage, MESSAGE_VERSION, type Message, type SnapshotMeta } from "./message.ts";
+import { type AppendMessage, MESSAGE_VERSION, type Message, type SnapshotMeta, type StateCheck } from "./message.ts";
 import type { Progress } from "./progress.ts";
 import type { ReadState, Ready } from "./ready.ts";
 
@@ -75,6 +75,14 @@ export class Replica {
 
   /** Entries that came and were not what their leader wrote. */
   damagedEntries = 0;
+  /** The newest of its states that can be compared, by whoever applies the entries. */
+  stateCheck: StateCheck | undefined;
+  /** The one that the leader has been told. */
+  toldCheck: StateCheck | undefined;
+  /** As leader: a member has told another one. Whoever looks at it, clears it. */
+  hasNewChecks = false;
+  /** The leader has found that this replica's state is not the majority's. */
+  mustBeginAnew = false;
   /** A member said that the group has no such member as this one. Whoever looks at it, clears it. */
   isDisowned = false;
 
@@ -460,6 +468,7 @@ export class Replica {
     }
     this.role = "follower";
     this.leader = leader;
+    this.toldCheck = undefined;
     this.leaderState = undefined;
     this.isTransferElection = false;
     if (!this.asleep) resetElectionTimer(this);

@@ -1,6 +1,9 @@
 // The real `halo` against a real cluster: what it prints, what it changes, and how it ends.
 
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -9,7 +12,8 @@ import { type LocalCluster, startLocal } from "../../cluster/local.ts";
 import { freePort } from "../../cluster/ports.ts";
 import { untilAllAnswer } from "../../cluster/status.ts";
 import { newToken } from "../../cluster/token.ts";
-import type { ClusterView } from "../../worker/api/admin-schemas.ts";
+import { parseScopedTokens } from "../../worker/access/scoped-tokens.ts";
+import type { ClusterView, KeyView } from "../../worker/api/admin-schemas.ts";
 import { type HaloOptions, type Ran, runHalo } from "./support/halo-command.ts";
 
 const START_TIMEOUT_MS = 60_000;
@@ -215,6 +219,22 @@ describe("halo", () => {
       expect((await haloJson<ClusterView>(["status"])).epoch).toBe(epoch);
     });
 
+    test("leadership is handed over, and a key is shown as each replica has it", async () => {
+      const key = "inspect/\u001b[2J";
+      await halo(["set", key, "x", "-t", "seen"]);
+      const before = await haloJson<KeyView>(["inspect", key]);
+      expect(before.entry).toMatchObject({ size: 1, tags: ["seen"] });
+      const heir = before.replicas.findIndex(({ role }) => role === "follower");
+      const to = String(heir);
+      const transfer = await haloJson<{ leader: string }>(["replica", "transfer", String(before.shard), to]);
+      expect(transfer.leader).toBe(before.replicas[heir]?.name);
+      const { status, stdout } = await halo(["inspect", key]);
+      expect([status, stdout]).toEqual([EXIT.ok, expect.stringContaining(`${transfer.leader}  leader`)]);
+      expect(stdout).toContain("inspect/\\x1b[2J");
+      expect((await halo(["inspect", "inspect/none"])).status).toBe(EXIT.notFound);
+      expect(await haloJson(["hot-keys"])).toEqual({ keys: expect.any(Array) });
+    });
+
     test("a replica is replaced, and the command waits until the new one votes", async () => {
       const { status } = await halo(["replica", "replace", "0", "1", "--yes", "--wait"]);
       expect(status).toBe(EXIT.ok);
@@ -240,9 +260,106 @@ describe("halo", () => {
     });
   });
 
+  describe("doctor", () => {
+    test("finds nothing wrong with a healthy cluster, and says what each check has seen", async () => {
+      // The configuration that this cluster would have been deployed from.
+      const file = path.join(directory, "checked", "wrangler.toml");
+      await mkdir(path.dirname(file));
+      expect((await halo(["init", "--config", file, "--shards", "2"])).status).toBe(EXIT.ok);
+      const { status, stdout } = await halo(["doctor", "--config", file]);
+      expect(status, stdout).toBe(EXIT.ok);
+      for (const name of ["configuration", "reachable", "token", "version", "replication", "replicas", "clock"]) {
+        expect(stdout).toMatch(new RegExp(`^✓ ${name} `, "m"));
+      }
+      expect(stdout).toMatch(/^\d+ checks, 0 failed, \d+ warnings$/m);
+    });
+
+    test("ends with what is wrong, and says what to do", async () => {
+      const wrong = await halo(["doctor", "--json"], { environment: { HALO_TOKEN: "not-the-token" } });
+      const { ok, checks } = JSON.parse(wrong.stdout);
+      expect([wrong.status, ok]).toEqual([EXIT.unauthorized, false]);
+      expect(checks.at(-1)).toMatchObject({
+        name: "token",
+        verdict: "fail",
+        advice: expect.stringMatching(/scope admin/),
+      });
+      const environment = { HALO_URL: `http://127.0.0.1:${await freePort()}` };
+      const gone = await halo(["doctor"], { environment });
+      expect([gone.status, gone.stdout]).toEqual([
+        EXIT.unreachable,
+        expect.stringMatching(/^✗ reachable .*ECONNREFUSED/m),
+      ]);
+    });
+  });
+
+  test("the audit log says who changed the shape of the cluster", async () => {
+    await halo(["shard", "weight", "0", "1", "--yes"]);
+    const { entries } = await haloJson<{ entries: { principal: string; action: string }[] }>(["audit"]);
+    expect(entries[0]).toMatchObject({ principal: "root", action: "topology.change" });
+    expect((await halo(["audit", "--limit", "1"])).stdout).toMatch(/^WHEN .*\n\S+Z +root +topology\.change /);
+  });
+
+  describe("a new user", () => {
+    test("gets a configuration that the doctor passes and tokens for their eyes only, and nothing is overwritten", async () => {
+      const file = path.join(directory, "new", "wrangler.toml");
+      await mkdir(path.dirname(file));
+      const init = await halo(["init", "--config", file, "--name", "my-cache", "--shards", "2"]);
+      expect([init.status, init.stderr]).toEqual([EXIT.ok, ""]);
+      expect(init.stdout).toMatch(/npx wrangler deploy --config \S+ --secrets-file \S+/);
+      const secrets = [path.join(directory, "new", ".dev.vars"), path.join(directory, "new", ".halo", "secrets.json")];
+      const before = await Promise.all(secrets.map((secret) => readFile(secret, "utf8")));
+      for (const secret of secrets) expect((await stat(secret)).mode & 0o777).toBe(0o600);
+      expect(init.stdout).not.toContain(JSON.parse(before[1] ?? "").HALO_TOKEN);
+
+      const doctor = await halo(["doctor", "--offline", "--config", file]);
+      expect([doctor.status, doctor.stdout]).toEqual([EXIT.ok, expect.stringContaining("2 shards × 3 replicas")]);
+
+      const again = await halo(["init", "--config", file, "--shards", "3"]);
+      expect([again.status, again.stderr]).toEqual([EXIT.conflict, expect.stringContaining("--force")]);
+      expect((await halo(["init", "--config", file])).status).toBe(EXIT.ok);
+      expect(await Promise.all(secrets.map((secret) => readFile(secret, "utf8")))).toEqual(before);
+      const refused = await halo(["init", "--config", path.join(directory, "none.toml"), "--replicas", "2"]);
+      expect([refused.status, refused.stderr]).toEqual([
+        EXIT.usage,
+        expect.stringContaining("expected one of 1, 3, 5"),
+      ]);
+      expect(existsSync(path.join(directory, "none.toml"))).toBe(false);
+    });
+
+    test("gets a limited token whose entry the Worker's own parser takes", async () => {
+      const list = path.join(directory, "tokens.json");
+      const made = await haloJson<{ token: string; entry: { sha256: string } }>([
+        "token",
+        "new",
+        "ci",
+        "-s",
+        "read,write",
+        "--expires",
+        "90d",
+        "--prefix",
+        "ci/",
+        "--list",
+        list,
+      ]);
+      const read = parseScopedTokens(await readFile(list, "utf8"));
+      expect(read).toMatchObject({
+        ok: true,
+        tokens: [{ sha256: createHash("sha256").update(made.token).digest("hex") }],
+      });
+      const refused = await halo(["token", "new", "ci", "-s", "admin", "--prefix", "x", "--list", list]);
+      expect([refused.status, refused.stdout]).toEqual([EXIT.usage, ""]);
+      expect(JSON.parse(await readFile(list, "utf8"))).toHaveLength(1);
+    });
+
+    test("has commands and options completed by their shell", async () => {
+      for (const shell of ["bash", "zsh", "fish"]) expect((await halo(["completion", shell])).stdout).toContain("halo");
+      expect((await halo(["complete", "--", "shard", ""])).stdout).toMatch(/^drain\t/m);
+      expect((await halo(["complete", "--", "scan", "--"])).stdout).toMatch(/^--limit\t/m);
+    });
+  });
+
   test("a reader that has seen enough is no error", async () => {
     for (let at = 0; at < 3; at++) await halo(["set", `pipe/${at}`, "x"]);
-    const { spawnSync } = await import("node:child_process");
     const env = { ...process.env, HALO_URL: cluster.url, HALO_TOKEN: cluster.token };
     const line = `"${process.execPath}" cli/halo.js scan pipe/ --json --limit 3 | true; echo "$PIPESTATUS"`;
     const { stdout, stderr } = spawnSync("bash", ["-c", line], { env, encoding: "utf8" });

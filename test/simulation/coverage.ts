@@ -37,6 +37,9 @@ export const COUNTED = [
   "message held up by a clogged link",
   "message of a newer protocol",
   "request of a newer protocol",
+  // Members.
+  "leader cut off as it changes the members",
+  "new leader left with half of the voters",
   // Elections.
   "election won",
   "election won by transfer",
@@ -76,6 +79,9 @@ export const COUNTED = [
   "increment refused at its bound",
   "value exchanged",
   "entry touched",
+  "entry made stale by a touch",
+  "stale value served in its window",
+  "access of a sliding entry written down",
   "transaction done",
   "transaction done else",
   "transaction failed whole",

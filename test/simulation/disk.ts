@@ -11,6 +11,7 @@ import { encodeOutcome } from "../../durable/store/codec.ts";
 import type { CheckpointDelta, Entry, IdempotencyRecord, Mark, StoreState } from "../../durable/store/entry.ts";
 import { encodeMark } from "../../durable/store/entry-codec.ts";
 import { compareKeys } from "../../durable/store/keyspace.ts";
+import { RangeHashes } from "../../durable/store/range-hashes.ts";
 import { markChecksum, recordChecksum, rowChecksum } from "../../durable/store/row-checksum.ts";
 import type { SnapshotChunk } from "../../durable/store/snapshot-codec.ts";
 import { EMPTY_STORE_STATE } from "../../durable/store/store.ts";
@@ -93,7 +94,7 @@ export class DiskContent {
   checkpointState: StoreState = EMPTY_STORE_STATE;
   tables = new Tables();
   isCondemned = false;
-  staging: { readonly tables: Tables; state: StoreState | undefined } | undefined;
+  staging: { readonly tables: Tables; readonly ranges: RangeHashes; state: StoreState | undefined } | undefined;
 
   constructor(bootstrap: Membership) {
     this.compacted = { index: 0, term: 0, membership: bootstrap };
@@ -163,7 +164,7 @@ export function compactLog(meta: SnapshotMeta): DiskWrite {
 
 export function beginImport(): DiskWrite {
   return (content) => {
-    content.staging = { tables: new Tables(), state: undefined };
+    content.staging = { tables: new Tables(), ranges: RangeHashes.ofNothing(), state: undefined };
   };
 }
 
@@ -171,7 +172,8 @@ export function importChunk(chunk: SnapshotChunk): DiskWrite {
   return ({ staging }) => {
     invariant(staging !== undefined, "an import has begun");
     staging.tables.insert(chunk);
-    staging.state = chunk.state;
+    for (const entry of chunk.entries) staging.ranges.added(entry);
+    staging.state = { ...chunk.state, ranges: staging.ranges.all() };
   };
 }
 

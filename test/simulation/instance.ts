@@ -66,6 +66,9 @@ export class Instance implements Caller {
   seenTerm = 0;
   seenRole = "";
   seenAsleep: boolean | undefined;
+  seenVoters = 0;
+  /** Term in which it has sent entries as the leader. */
+  toldTerm = 0;
   /** Highest term in which it has asked for votes. */
   seenCandidacy = 0;
 
@@ -86,11 +89,7 @@ export class Instance implements Caller {
       (entries) => this.#onAppend(entries),
     );
     this.storage.coverage = world.coverage;
-    this.storage.onDamage = (error) => {
-      // The production code waits until this is stored.
-      host.disk.isCondemned ||= this.storage.content.isCondemned;
-      this.#fail(error);
-    };
+    this.storage.onDamage = (error) => this.#fail(error);
     if (this.storage.recovered !== undefined) world.coverage.count(RECOVERY_NAMES[this.storage.recovered.kind]);
     this.storage.onReplaced = () => {
       this.store = undefined;
@@ -122,6 +121,7 @@ export class Instance implements Caller {
           hotKeyPerSecond,
           requestsPerSecondMax,
           storage: STORAGE,
+          checkEntries: 8,
           random: () => random.next(),
         },
         {
@@ -133,6 +133,8 @@ export class Instance implements Caller {
           topologyDoubted: () => this.watch.doubt(),
           tellTopology: (member) => this.#tellTopology(world.member(host.options.shard, member)),
           moves: this.#movePort(),
+          diverged: ({ member, index }) =>
+            world.checks.report("state machine equality", `${this.label} finds that ${member} differs at ${index}`),
         },
       );
     });
@@ -398,6 +400,8 @@ export class Instance implements Caller {
   /** The production code asks to be restarted from its storage: expected of a zombie, a bug of anyone else. */
   #fail(error: unknown): void {
     const { world } = this.host;
+    // The production code waits until this is stored.
+    if (error instanceof DamagedStorageError) this.host.disk.isCondemned ||= this.storage.content.isCondemned;
     const isExpected = error instanceof StorageGoneError || error instanceof DamagedStorageError;
     if (!isExpected && !isFollowUp(error)) {
       world.checks.report("invariants", `${this.label}: ${error instanceof Error ? error.message : String(error)}`);

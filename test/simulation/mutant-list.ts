@@ -453,6 +453,7 @@ const MEMBERS: readonly Mutant[] = [
     file: REPLICA,
     find: 'if (this.commitIndex < leader.termStartIndex)\n      return { ok: false, reason: "no entry of this term is committed yet" };',
     replace: "",
+    workload: "members",
   },
   {
     name: "two-changes-at-once",

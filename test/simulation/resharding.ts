@@ -98,8 +98,10 @@ export class Resharding {
     const draw = random.next();
     const { shard } = random.pick(shards);
     if (draw < 0.35 && shards.length < SHARDS_MAX) {
-      const replicas = random.chance(0.85) ? 3 : 1;
-      const { regions } = this.#world.config.cluster;
+      const { cluster, disk } = this.#world.config;
+      const { regions } = cluster;
+      // What the only disk of a shard loses is lost.
+      const replicas = random.chance(0.85) || disk.rotProbability > 0 ? 3 : 1;
       const weight = random.pick([1, 1, 2]);
       return { kind: "add_shard", replicas, regions: [random.pick(regions)], weight, allowSharedRegions: true };
     }

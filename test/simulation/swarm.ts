@@ -74,6 +74,8 @@ export interface SwarmConfig {
   readonly muteCandidateProbability: number;
   /** Probability that a leader is cut off from its peers as it sends the group to sleep. */
   readonly sleeperCutProbability: number;
+  /** Probability that a leader is cut off as it takes a voter away, and that its successor is left with one other of four. */
+  readonly changerCutProbability: number;
   /** Longest time that a fault lasts. */
   readonly faultMsMax: number;
   /** Replica numbers that send fields of a newer protocol. */
@@ -111,10 +113,12 @@ const REGIONS: readonly Region[] = ["weur", "enam", "apac", "oc", "wnam"];
 const CLOCK_DRIFT = 0.023;
 
 /** Worlds that are asked for by name; any other seed may stand for one of them as well. */
-export const WORKLOADS = ["reshard", "rot"] as const;
+export const WORKLOADS = ["reshard", "members", "rot"] as const;
 export type WorkloadName = (typeof WORKLOADS)[number];
 /** Of the worlds without a theme. */
 const RESHARD_SHARE = 0.12;
+/** Of the others without a theme. */
+const REFORM_SHARE = 0.05;
 /** Of the worlds in which no replica is destroyed for good. */
 const ROT_SHARE = 0.15;
 
@@ -125,18 +129,24 @@ export function drawSwarm(seed: number | string, workload?: WorkloadName): Swarm
   const drawn = theme === undefined ? world : focused(world, theme, random.fork("theme"));
   const reshard = new SeededRandom(seed, "reshard");
   if (workload === "reshard") return resharding(drawn, reshard);
-  const asked = workload === undefined && theme === undefined && reshard.chance(RESHARD_SHARE);
+  const reform = new SeededRandom(seed, "reform");
+  if (workload === "members") return reforming(world, reform);
+  const isOpen = workload === undefined && theme === undefined;
+  const asked = isOpen && reshard.chance(RESHARD_SHARE);
+  const reforms = isOpen && !asked && reform.fork("share").chance(REFORM_SHARE);
+  if (reforms) return reforming(world, reform);
   const rot = new SeededRandom(seed, "bit rot");
   return rotting(asked ? resharding(drawn, reshard) : drawn, rot, workload === "rot");
 }
 
 function rotting(world: SwarmConfig, random: SeededRandom, isAsked: boolean): SwarmConfig {
   const { disk, faults } = world;
-  const mayRot = faults.scale === undefined && faults.replace === undefined;
+  const mayRot = faults.scale === undefined && faults.replace === undefined && world.sweep === undefined;
   if (!isAsked && !(mayRot && random.chance(ROT_SHARE))) return world;
   return {
     ...world,
     faults: { ...faults, scale: undefined, replace: undefined, ...(isAsked ? { crash: 500 } : {}) },
+    sweep: undefined,
     disk: { ...disk, rotProbability: random.between(0.1, 0.7) },
   };
 }
@@ -146,6 +156,39 @@ function focused(world: SwarmConfig, theme: Theme, random: SeededRandom): SwarmC
   const changed = { ...world, theme, ...themed(theme, world, random), isPlain: random.chance(0.5) };
   if (random.chance(0.2)) return changed;
   return { ...changed, faults: { ...changed.faults, scale: undefined, replace: undefined } };
+}
+
+/**
+ * Members come and go all the time, as documents say that not everybody has heard of, in a group that is cut in two again and
+ * again: between two changes three replicas are four, and two halves of those that vote are not far from two majorities.
+ */
+function reforming(world: SwarmConfig, random: SeededRandom): SwarmConfig {
+  const often = (fromMs: number, toMs: number) => random.logarithmic(fromMs, toMs);
+  return {
+    ...world,
+    cluster: { ...world.cluster, replicas: 3, regions: REGIONS.slice(0, 3), weights: [1] },
+    keysPerShard: 2,
+    thinkMs: often(10, 40),
+    burstMs: undefined,
+    isPlain: true,
+    edgesStartStale: false,
+    newerReplicas: [],
+    stormMs: 20_000,
+    network: { ...world.network, delayMs: [0.2, random.between(1, 30)], slowKind: undefined },
+    faults: {
+      partition: random.chance(0.5) ? often(500, 4_000) : undefined,
+      one_way_cut: random.chance(0.5) ? often(500, 4_000) : undefined,
+      transfer: random.chance(0.3) ? often(1_000, 4_000) : undefined,
+      replace: often(300, 1_500),
+      scale: random.chance(0.3) ? often(1_000, 4_000) : undefined,
+    },
+    leaderCrashProbability: random.chance(0.3) ? random.between(0.1, 0.4) : 0,
+    muteCandidateProbability: random.chance(0.5) ? random.between(0.2, 0.7) : 0,
+    sleeperCutProbability: 0,
+    changerCutProbability: random.between(0.3, 1),
+    faultMsMax: often(600, 2_500),
+    sweep: undefined,
+  };
 }
 
 /** Of the worlds in which slots move. */
@@ -221,6 +264,7 @@ function drawWorld(seed: number | string, random: SeededRandom): SwarmConfig {
     leaderCrashProbability: random.chance(0.25) ? random.between(0.2, 0.9) : 0,
     muteCandidateProbability: random.chance(0.25) ? random.between(0.2, 0.7) : 0,
     sleeperCutProbability: random.chance(0.3) ? random.between(0.2, 0.8) : 0,
+    changerCutProbability: 0,
     faultMsMax: random.logarithmic(300, 4_000),
     newerReplicas: random.chance(0.3) ? [random.below(replicas)] : [],
     newerEdges: random.chance(0.3),

@@ -30,6 +30,11 @@ import { drawMovingWorkload, drawWorkload, NO_WORKLOAD, type WorkloadConfig } fr
 /** When the first client comes back after a leader has been cut off in its sleep: while its lease would still live. */
 const RETURN_MS_MAX = 300;
 
+/** About as long as the others need to notice it, and to elect another. */
+const CHANGER_CUT_MS = [500, 1_500] as const;
+/** As long as the lost half needs to elect one too, if it can. */
+const SPLIT_MS = [1_000, 4_000] as const;
+
 /** Mean life of a new leader that is to die at once: about as long as its first messages travel. */
 const LEADER_LIFE_MS = 30;
 
@@ -255,6 +260,31 @@ export class World {
     return this.#diskRandom.pick(["before", "between", "after"]);
   }
 
+  /** A leader is about to tell that it has taken a voter away; whether anybody hears of it is drawn here. */
+  onVoterRemoved(instance: Instance): void {
+    if (!this.isStormy || !this.faultRandom.chance(this.config.changerCutProbability)) return;
+    this.coverage.count("leader cut off as it changes the members");
+    this.#cutAtOnce(instance, this.#peersOf(instance), "both", "silent", this.faultRandom.between(...CHANGER_CUT_MS));
+  }
+
+  /**
+   * A new leader is about to say so for the first time. Of four voters it and one other may be left to themselves: half, which is
+   * no majority of four, but of three.
+   */
+  onFirstAppend(instance: Instance): void {
+    const { voters } = instance.core.membership;
+    const isEven = voters.length % 2 === 0 && voters.length > 2;
+    if (!this.isStormy || !isEven || !this.faultRandom.chance(this.config.changerCutProbability)) return;
+    this.coverage.count("new leader left with half of the voters");
+    const others = voters.filter((id) => id !== instance.host.member);
+    const kept = this.faultRandom.shuffled(others).slice(0, voters.length / 2 - 1);
+    const { shard } = instance.host.options;
+    const near = [instance.host, ...kept.map((id) => this.member(shard, id))];
+    const lost = this.hostsOf(shard).flatMap((host) => (near.includes(host) ? [] : [host.name]));
+    const forMs = this.faultRandom.between(...SPLIT_MS);
+    for (const host of near) this.#cutAtOnce({ host }, lost, "both", "silent", forMs);
+  }
+
   /** Somebody has just won an election; how long it lives is drawn here. */
   onLeader(instance: Instance): void {
     if (!this.isStormy || !this.faultRandom.chance(this.config.leaderCrashProbability)) return;
@@ -291,14 +321,22 @@ export class World {
   }
 
   /** As soon as what leaves in this event has left. */
-  #cutOff({ host }: Instance, others: readonly string[], direction: "outgoing" | "both", mode: CutMode): void {
+  #cutOff(instance: Instance, others: readonly string[], direction: "outgoing" | "both", mode: CutMode): void {
     const lastsMs = this.faultRandom.between(0, this.config.faultMsMax);
-    this.loop.after(0, () => {
-      const mends = others.map((name) => this.network.cut(host.name, name, mode));
-      if (direction === "both") mends.push(...others.map((name) => this.network.cut(name, host.name, mode)));
-      this.loop.after(lastsMs, () => {
-        for (const mend of mends) mend();
-      });
+    this.loop.after(0, () => this.#cutAtOnce(instance, others, direction, mode, lastsMs));
+  }
+
+  #cutAtOnce(
+    { host }: Pick<Instance, "host">,
+    others: readonly string[],
+    direction: "outgoing" | "both",
+    mode: CutMode,
+    lastsMs: number,
+  ): void {
+    const mends = others.map((name) => this.network.cut(host.name, name, mode));
+    if (direction === "both") mends.push(...others.map((name) => this.network.cut(name, host.name, mode)));
+    this.loop.after(lastsMs, () => {
+      for (const mend of mends) mend();
     });
   }
 

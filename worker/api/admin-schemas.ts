@@ -269,3 +269,33 @@ export const importReplySchema = named(
   }),
 );
 export type ImportReply = z.infer<typeof importReplySchema>;
+
+// --- verify ---
+
+export const verifyRequestSchema = z.strictObject({
+  shard: shardNumber.optional().meta({ description: "Absent: all of them" }),
+});
+
+export const verifyViewSchema = named(
+  "VerifyView",
+  z.object({
+    epoch: z.int(),
+    shards: z.array(
+      z.object({
+        shard: shardNumber,
+        index: known(z.int()).meta({ description: "Of the log, at which they were compared; null: no two could be" }),
+        replicas: z.array(
+          z.object({
+            name: z.string(),
+            agrees: known(z.boolean()).meta({ description: "With most of them; null: it says nothing of that index" }),
+            ranges: known(z.array(z.int())).meta({
+              description: "Ranges of slots (slot modulo 64) in which it differs; null as above",
+            }),
+            error: known(z.string()).meta({ description: "It did not answer" }),
+          }),
+        ),
+      }),
+    ),
+  }),
+);
+export type VerifyView = z.infer<typeof verifyViewSchema>;

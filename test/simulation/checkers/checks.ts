@@ -110,7 +110,19 @@ export class Checks {
     if (message.kind === "vote_reply" && !message.granted && message.promiseRemainingMs > 0) {
       this.#world.coverage.count("vote refused for a lease");
     }
-    if (message.kind === "append") this.#expiry.leads(by.host.options.shard, by.host);
+    if (message.kind === "append") this.#appendLeaves(by);
+  }
+
+  /** Before it meets the network. The first ones of a leadership and of a change leave in the event that makes them. */
+  #appendLeaves(by: Instance): void {
+    const { core, host } = by;
+    this.#expiry.leads(host.options.shard, host);
+    if (core.role !== "leader") return;
+    if (core.term !== by.toldTerm) this.#world.onFirstAppend(by);
+    by.toldTerm = core.term;
+    const { length } = core.membership.voters;
+    if (length < by.seenVoters) this.#world.onVoterRemoved(by);
+    by.seenVoters = length;
   }
 
   /** An event of the instance is over, and everything that it set in motion. */
@@ -131,6 +143,7 @@ export class Checks {
     instance.seenRole = core.role;
     instance.seenTerm = core.term;
     this.#noteSleep(instance);
+    instance.seenVoters = core.membership.voters.length;
     if (hasChanged) this.#world.note(instance.label, core.role, core.term, core.commitIndex, core.log.lastIndex);
     if (hasChanged && core.role === "leader") {
       this.#world.coverage.count(core.isTransferElection ? "election won by transfer" : "election won");

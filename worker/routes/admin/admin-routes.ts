@@ -15,6 +15,8 @@ import {
   slotsViewSchema,
   transferReplySchema,
   transferSchema,
+  verifyRequestSchema,
+  verifyViewSchema,
 } from "../../api/admin-schemas.ts";
 import { auditQuerySchema, auditReplySchema } from "../../api/audit-schemas.ts";
 import {
@@ -35,6 +37,7 @@ import { HOT_KEYS_PATH, handleHotKeys, handleInspect, INSPECT_PATH } from "./key
 import { handleReplace, handleTransfer, REPLACE_PATH, TRANSFER_PATH } from "./shards.ts";
 import { handleMovesCancel, handleTopology, handleTopologyChange, MOVES_PATH, TOPOLOGY_PATH } from "./topology.ts";
 import { EXPORT_PATH, handleExport, handleImport, IMPORT_PATH } from "./transfer.ts";
+import { handleVerify, VERIFY_PATH } from "./verify.ts";
 
 export const ADMIN_ROUTES: readonly Route[] = [
   {
@@ -248,6 +251,21 @@ export const ADMIN_ROUTES: readonly Route[] = [
           200: { description: "They are cancelled, but for those that were made already", body: changeReplySchema },
         },
         problems: CHANGED_SHAPE_PROBLEMS,
+      },
+    },
+  },
+  {
+    path: VERIFY_PATH,
+    methods: {
+      POST: {
+        handle: handleVerify,
+        id: "verifyReplicas",
+        summary: "Whether the replicas of each shard hold the same",
+        scope: "admin",
+        headers: [],
+        body: { schema: verifyRequestSchema },
+        replies: { 200: { description: "Who agrees, and where those that do not differ", body: verifyViewSchema } },
+        problems: ["malformed-query", "unknown-shard", ...BODY_PROBLEMS],
       },
     },
   },

@@ -222,12 +222,15 @@ describe("every administrative act that changes something", () => {
     expect(audited).toEqual([]);
   });
 
+  /** They change nothing, but what they ask for costs too much to be a GET. */
+  const QUESTIONS = ["POST /admin/v1/verify"];
+
   test("is on the list above", () => {
     const changing = ROUTES.flatMap(({ path, methods }) =>
       Object.entries(methods).flatMap(([method, { scope }]) =>
         method !== "GET" && method !== "HEAD" && (scope === "admin" || scope === "purge") ? [`${method} ${path}`] : [],
       ),
-    );
+    ).filter((route) => !QUESTIONS.includes(route));
     const listed = acts.map(([method, path]) => `${method} ${path.split("?")[0]}`);
     const patterns = changing.map((route) => new RegExp(`^${route.replaceAll(/:[a-z]+/g, "[^/]+")}$`));
     expect(changing.filter((_, at) => !listed.some((act) => patterns[at]?.test(act)))).toEqual([]);

@@ -6,7 +6,7 @@ import { parseScopedTokens } from "../../../../worker/access/scoped-tokens.ts";
 import { ROUTES } from "../../../../worker/routes/route-table.ts";
 import { problemOf, setUp, TOKEN } from "../fake-edge.ts";
 import { from, readOk, stored } from "../fake-world.ts";
-import { bearer, scoped, tokensVariable } from "./tokens.ts";
+import { bearer, exampleOf, scoped, tokensVariable } from "./tokens.ts";
 
 const reader = scoped("reader", { scopes: ["read"] });
 
@@ -95,9 +95,7 @@ describe("a scoped token", () => {
 
 describe("every route", () => {
   const operations = ROUTES.flatMap(({ path, methods }) =>
-    Object.entries(methods).map(
-      ([method, { scope }]) => [method, path.endsWith("/") ? `${path}a` : path, scope] as const,
-    ),
+    Object.entries(methods).map(([method, { scope }]) => [method, exampleOf(path), scope] as const),
   );
 
   test.each(operations)(
@@ -128,8 +126,7 @@ describe("every route", () => {
     "POST /v1/limits/yours": { limit: 1, windowMs: 1_000 },
   };
   const onKeys = ROUTES.filter(({ path }) => path.startsWith("/v1/") && path !== "/v1/status").flatMap(
-    ({ path, methods }) =>
-      Object.keys(methods).map((method) => [method, path.endsWith("/") ? `${path}yours` : path] as const),
+    ({ path, methods }) => Object.keys(methods).map((method) => [method, exampleOf(path, "yours")] as const),
   );
 
   test.each(onKeys)("%s %s does nothing to a key outside of the token's prefix", async (method, path) => {

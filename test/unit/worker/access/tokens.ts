@@ -16,6 +16,11 @@ export function tokensVariable(...tokens: { readonly entry: object }[]): { HALO_
   return { HALO_TOKENS: JSON.stringify(tokens.map(({ entry }) => entry)) };
 }
 
+/** A path of the route, with a key or name where it ends in one, and numbers of what it names before. */
+export function exampleOf(route: string, key = "a"): string {
+  return `${route.replaceAll(/:[a-z]+/g, "0")}${route.endsWith("/") ? key : ""}`;
+}
+
 export function bearer(token: string): { Authorization: string } {
   return { Authorization: `Bearer ${token}` };
 }
