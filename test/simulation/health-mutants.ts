@@ -23,7 +23,8 @@ export const HEALTH_MUTANTS: readonly Mutant[] = [
     name: "sheds-after-queueing",
     mistake: "a write is told as shed and done all the same",
     file: "durable/shard-replica.ts",
-    find: "if (shed !== undefined) return Promise.resolve(shed);\n    return this.#writes.write(ranked);",
-    replace: "const done = this.#writes.write(ranked);\n    return shed === undefined ? done : done.then(() => shed);",
+    find: "if (shed !== undefined) return Promise.resolve(shed);\n    const { kind: operation, key } = request.mutation;",
+    replace:
+      "if (shed !== undefined) return this.#writes.write(ranked).then(() => shed);\n    const { kind: operation, key } = request.mutation;",
   },
 ];

@@ -207,8 +207,8 @@ const LEASES: readonly Mutant[] = [
     name: "lease-kept-after-stepping-down",
     mistake: "a leader that steps down keeps its lease",
     file: REPLICA,
-    find: "this.leader = leader;\n    this.leaderState = undefined;",
-    replace: "this.leader = leader;",
+    find: "this.toldCheck = undefined;\n    this.leaderState = undefined;",
+    replace: "this.toldCheck = undefined;",
   },
   {
     name: "lease-counts-from-answer",

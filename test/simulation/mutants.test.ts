@@ -13,7 +13,7 @@ const QUICK = [
   "half-is-a-majority",
   "acknowledges-before-persisting",
   "zombie-acknowledges",
-  "lease-counts-from-answer",
+  "lease-kept-after-stepping-down",
   "lease-outlives-promise",
   "bookmark-of-uncommitted-index",
   "session-ignores-bookmark",
