@@ -54,7 +54,7 @@ function SlowLog() {
                 <td>{clock(entry.atMs)}</td>
                 <td class="number">{milliseconds(entry.ms)}</td>
                 <td>{entry.operation}</td>
-                <td>{entry.namespace ?? "–"}</td>
+                <td>{entry.namespace === "" ? <span class="quiet">default</span> : (entry.namespace ?? "–")}</td>
                 <td class="name">{entry.key ?? "–"}</td>
                 <td>{entry.shard ?? "–"}</td>
                 <td>{entry.replica ?? "–"}</td>

@@ -1,6 +1,7 @@
 // What the cluster costs at list prices, from its own counters.
 
-import { compact, dateTime, UNKNOWN } from "../format.ts";
+import { compact, relative, UNKNOWN } from "../format.ts";
+import { view } from "../live.ts";
 import { usePolled } from "../parts/hooks.ts";
 import { Bar } from "../parts/marks.tsx";
 import { Figure, Table } from "../parts/panel.tsx";
@@ -35,13 +36,13 @@ export function CostView() {
             <Figure name="A month of 30 days" value={dollars(30 * perDay.total)} />
             <Figure name="A million requests" value={dollars(perMillion)} />
             <Figure name="Requests a day" value={compact(Math.round(requestsPerDay))} />
-            <Figure name="Counted since" value={dateTime(sinceMs)} />
+            <Figure name="Counted since" value={relative(sinceMs, view.value?.atMs ?? Date.now())} />
           </dl>
           <Table label="What it is made of" head={["What", "A day", "Unit", "US dollars", "Share"]} numeric={[1, 3]}>
             {lines.map(({ what, units, unit, usd }) => (
               <tr key={what}>
                 <th scope="row">{what.replaceAll("_", " ")}</th>
-                <td class="number">{compact(Math.round(units))}</td>
+                <td class="number">{units > 0 && units < 1 ? units.toPrecision(2) : compact(Math.round(units))}</td>
                 <td class="quiet">{unit}</td>
                 <td class="number">{dollars(usd)}</td>
                 <td class="share">
