@@ -15,6 +15,7 @@ import { addTokenCommands } from "./commands/token.ts";
 import { addTop } from "./commands/top.ts";
 import { addTransferCommands } from "./commands/transfer.ts";
 import { addValueCommands } from "./commands/values.ts";
+import { addVerify } from "./commands/verify.ts";
 import { type Start, starter, usageLine } from "./run.ts";
 import type { Surroundings } from "./session.ts";
 
@@ -27,6 +28,7 @@ const COMMANDS: readonly Add[] = [
   addReplicaCommands,
   addKeyCommands,
   addTransferCommands,
+  addVerify,
   addAudit,
   addBench,
   addDoctor,

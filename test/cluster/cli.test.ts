@@ -299,6 +299,13 @@ describe("halo", () => {
     expect((await halo(["audit", "--limit", "1"])).stdout).toMatch(/^WHEN .*\n\S+Z +root +topology\.change /);
   });
 
+  test("replicas that hold the same are found to agree", async () => {
+    await halo(["set", "verified", "x"]);
+    const { status, stdout } = await halo(["verify"]);
+    expect([status, stdout]).toEqual([EXIT.ok, expect.stringMatching(/ yes$/m)]);
+    expect(stdout).not.toMatch(/ no, in /);
+  });
+
   describe("a new user", () => {
     test("gets a configuration that the doctor passes and tokens for their eyes only, and nothing is overwritten", async () => {
       const file = path.join(directory, "new", "wrangler.toml");
