@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { build } from "esbuild";
+import { buildConsole } from "../console/build.ts";
 import { projectRoot, stateDir } from "./project.ts";
 
 const buildDir = path.join(stateDir, "build");
@@ -16,6 +17,7 @@ const MAIN = "worker/index.ts";
 
 /** Returns the path of the bundle. Throws esbuild's error, which names file and line, if the source does not compile. */
 export async function buildWorker(main = MAIN): Promise<string> {
+  await buildConsole();
   const result = await build({
     entryPoints: [path.join(projectRoot, main)],
     absWorkingDir: projectRoot,

@@ -17,6 +17,8 @@ export interface ClusterOptions {
   readonly regions?: readonly string[] | number | undefined;
   /** Variables that override those of wrangler.toml, by name. */
   readonly vars?: Readonly<Record<string, string>> | undefined;
+  /** Default: the project's wrangler.toml. */
+  readonly configFile?: string | undefined;
 }
 
 export interface CheckedConfig extends WorkerConfig {
@@ -24,7 +26,7 @@ export interface CheckedConfig extends WorkerConfig {
 }
 
 export function clusterConfig(options: ClusterOptions): CheckedConfig {
-  const configured = readWorkerConfig(options.vars);
+  const configured = readWorkerConfig(options.vars, options.configFile);
   const overrides: Record<string, string> = {};
   if (options.shards !== undefined) overrides.HALO_SHARDS = String(options.shards);
   if (options.replicas !== undefined) overrides.HALO_REPLICAS = String(options.replicas);
@@ -42,7 +44,14 @@ export function clusterConfig(options: ClusterOptions): CheckedConfig {
 }
 
 /** Variables of a deployment that a local cluster takes from the environment of its command, as they stand there. */
-const FROM_ENVIRONMENT = ["HALO_STORAGE_BYTES_MAX", "HALO_NAMESPACES"] as const;
+const FROM_ENVIRONMENT = [
+  "HALO_STORAGE_BYTES_MAX",
+  "HALO_NAMESPACES",
+  "HALO_TOKENS",
+  "HALO_SIGNING_KEY",
+  "HALO_SIGNING_KEY_PREVIOUS",
+  "HALO_CORS_ORIGINS",
+] as const;
 
 export function variablesFrom(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const variables: Record<string, string> = {};

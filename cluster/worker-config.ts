@@ -16,6 +16,7 @@ export interface WorkerConfig {
   readonly vars: Readonly<Record<string, string>>;
   /** Durable Object bindings: binding name and class. */
   readonly objects: readonly { readonly binding: string; readonly className: string }[];
+  readonly crons: readonly string[];
 }
 
 /** The part of Wrangler's configuration that is used here; Wrangler's own types refer to a package that it bundles. */
@@ -24,14 +25,17 @@ interface WranglerConfig {
   readonly compatibility_date?: string | undefined;
   readonly compatibility_flags: readonly string[];
   readonly vars: Readonly<Record<string, unknown>>;
+  readonly triggers: { readonly crons?: readonly string[] | undefined };
   readonly durable_objects: { readonly bindings: readonly { readonly name: string; readonly class_name: string }[] };
 }
 
-export function readWorkerConfig(overrides: Readonly<Record<string, string>> = {}): WorkerConfig {
-  const config: WranglerConfig = readWranglerConfig(
-    { config: path.join(projectRoot, "wrangler.toml") },
-    { hideWarnings: true },
-  );
+export const CONFIG_FILE = path.join(projectRoot, "wrangler.toml");
+
+export function readWorkerConfig(
+  overrides: Readonly<Record<string, string>> = {},
+  configFile: string = CONFIG_FILE,
+): WorkerConfig {
+  const config: WranglerConfig = readWranglerConfig({ config: configFile }, { hideWarnings: true });
   if (config.name === undefined || config.compatibility_date === undefined) {
     throw new Error("wrangler.toml: name and compatibility_date are needed");
   }
@@ -43,5 +47,6 @@ export function readWorkerConfig(overrides: Readonly<Record<string, string>> = {
     compatibilityFlags: config.compatibility_flags,
     vars,
     objects: config.durable_objects.bindings.map(({ name, class_name }) => ({ binding: name, className: class_name })),
+    crons: config.triggers.crons ?? [],
   };
 }

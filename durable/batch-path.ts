@@ -151,7 +151,7 @@ export class BatchPath {
   }
 
   #finish(
-    { operations, replyBytesMax }: BatchRequest,
+    { operations, replyBytesMax, omitValues }: BatchRequest,
     done: readonly (BatchItem | undefined)[],
     level: BatchOk["level"],
     nowMs: number,
@@ -167,7 +167,7 @@ export class BatchPath {
       const stored = store.read(operation.slot, operation.key, clockMs);
       eviction.noteRead(operation.key, stored !== undefined, store.usage.keys);
       hotKeys.noteRead(operation.key, nowMs);
-      const entry = stored === undefined ? undefined : shown(stored, false, undefined, clockMs);
+      const entry = stored === undefined ? undefined : shown(stored, omitValues === true, undefined, clockMs);
       if (entry === undefined) return { kind: "entry" };
       const size = entry.value?.byteLength ?? 0;
       // A smaller one behind it may still fit.

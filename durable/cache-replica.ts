@@ -11,6 +11,7 @@ import { type ColoVariables, ObservedColo, parseColoUrl } from "./adapters/obser
 import { movePeer, type Peer, RpcTransport } from "./adapters/rpc-transport.ts";
 import { SqlReplicaStorage } from "./adapters/sql-storage.ts";
 import { platformTimers } from "./adapters/timers.ts";
+import { DamagedStorageError } from "./damage.ts";
 import type { Directory } from "./directory.ts";
 import { createDirectoryClient } from "./directory-client.ts";
 import { type HotKeyVariables, parseHotKeys } from "./hot-keys.ts";
@@ -60,6 +61,8 @@ const TOPOLOGY_KEY = "topology";
 
 export class CacheReplica extends DurableObject<ReplicaEnv> {
   #open: { readonly name: string; readonly replica: ShardReplica; readonly transport: RpcTransport } | undefined;
+  /** Something that it has stored is damaged. */
+  #isEnding = false;
   readonly #ownership: Ownership;
   readonly #topology: TopologyWatch;
   readonly #colo: ObservedColo;
@@ -135,7 +138,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   }
 
   async status(request: StatusRequest): Promise<ReplicaStatus> {
-    const status = (await this.#replica(request.to)).status();
+    const status = (await this.#replica(request.to)).status(request);
     const colo = this.#colo.known(request.wantsColo === true);
     return colo === undefined ? status : { ...status, colo };
   }
@@ -189,6 +192,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   }
 
   #opened(name: string): ShardReplica {
+    if (this.#isEnding) throw new Error("this replica has found its storage damaged and is about to restart");
     if (this.#open === undefined) this.#open = { name, ...this.#start(name) };
     if (this.#open.name !== name) throw new Error(`this object is ${this.#open.name}, not ${name}`);
     return this.#open.replica;
@@ -227,17 +231,35 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
         random: Math.random,
       },
       {
-        storage: new SqlReplicaStorage(this.ctx.storage, this.#ownership.foundingMembership(identity.shard)),
+        storage: this.#openStorage(name, identity.shard),
         transport,
         timers: platformTimers,
         ownership: this.#ownership,
         restart: (error) => this.#restart(error),
         topologyDoubted: () => this.#topology.doubt(),
         tellTopology: (member) => this.#tellTopology(member),
+        diverged: (found) => console.error(JSON.stringify({ event: "replica_diverged", leader: name, ...found })),
         moves: this.#movePort(),
       },
     );
     return { replica, transport };
+  }
+
+  #openStorage(name: string, shard: number): SqlReplicaStorage {
+    const founders = this.#ownership.foundingMembership(shard);
+    try {
+      const storage = new SqlReplicaStorage(this.ctx.storage, founders, (error) => this.#endDamaged(error));
+      if (storage.recovered !== undefined) {
+        console.error(JSON.stringify({ event: "replica_recovers", replica: name, ...storage.recovered }));
+      }
+      return storage;
+    } catch (error) {
+      // What it has promised cannot be read: as good as dead, to be replaced (docs/operations.md).
+      if (error instanceof DamagedStorageError) {
+        console.error(JSON.stringify({ event: "replica_damaged", replica: name, message: error.message }));
+      }
+      throw error;
+    }
   }
 
   #movePort(): MovePort {
@@ -267,7 +289,18 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     return { name: peer.name, region: peer.region, namespace: replicaNamespace(this.env, peer.region) };
   }
 
+  /** Serves nothing any more, and ends once it is stored that this must not be read again as it is. */
+  #endDamaged(error: DamagedStorageError): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    console.error(JSON.stringify({ event: "replica_damaged", replica: this.#open?.name, message: error.message }));
+    const end = (): void => this.ctx.abort(error.message);
+    this.ctx.storage.sync().then(end, end);
+  }
+
   #restart(error: unknown): void {
+    if (error instanceof DamagedStorageError) this.#endDamaged(error);
+    if (this.#isEnding) return;
     const message = error instanceof Error ? error.message : String(error);
     console.error(JSON.stringify({ event: "replica_restart", replica: this.#open?.name, message }));
     this.ctx.abort(message);

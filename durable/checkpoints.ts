@@ -93,15 +93,19 @@ export class Checkpoints {
   }
 
   receiveSnapshotPart(part: SnapshotPart): SnapshotPartReply {
-    const { core, driver } = this.#context;
+    const { core, counters, driver } = this.#context;
     if (part.term < core.term) return { status: "refused", term: core.term };
     if (!core.wantsSnapshot(part.meta)) return { status: "done" };
-    let progress: ReturnType<SnapshotReceiver["accept"]> = "out_of_order";
+    let progress = "out_of_order" as ReturnType<SnapshotReceiver["accept"]>;
     // In a turn, so that a failing storage ends this instance as everywhere else.
     driver.turn((nowMs) => {
       progress = this.#receiver.accept(part);
       if (progress === "complete") this.#install(part, nowMs);
     });
+    if (progress === "damaged") {
+      counters.parts_damaged++;
+      return { status: "damaged" };
+    }
     return progress === "out_of_order" ? { status: "refused", term: core.term } : { status: "ok" };
   }
 

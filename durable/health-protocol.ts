@@ -54,6 +54,8 @@ export interface SweepRecord {
   readonly nextShard: number;
   readonly unreachable: readonly UnreachableReplica[];
   readonly underReplicated: readonly UnderReplicatedShard[];
+  /** Absent from records of earlier code. */
+  readonly diverged?: readonly DivergedShard[] | undefined;
   /** The latest replacement that a sweep has made. */
   readonly replaced?: { readonly atMs: number; readonly name: string; readonly epoch: number } | undefined;
 }
@@ -69,4 +71,13 @@ export interface UnderReplicatedShard {
   readonly shard: number;
   /** Listed replicas that do not answer or do not vote. */
   readonly missing: readonly string[];
+}
+
+/** Replicas of a shard that have applied the same and do not hold the same. */
+export interface DivergedShard {
+  readonly shard: number;
+  /** Of the log, at which they were compared. */
+  readonly index: number;
+  /** Names of those that hold something else than most do. */
+  readonly differing: readonly string[];
 }

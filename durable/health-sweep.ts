@@ -12,7 +12,8 @@ import { REGIONS } from "../routing/region.ts";
 import { regionRoundTripMs } from "../routing/region-distance.ts";
 import type { Topology } from "../routing/topology.ts";
 import { type ReplicaView, type ShardView, TopologyView } from "../routing/topology-view.ts";
-import type { SweepRecord, UnderReplicatedShard, UnreachableReplica } from "./health-protocol.ts";
+import { agreementOf } from "./agreement.ts";
+import type { DivergedShard, SweepRecord, UnderReplicatedShard, UnreachableReplica } from "./health-protocol.ts";
 import { memberId } from "./ownership.ts";
 import type { ReplicaStatus } from "./protocol.ts";
 import { quorumSize } from "./replication/quorum.ts";
@@ -48,6 +49,8 @@ export interface LostReplica {
 export interface SweepOptions {
   /** 0: nothing is replaced. */
   readonly replaceAfterMs: number;
+  /** Absent: REPLACE_COOLDOWN_MS. */
+  readonly cooldownMs?: number | undefined;
 }
 
 /** What one sweep heard of one shard. */
@@ -77,6 +80,7 @@ export async function sweep(ports: SweepPorts, options: SweepOptions): Promise<S
       ...heard.flatMap((shard) => unreachableIn(shard, last, nowMs)),
     ],
     underReplicated: [...(last?.underReplicated ?? []).filter(isKept), ...heard.flatMap(underReplicated)],
+    diverged: [...(last?.diverged ?? []).filter(isKept), ...heard.flatMap(divergedIn)],
     ...(last?.replaced === undefined ? {} : { replaced: last.replaced }),
   };
   const replaced = await maybeReplace(ports, options, found, heard);
@@ -121,6 +125,14 @@ export function underReplicated({ shard, answers }: Heard): UnderReplicatedShard
   return missing.length === 0 ? [] : [{ shard: shard.shard, missing: missing.map(({ name }) => name) }];
 }
 
+/** Replicas that have applied the same and hold something else than others: a leader with traffic has it repaired. */
+export function divergedIn({ shard, answers }: Heard): DivergedShard[] {
+  const replicas = [...answers].map(([name, { states = [] }]) => ({ name, states }));
+  const agreement = agreementOf(replicas);
+  if (agreement === undefined || agreement.differing.length === 0) return [];
+  return [{ shard: shard.shard, index: agreement.index, differing: agreement.differing }];
+}
+
 /** Of whoever knows most of the log. */
 function newestStatus(answers: ReadonlyMap<string, ReplicaStatus>): ReplicaStatus | undefined {
   let newest: ReplicaStatus | undefined;
@@ -133,11 +145,11 @@ function newestStatus(answers: ReadonlyMap<string, ReplicaStatus>): ReplicaStatu
 
 async function maybeReplace(
   ports: SweepPorts,
-  { replaceAfterMs }: SweepOptions,
+  { replaceAfterMs, cooldownMs = REPLACE_COOLDOWN_MS }: SweepOptions,
   { atMs, epoch, unreachable, replaced }: SweepRecord,
   heard: readonly Heard[],
 ): Promise<SweepRecord["replaced"]> {
-  if (replaceAfterMs === 0 || (replaced !== undefined && atMs - replaced.atMs < REPLACE_COOLDOWN_MS)) return undefined;
+  if (replaceAfterMs === 0 || (replaced !== undefined && atMs - replaced.atMs < cooldownMs)) return undefined;
   const due = unreachable
     .filter(({ sinceMs }) => atMs - sinceMs >= replaceAfterMs)
     .toSorted((left, right) => left.sinceMs - right.sinceMs);

@@ -83,7 +83,7 @@ export class Ownership {
    * Race: founders start at different times and by different epochs. While `since` is the epoch of creation, all epochs list
    * the same members, so all found the same group. Once it is not, a founder that never started must not found with the
    * replicas of then, whom the others do not know; it need not: the change was published after a majority had founded
-   * (topology-admin.ts), and they bring it in. A shard's number is never used again, so nobody founds a second group of it.
+   * (topology-changes.ts), and they bring it in. A shard's number is never used again, so nobody founds a second group of it.
    */
   foundingMembership(shard: number): Membership {
     const { members, since } = this.listed(shard);

@@ -8,6 +8,7 @@ import type { ReplicaView } from "../routing/topology-view.ts";
 import type { MoveReply, MoveRequest } from "./protocol.ts";
 import type { LogEntry } from "./replication/entry.ts";
 import type { HardState, LogReader } from "./replication/log-reader.ts";
+import type { Recovery } from "./replication/log-row.ts";
 import type { Message, SnapshotMeta } from "./replication/message.ts";
 import type { CheckpointDelta, CheckpointReader, StoreState } from "./store/entry.ts";
 
@@ -29,6 +30,10 @@ export interface ReplicaStorage extends LogReader, CheckpointReader {
   /** Writes entries, replacing the log from `entries[0].index` on; `commitIndex` rides along as a lower bound. */
   appendLog(entries: readonly LogEntry[], commitIndex: number): void;
   saveHardState(state: HardState): void;
+  /** The state is not to be trusted: the next instance that opens this storage begins without it. */
+  condemn(): void;
+  /** What was found damaged and settled when this was opened. */
+  readonly recovered: Recovery | undefined;
   /** Fails on an instance that has been superseded (a zombie). */
   touch(): void;
   /** Writes the delta as the state after `index`, in one transaction. */
@@ -58,9 +63,13 @@ export interface SnapshotPart {
   readonly part: number;
   readonly isLast: boolean;
   readonly bytes: Uint8Array;
+  /** Of `bytes`; absent: from code from before there was one. */
+  readonly checksum?: number | undefined;
 }
 
 export type SnapshotPartReply =
+  /** The bytes are not what their checksum says: send them again. */
+  | { readonly status: "damaged" }
   | { readonly status: "ok" }
   /** The receiver needs no more parts: its log holds what the snapshot stands for. */
   | { readonly status: "done" }

@@ -181,6 +181,17 @@ export interface StatusRequest {
   readonly to: string;
   /** The replica is to find out where it runs, if it may, and to say so from then on. Absent: that is not worth a request. */
   readonly wantsColo?: true | undefined;
+  /** What its state comes to: to see whether the replicas of a shard hold the same. */
+  readonly wantsStates?: true | undefined;
+}
+
+/** What a replica's state comes to at an index, to be compared with others' at the same index and made in the same `way`. */
+export interface StateSummary {
+  readonly index: number;
+  readonly hash: number;
+  readonly way: number;
+  /** By range of slots (`slot % RANGES`): where two hashes differ, this says where. */
+  readonly ranges: readonly number[];
 }
 
 /** What one replica says of itself; indexes are log indexes, sizes are bytes. */
@@ -220,6 +231,11 @@ export interface ReplicaStatus {
   /** Leader only: how far each other member is (`match`: highest index known to be stored there). */
   readonly members: readonly { readonly id: string; readonly match: number; readonly state: string }[];
   readonly counters: Readonly<Record<string, number>>;
+  /**
+   * Only where asked for, the newest first: as of now, and at the last indexes at which all replicas take one. None where it is
+   * not known: the replica is being made anew, or still has rows from before there were hashes.
+   */
+  readonly states?: readonly StateSummary[] | undefined;
   /** As stored, the hottest first; absent from older replicas. */
   readonly hotKeys?: readonly HotKey[] | undefined;
   /** Leader only. Absent from older replicas. */
@@ -244,6 +260,8 @@ export interface BatchRequest extends ShardHeader, Freshness {
   readonly deadlineMs: number;
   /** Values beyond so many bytes are left out of the reply; absent: as many as fit into one. */
   readonly replyBytesMax?: number | undefined;
+  /** Entries without their values. Older replicas send them all the same. */
+  readonly omitValues?: true | undefined;
 }
 
 export type BatchItem =
@@ -289,6 +307,7 @@ export type FillReply = FillOk | Refusal;
 
 /** Rows of one shard in order of slot and key, of those that start with `prefix`. */
 export interface ScanRequest extends ShardHeader, Freshness {
+  /** Or `ALL_NAMESPACES`, which older replicas refuse. */
   readonly namespace: string;
   readonly prefix: string;
   /**

@@ -171,10 +171,11 @@ export function shown(
   maxStaleMs: number | undefined,
   clockMs: number,
 ): ReadEntry | undefined {
-  const plain = readEntryOf(entry, isOmitted);
+  const read = readEntryOf(entry, isOmitted);
   const { extras } = entry;
-  if (extras === undefined) return plain;
-  if (extras.slidingMs !== undefined && isAccessDue(entry, clockMs)) return { ...plain, isAccessDue: true };
+  if (extras === undefined) return read;
+  // One that was purged softly is stale, however long it slides on.
+  const plain = isAccessDue(entry, clockMs) ? { ...read, isAccessDue: true } : read;
   if (extras.staleMs === undefined || clockMs < extras.staleMs) return plain;
   const staleForMs = clockMs - extras.staleMs;
   if (staleForMs < (extras.staleWhileRevalidateMs ?? 0)) return { ...plain, stale: "revalidate" };

@@ -48,6 +48,8 @@ export interface ShardReplicaOptions {
   readonly requestsPerSecondMax?: number | undefined;
   /** From so many reads or writes a second on a key is hot; absent: none ever is. */
   readonly hotKeyPerSecond?: number | undefined;
+  /** Entries between two comparisons of the replicas' states; absent: the default. The same for all of a shard. */
+  readonly checkEntries?: number | undefined;
   /** Where they differ from the defaults. */
   readonly limits?: Partial<ReplicationLimits> | undefined;
 }
@@ -63,6 +65,8 @@ export interface ShardReplicaPorts {
   readonly topologyDoubted?: (() => void) | undefined;
   /** Lets a peer know the own epoch: whoever leads the group, or can, follows the topology then. */
   readonly tellTopology?: ((member: string) => void) | undefined;
+  /** A member's state is another than this leader's at the same index. `isRepaired`: it begins anew, since a majority agrees. */
+  readonly diverged?: ((found: { member: string; index: number; isRepaired: boolean }) => void) | undefined;
   /** Absent: this shard gives no slots away. */
   readonly moves?: MovePort | undefined;
 }
@@ -92,6 +96,12 @@ export class ReplicaContext {
     checkpoints: 0,
     snapshots_sent: 0,
     snapshots_installed: 0,
+    /** Parts of snapshots that came and were not what their sender had read. */
+    parts_damaged: 0,
+    /** As leader: states of members that were compared with the own, found to differ, and ordered to be made anew. */
+    states_compared: 0,
+    divergences: 0,
+    repairs: 0,
     rows_reclaimed: 0,
     rows_evicted: 0,
     slots_given: 0,
@@ -197,8 +207,8 @@ export class ReplicaContext {
       const isLeaderNew = core.leader !== undefined && placedIn(core.leader) > epoch;
       if (isOver || (isLeaderNew && !leads)) return ports.ownership.wrongOwner();
     }
-    // A learner may hold next to nothing yet.
-    return core.isVoter ? undefined : this.notLeader();
+    // A learner may hold next to nothing yet, and so may one whose storage has lost something.
+    return core.isVoter && core.log.lost === undefined ? undefined : this.notLeader();
   }
 
   /** Waits for this replica or another to lead; undefined: this one does. */

@@ -7,6 +7,7 @@ import type { ReadPath } from "./read-path.ts";
 import type { ReplicaContext } from "./replica-context.ts";
 import { aliveAt } from "./store/commands/values.ts";
 import type { EntryHead, RowPosition } from "./store/entry.ts";
+import { ALL_NAMESPACES } from "./store/keyspace.ts";
 import { scanRows } from "./store/rows.ts";
 import { validateScope } from "./store/validate.ts";
 
@@ -104,5 +105,6 @@ function problemOf({ namespace, prefix, limit, start, slots }: ScanRequest): str
   }
   const isPosition = start === undefined || (Number.isSafeInteger(start.slot) && typeof start.key === "string");
   if (!isPosition) return "start: expected a slot and a key";
+  if (namespace === ALL_NAMESPACES) return prefix === "" ? undefined : "prefix: expected none of all namespaces";
   return validateScope({ kind: "prefix", namespace, prefix });
 }

@@ -26,6 +26,7 @@ import {
   type ReplicaStatus,
   type ScanReply,
   type ScanRequest,
+  type StatusRequest,
   type SuspectRequest,
   type WriteReply,
   type WriteRequest,
@@ -43,6 +44,7 @@ import type { Message } from "./replication/message.ts";
 import { Replica } from "./replication/replica.ts";
 import { ScanPath } from "./scan-path.ts";
 import { SlotMover, takeStep } from "./slot-mover.ts";
+import { StateChecks } from "./state-checks.ts";
 import { partKey } from "./store/keyspace.ts";
 import { Store } from "./store/store.ts";
 import { WritePath } from "./write-path.ts";
@@ -66,6 +68,7 @@ export class ShardReplica {
   readonly #checkpoints: Checkpoints;
   readonly #housekeeper: Housekeeper;
   readonly #members: MembershipKeeper;
+  readonly #states: StateChecks;
   readonly #gate: RateGate | undefined;
   readonly #mover: SlotMover;
   #lastExpiryMs = Number.NEGATIVE_INFINITY;
@@ -82,7 +85,10 @@ export class ShardReplica {
     };
     const core = new Replica(config, storage, storage.checkpointIndex, timers.now());
     const driver = new Driver(core, storage, transport, timers, {
-      apply: (entry) => this.#writes.apply(entry),
+      apply: (entry) => {
+        this.#writes.apply(entry);
+        this.#states.applied(entry.index);
+      },
       readConfirmed: (id, index) => this.#reads.confirm(id, index),
       snapshotNeeded: (id) => this.#checkpoints.sendSnapshot(id),
       turnEnded: () => this.#turnEnded(),
@@ -96,7 +102,11 @@ export class ShardReplica {
     this.#batches = new BatchPath(this.#context, this.#reads, this.#writes);
     this.#fills = new FillPath(this.#context, this.#reads, this.#writes);
     this.#scans = new ScanPath(this.#context, this.#reads);
-    this.#checkpoints = new Checkpoints(this.#context, (index) => this.#writes.replacedBySnapshot(index));
+    this.#states = new StateChecks(this.#context);
+    this.#checkpoints = new Checkpoints(this.#context, (index) => {
+      this.#states.replaced();
+      this.#writes.replacedBySnapshot(index);
+    });
     this.#housekeeper = new Housekeeper(this.#context);
     const { requestsPerSecondMax } = options;
     this.#gate = requestsPerSecondMax === undefined ? undefined : new RateGate(requestsPerSecondMax);
@@ -183,7 +193,7 @@ export class ShardReplica {
     }
   }
 
-  status(): ReplicaStatus {
+  status({ wantsStates }: Pick<StatusRequest, "wantsStates"> = {}): ReplicaStatus {
     const { core, counters, driver, hotKeys, options, ports, role, store } = this.#context;
     const { storage } = ports;
     const { name, shard, replica, generation, region } = options;
@@ -213,8 +223,14 @@ export class ShardReplica {
       isSettled: this.#members.isSettled,
       members: [...(core.leaderState?.progress.values() ?? [])].map(({ id, match, state }) => ({ id, match, state })),
       ...(role === "leader" ? { moves: this.#mover.status } : {}),
-      counters: { ...counters, rows_written: storage.rowsWritten, rpcs_sent: driver.callsSent },
+      counters: {
+        ...counters,
+        entries_damaged: core.damagedEntries,
+        rows_written: storage.rowsWritten,
+        rpcs_sent: driver.callsSent,
+      },
       hotKeys: hotKeys.list(this.#nowMs),
+      ...(wantsStates === true ? { states: this.#states.all() } : {}),
     };
   }
 
@@ -300,6 +316,7 @@ export class ShardReplica {
     }
     this.#housekeeper.turnEnded(nowMs);
     this.#checkpoints.maybeSchedule();
+    this.#states.turnEnded(nowMs);
     if (core.isDisowned) {
       core.isDisowned = false;
       ports.topologyDoubted?.();

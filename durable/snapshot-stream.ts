@@ -2,6 +2,7 @@
 // them over at the end in one transaction. While a stream runs the sender takes no checkpoint, so that all parts are of one
 // state; a stream that holds back too much is broken off and started again from a newer state. Platform-free.
 
+import { hashBytes } from "../routing/hash.ts";
 import type {
   ReplicaStorage,
   ReplicaTimers,
@@ -14,6 +15,9 @@ import { MESSAGE_VERSION, type SnapshotMeta } from "./replication/message.ts";
 
 /** A part unanswered for this long is lost: while a stream waits, no checkpoint is taken. Far above a large part's transfer. */
 export const PART_DEADLINE_MS = 10_000;
+
+/** A part that arrives damaged is sent again so many times: the damage is where it is sent from, then, or will not end. */
+const PART_TRIES_MAX = 3;
 
 /** Sends the checkpoint to one member. Resolves with the index that the member holds then; undefined: it failed. */
 export async function streamSnapshot(options: {
@@ -32,8 +36,12 @@ export async function streamSnapshot(options: {
   for (let part = 0; mayGoOn(); part++) {
     const { bytes, next } = storage.exportChunk(cursor);
     const isLast = next === undefined;
-    const message: SnapshotPart = { v: MESSAGE_VERSION, from, to, term, meta, part, isLast, bytes };
-    const reply = await answerInTime(transport.sendSnapshotPart(message), timers);
+    const checksum = hashBytes(bytes);
+    const message: SnapshotPart = { v: MESSAGE_VERSION, from, to, term, meta, part, isLast, bytes, checksum };
+    let reply = await answerInTime(transport.sendSnapshotPart(message), timers);
+    for (let tries = 1; reply?.status === "damaged" && tries < PART_TRIES_MAX && mayGoOn(); tries++) {
+      reply = await answerInTime(transport.sendSnapshotPart(message), timers);
+    }
     if (reply?.status === "done") return meta.index;
     // Lost or refused: the next probe finds out where the member stands.
     if (reply?.status !== "ok") return undefined;
@@ -64,8 +72,9 @@ export class SnapshotReceiver {
     this.#storage = storage;
   }
 
-  /** Stages a part. `complete`: all parts are there, and `finishImport` may take them over. */
-  accept(part: SnapshotPart): "staged" | "complete" | "out_of_order" {
+  /** Stages a part. `complete`: all parts are there, and `finishImport` may take them over. `damaged`: nothing was staged. */
+  accept(part: SnapshotPart): "staged" | "complete" | "out_of_order" | "damaged" {
+    if (part.checksum !== undefined && part.checksum !== hashBytes(part.bytes)) return "damaged";
     const id = `${part.from}/${part.term}/${part.meta.index}`;
     if (part.part === 0) {
       this.#storage.beginImport();

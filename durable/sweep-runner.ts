@@ -25,11 +25,19 @@ export function sweepPorts(env: TopologyBindings, cluster: string): SweepPorts {
     now: () => Date.now(),
     topology: () => directory.read(),
     lastRecord: async () => (await directory.health()).sweep,
-    record: (record) => directory.noteSweep(record),
+    record: (record) => {
+      for (const found of record.diverged ?? [])
+        console.error(JSON.stringify({ event: "replicas_diverged", ...found }));
+      return directory.noteSweep(record);
+    },
     status: (replica) =>
       inTime<ReplicaStatus>(
         // Plain data: the platform's own type wraps every part of it in promises.
-        stubOf(replica).status({ v: PROTOCOL_VERSION, to: replica.name }) as unknown as Promise<ReplicaStatus>,
+        stubOf(replica).status({
+          v: PROTOCOL_VERSION,
+          to: replica.name,
+          wantsStates: true,
+        }) as unknown as Promise<ReplicaStatus>,
       ),
     reaches: async (witness, member) => (await inTime(stubOf(witness).reaches(witness.name, member))) === true,
     replace: async (lost, epoch) => {

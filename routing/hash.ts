@@ -10,6 +10,11 @@ export type HashFunction = (text: string) => number;
 
 export const hash32: HashFunction = (text) => xxHash32(asciiBytes(text) ?? text);
 
+/** The same hash of bytes; `seed`: what else is to count. */
+export function hashBytes(bytes: Uint8Array, seed = 0): number {
+  return xxHash32(bytes, seed >>> 0);
+}
+
 /** Longer than nearly every key, short enough to stay in the processor's cache. */
 const SCRATCH_BYTES = 256;
 const scratch = new Uint8Array(SCRATCH_BYTES);

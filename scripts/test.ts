@@ -1,11 +1,12 @@
 // `npm test`: everything that must hold, in one go: format and lint, types and purity fence, unit, simulation,
-// workerd and multi-process tests. Goes on after a failure, so that one run tells all.
+// workerd, multi-process and browser tests. Goes on after a failure, so that one run tells all.
 // Ends with the plain line "N passed, N failed"; the exit status is 0 only if nothing failed.
 
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { CHROMIUM_MISSING, findChromium } from "../test/browser/support/chromium.ts";
 
 interface Counts {
   readonly passed: number;
@@ -22,11 +23,20 @@ const steps: readonly Step[] = [
   command("types: Worker and objects", "tsc", ["-p", "tsconfig.json"]),
   command("types: purity fence", "tsc", ["-p", "tsconfig.pure.json"]),
   command("types: client", "tsc", ["-p", "tsconfig.client.json"]),
+  command("types: console", "tsc", ["-p", "tsconfig.console.json"]),
   command("types: Node", "tsc", ["-p", "tsconfig.node.json"]),
   command("types: tests in workerd", "tsc", ["-p", "tsconfig.workerd-tests.json"]),
   vitest("unit", "simulation", "workerd"),
   vitest("cluster"),
+  ...(mayTestBrowser() ? [vitest("browser")] : []),
 ];
+
+/** Whoever tries Halo out may have no Chromium; the gate must have one, and fails without. */
+function mayTestBrowser(): boolean {
+  if (process.env.CI !== undefined || findChromium() !== undefined) return true;
+  console.log(`no tests in a browser: ${CHROMIUM_MISSING}`);
+  return false;
+}
 
 function command(name: string, program: string, args: readonly string[]): Step {
   return {

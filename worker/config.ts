@@ -15,6 +15,7 @@ import {
 } from "../routing/balance-policy.ts";
 import { type ClusterConfig, type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
 import type { RegionWeights } from "../routing/load-balancer.ts";
+import { type AccessConfig, type AccessVariables, parseAccess } from "./access/access-config.ts";
 import { SHARD_CLIENT_DEFAULTS } from "./clients/shard-client.ts";
 import { type Consistency, parseConsistency } from "./http/consistency.ts";
 import { COPY_MS_MAX } from "./l1/serving.ts";
@@ -35,11 +36,17 @@ export interface EdgeConfig {
   readonly replaceAfterMs: number;
   /** How old a copy of a hot key may be for `eventual` reads; 0: none is kept. */
   readonly l1Ms: number;
-  /** Accepted bearer tokens; empty: the deployment is closed. */
+  /** Bearer tokens that may do everything; without these and those of `access`, the deployment is closed. */
   readonly tokens: readonly string[];
+  readonly access: AccessConfig;
 }
 
-export interface EdgeVariables extends ClusterVariables, LoadVariables, HotKeyVariables, ColoVariables {
+export interface EdgeVariables
+  extends ClusterVariables,
+    LoadVariables,
+    HotKeyVariables,
+    ColoVariables,
+    AccessVariables {
   readonly HALO_DEFAULT_CONSISTENCY?: unknown;
   readonly HALO_DEADLINE_MS?: unknown;
   readonly HALO_BALANCE?: unknown;
@@ -127,6 +134,8 @@ export function parseEdgeConfig(variables: EdgeVariables): EdgeConfigResult {
   if (!namespaces.ok) return namespaces;
   const consistency = parseConsistency(HALO_DEFAULT_CONSISTENCY);
   if (!consistency.ok) return { ok: false, problem: `HALO_DEFAULT_CONSISTENCY: ${consistency.problem.detail}` };
+  const access = parseAccess(variables);
+  if (!access.ok) return access;
   // A previous token alone opens nothing: a deployment whose token was deleted is closed.
   const tokens = HALO_TOKEN === "" ? [] : [HALO_TOKEN, HALO_TOKEN_PREVIOUS].filter((token) => token !== "");
   return {
@@ -144,6 +153,7 @@ export function parseEdgeConfig(variables: EdgeVariables): EdgeConfigResult {
         [...namespaces.namespaces].flatMap(([name, { balance }]) => (balance === undefined ? [] : [[name, balance]])),
       ),
       tokens,
+      access: access.access,
     },
   };
 }

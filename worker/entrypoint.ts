@@ -22,7 +22,7 @@ export function createEntrypoint<E extends { readonly HALO_TOKEN?: unknown }>(ha
     async request(request: HaloRequest): Promise<HaloResponse> {
       const { method, path, headers, body } = request;
       // Anything may arrive from a caller that is of another version or not typed.
-      if (!METHODS.has(method) || typeof path !== "string" || !path.startsWith("/v1/")) {
+      if (!METHODS.has(method) || typeof path !== "string" || !isDataPath(path)) {
         throw new TypeError("HaloEntrypoint.request: expected { method, path, headers, body } with a path under /v1/");
       }
       const authorized = new Headers(headers);
@@ -34,6 +34,11 @@ export function createEntrypoint<E extends { readonly HALO_TOKEN?: unknown }>(ha
       return await replyOf(await handler(new Request(`${ORIGIN}${path}`, init), this.env, this.ctx));
     }
   };
+}
+
+/** As the URL's parser will see it: with its dot segments followed, some paths under /v1/ lead out of it. */
+function isDataPath(path: string): boolean {
+  return path.startsWith("/v1/") && URL.parse(path, ORIGIN)?.pathname.startsWith("/v1/") === true;
 }
 
 async function replyOf({ status, headers, body }: Response): Promise<HaloResponse> {

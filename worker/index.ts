@@ -3,6 +3,7 @@
 
 import { waitUntil } from "cloudflare:workers";
 import type { Hono } from "hono";
+import consoleFiles from "../console/dist/console.txt";
 import type { Directory } from "../durable/directory.ts";
 import { createDirectoryClient } from "../durable/directory-client.ts";
 import type { ReplicaBindings } from "../durable/namespaces.ts";
@@ -100,6 +101,7 @@ function createEdge(env: Env, request: Request): Edge {
   const app = createApp({
     config,
     port,
+    replicas: port,
     topology: new TopologyHolder(new TopologyView(buildTopology(config.cluster))),
     admin: {
       read: async () => {
@@ -133,6 +135,10 @@ function createEdge(env: Env, request: Request): Edge {
       region,
     },
     readHealth: () => directory.health(),
+    consoleFiles,
+    onAuditRecord: (record) => console.log(JSON.stringify({ event: "audit", ...record })),
+    onAuditUnwritten: (total) => console.error(JSON.stringify({ event: "audit_unwritten", total })),
+    onUnmetered: (principal) => console.error(JSON.stringify({ event: "quota_unmetered", principal })),
     onInternalError: (name) => console.error(`halo: unexpected ${name} at the edge`),
   });
   return { app };

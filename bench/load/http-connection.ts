@@ -1,8 +1,9 @@
-// One keep-alive HTTP/1.1 connection over a bare socket, one request at a time: the cheapest client that still reads
+// One keep-alive HTTP/1.1 connection over a bare or a TLS socket, one request at a time: the cheapest client that still reads
 // replies properly. It connects on first use and again after the connection broke; it never sends a request twice,
 // because only the caller knows whether that is safe. Failures are values.
 
 import { connect, type Socket } from "node:net";
+import { connect as connectSecurely } from "node:tls";
 import { type HttpReply, HttpReplyParser, type MalformedReply } from "./http-reply.ts";
 import type { LoadRequest, LoadTarget } from "./workload.ts";
 
@@ -40,24 +41,26 @@ export class HttpConnection {
   async open(): Promise<HttpFailure | undefined> {
     if (this.#socket !== undefined) return undefined;
     const buffer = Buffer.allocUnsafe(READ_BUFFER_BYTES);
-    const socket = connect({
-      host: this.#target.host,
-      port: this.#target.port,
+    const { host, port, tls } = this.#target;
+    const options = {
+      host,
+      port,
       noDelay: true,
       onread: {
         buffer,
-        callback: (bytes) => {
+        callback: (bytes: number): boolean => {
           if (socket === this.#socket) this.#receive(buffer.subarray(0, bytes));
           return true;
         },
       },
-    });
+    };
+    const socket: Socket = tls === undefined ? connect(options) : connectSecurely({ ...options, ...tls });
     this.#timer.refresh();
     return new Promise((resolve) => {
       this.#settle = (outcome) => resolve(outcome.kind === "failure" ? outcome : undefined);
       this.#socket = socket;
       let connected = false;
-      socket.once("connect", () => {
+      socket.once(tls === undefined ? "connect" : "secureConnect", () => {
         connected = true;
         this.#settle = undefined;
         resolve(undefined);

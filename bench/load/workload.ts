@@ -1,13 +1,17 @@
 // What a load run needs to know and what it gives back. A workload makes the requests and judges every reply: a reply
 // that is not the expected one is an error, because an error is usually faster than the right answer.
 
+import { isIP } from "node:net";
+import type { ConnectionOptions } from "node:tls";
 import type { HttpFailure } from "./http-connection.ts";
 import type { HttpReply } from "./http-reply.ts";
 
-/** A server, over plain HTTP/1.1. `headers` are sent with every request. */
+/** A server that speaks HTTP/1.1. `headers` are sent with every request. */
 export interface LoadTarget {
   readonly host: string;
   readonly port: number;
+  /** Absent: plain TCP. */
+  readonly tls?: ConnectionOptions | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -52,6 +56,10 @@ export interface LoadResult {
 /** The target behind a URL such as `http://127.0.0.1:8787`. */
 export function loadTarget(url: string, headers?: Readonly<Record<string, string>>): LoadTarget {
   const { protocol, hostname, port } = new URL(url);
-  if (protocol !== "http:") throw new Error(`the load generator speaks plain HTTP only, not ${protocol}`);
-  return { host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? 80 : Number(port), headers };
+  if (protocol !== "http:" && protocol !== "https:") throw new Error(`the load generator speaks HTTP, not ${protocol}`);
+  const host = hostname.replace(/^\[|\]$/g, "");
+  if (protocol === "http:") return { host, port: port === "" ? 80 : Number(port), headers };
+  // A name of the certificate cannot be an address.
+  const tls = isIP(host) === 0 ? { servername: host } : {};
+  return { host, port: port === "" ? 443 : Number(port), tls, headers };
 }

@@ -1,4 +1,4 @@
-// Pure. The figures of a run that changes the shape: what is printed, what `--json` writes (docs/operations.md), and whether
+// Pure. The figures of a run that changes the shape: what is printed, what `--json` writes (docs/demos.md), and whether
 // what the run claims to show has held.
 
 import type { History, WriteWait } from "../failover/history.ts";

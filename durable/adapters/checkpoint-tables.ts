@@ -1,26 +1,45 @@
 // One set of checkpoint tables: typed statements for reading, writing and paging through them. No transactions here.
+// What is read is checked against its row's checksum, where it has one that counts; a damaged row throws DamagedStorageError.
 
+import { DamagedStorageError } from "../damage.ts";
 import { decodeOutcome, encodeOutcome } from "../store/codec.ts";
 import type { CheckpointDelta, Entry, EntryHead, IdempotencyRecord, Mark, RowPosition } from "../store/entry.ts";
 import { decodeExtras, decodeMark, encodeExtras, encodeMark } from "../store/entry-codec.ts";
 import type { KeyRange } from "../store/keyspace.ts";
+import { isHeadIntact, isRowIntact, markChecksum, recordChecksum, rowChecksum } from "../store/row-checksum.ts";
 import { entryBytes, idempotencyRecordBytes, markBytes } from "../store/sizes.ts";
 import { SNAPSHOT_CHUNK_BYTES_TARGET, type SnapshotChunk } from "../store/snapshot-codec.ts";
-import { blob, checkpointSchema, type TableSet } from "./schema.ts";
+import { addChecksumColumn, blob, checkpointSchema, type TableSet } from "./schema.ts";
 
 type HeadRow = Record<"slot" | "version" | "created_ms" | "modified_ms" | "size", number> &
-  Record<"key" | "content_type", string> & { expires_ms: number | null; extras: ArrayBuffer | null };
+  Record<"key" | "content_type", string> & {
+    expires_ms: number | null;
+    extras: ArrayBuffer | null;
+    checksum: number | null;
+  };
 
 /** In the order of HEAD_COLUMNS. */
-type RawHead = [number, string, number, number, string, number, number, number | null, ArrayBuffer | null];
+type RawHead = [
+  number,
+  string,
+  number,
+  number,
+  string,
+  number,
+  number,
+  number | null,
+  ArrayBuffer | null,
+  number | null,
+];
 
 type EntryRow = Omit<HeadRow, "size"> & { value: ArrayBuffer };
 
 type IdempotencyRow = Record<"slot" | "expires_ms" | "sequence", number> &
-  Record<"key" | "id" | "fingerprint", string> & { outcome: ArrayBuffer };
+  Record<"key" | "id" | "fingerprint", string> & { outcome: ArrayBuffer; checksum: number | null };
 
 interface MarkRow extends Record<string, SqlStorageValue> {
   readonly data: ArrayBuffer;
+  readonly checksum: number | null;
 }
 
 type Rows = Pick<SnapshotChunk, "entries" | "idempotency" | "marks">;
@@ -36,11 +55,11 @@ export interface PageCursor {
 
 export const FIRST_PAGE: PageCursor = { table: "entries", after: [-1, "", ""] };
 
-/** 9 parameters each, of the 100 that the platform allows in a statement: a statement costs more than a row. */
-const ENTRIES_PER_STATEMENT = 11;
+/** 10 parameters each, of the 100 that the platform allows in a statement: a statement costs more than a row. */
+const ENTRIES_PER_STATEMENT = 10;
 
 const HEAD_COLUMNS =
-  "slot, key, version, LENGTH(value) AS size, content_type, created_ms, modified_ms, expires_ms, extras";
+  "slot, key, version, LENGTH(value) AS size, content_type, created_ms, modified_ms, expires_ms, extras, checksum";
 
 /** Rows fetched at most for one chunk, whatever their size. */
 const CHUNK_ROWS_MAX = 5_000;
@@ -49,12 +68,21 @@ export class CheckpointTables {
   readonly #sql: SqlStorage;
   readonly #set: TableSet;
   readonly #countRows: (rows: number) => void;
+  /**
+   * Whether checksums count. They do not where code from before there were any has written to tables that had some: it has
+   * changed rows and left their checksums as they were.
+   */
+  isChecked = true;
+  /** They had no checksums until now. */
+  readonly isUpgraded: boolean;
 
   constructor(sql: SqlStorage, set: TableSet, countRows: (rows: number) => void) {
     this.#sql = sql;
     this.#set = set;
     this.#countRows = countRows;
     sql.exec(checkpointSchema(set));
+    const added = ["entries", "idempotency", "marks"].map((table) => addChecksumColumn(sql, `${table}_${set}`));
+    this.isUpgraded = added.includes(true);
   }
 
   entry(slot: number, key: string): Entry | undefined {
@@ -63,14 +91,14 @@ export class CheckpointTables {
       slot,
       key,
     )) {
-      return entryOf(row);
+      return this.#entryOf(row);
     }
     return undefined;
   }
 
   idempotency(slot: number, key: string, id: string): IdempotencyRecord | undefined {
     const query = `SELECT * FROM idempotency_${this.#set} WHERE slot = ? AND key = ? AND id = ?`;
-    for (const row of this.#sql.exec<IdempotencyRow>(query, slot, key, id)) return recordOf(row);
+    for (const row of this.#sql.exec<IdempotencyRow>(query, slot, key, id)) return this.#recordOf(row);
     return undefined;
   }
 
@@ -80,7 +108,7 @@ export class CheckpointTables {
     limit: number,
   ): readonly IdempotencyRecord[] {
     const query = `SELECT * FROM idempotency_${this.#set} WHERE slot = ? AND (key, id) > (?, ?) ORDER BY key, id LIMIT ?`;
-    return Array.from(this.#sql.exec<IdempotencyRow>(query, slot, key, id, limit), recordOf);
+    return Array.from(this.#sql.exec<IdempotencyRow>(query, slot, key, id, limit), (row) => this.#recordOf(row));
   }
 
   heads(slot: number, { from, to }: KeyRange, limit: number): readonly EntryHead[] {
@@ -89,21 +117,36 @@ export class CheckpointTables {
       to === undefined
         ? this.#sql.exec<HeadRow>(`${query} ORDER BY key LIMIT ?`, slot, from, limit)
         : this.#sql.exec<HeadRow>(`${query} AND key < ? ORDER BY key LIMIT ?`, slot, from, to, limit);
-    return rows.toArray().map(headOf);
+    return rows.toArray().map((row) => this.#headOf(row));
   }
 
   headsAfter({ slot, key }: RowPosition, limit: number): readonly EntryHead[] {
     const query = `SELECT ${HEAD_COLUMNS} FROM entries_${this.#set} WHERE (slot, key) > (?, ?) ORDER BY slot, key LIMIT ?`;
     // Without column names: the platform builds such rows in a third of the time, and whoever walks reads very many.
     const rows = this.#sql.exec(query, slot, key, limit).raw<RawHead>();
-    return Array.from(rows, ([slot, key, version, size, content_type, created_ms, modified_ms, expires_ms, extras]) =>
-      headOf({ slot, key, version, size, content_type, created_ms, modified_ms, expires_ms, extras }),
+    return Array.from(
+      rows,
+      ([slot, key, version, size, content_type, created_ms, modified_ms, expires_ms, extras, sum]) =>
+        this.#headOf({
+          slot,
+          key,
+          version,
+          size,
+          content_type,
+          created_ms,
+          modified_ms,
+          expires_ms,
+          extras,
+          checksum: sum,
+        }),
     );
   }
 
   /** All of them: they are few, and every read may need them. */
   marks(): readonly Mark[] {
-    return Array.from(this.#sql.exec<MarkRow>(`SELECT data FROM marks_${this.#set}`), markOf);
+    return Array.from(this.#sql.exec<MarkRow>(`SELECT data, checksum FROM marks_${this.#set}`), (row) =>
+      this.#markOf(row),
+    );
   }
 
   write(delta: CheckpointDelta): void {
@@ -127,32 +170,35 @@ export class CheckpointTables {
       this.#run(this.#upsertOf(some.length), ...some.flatMap(bindingsOf));
     }
     for (const record of idempotency) {
+      const outcome = encodeOutcome(record.outcome);
       this.#run(
-        `INSERT OR REPLACE INTO idempotency_${this.#set} (slot, key, id, fingerprint, outcome, expires_ms, sequence)
-         VALUES (?, ?, ?, ?, ?, ?, ?)`,
+        `INSERT OR REPLACE INTO idempotency_${this.#set}
+         (slot, key, id, fingerprint, outcome, expires_ms, sequence, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
         record.slot,
         record.key,
         record.id,
         record.fingerprint,
-        blob(encodeOutcome(record.outcome)),
+        blob(outcome),
         record.expiresMs,
         record.sequence,
+        recordChecksum(record, outcome),
       );
     }
     for (const mark of marks) {
-      const query = `INSERT OR REPLACE INTO marks_${this.#set} (kind, name, data) VALUES (?, ?, ?)`;
-      this.#run(query, mark.kind, mark.name, blob(encodeMark(mark)));
+      const query = `INSERT OR REPLACE INTO marks_${this.#set} (kind, name, data, checksum) VALUES (?, ?, ?, ?)`;
+      const data = encodeMark(mark);
+      this.#run(query, mark.kind, mark.name, blob(data), markChecksum(data));
     }
   }
 
   /** As few texts as there are row counts, so that the platform keeps the statements prepared. */
   #upsertOf(rows: number): string {
-    const values = new Array(rows).fill("(?, ?, ?, ?, ?, ?, ?, ?, ?)").join(", ");
-    return `INSERT INTO entries_${this.#set} (slot, key, version, value, content_type, created_ms, modified_ms, expires_ms, extras)
-      VALUES ${values}
+    const values = new Array(rows).fill("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)").join(", ");
+    return `INSERT INTO entries_${this.#set}
+      (slot, key, version, value, content_type, created_ms, modified_ms, expires_ms, extras, checksum) VALUES ${values}
       ON CONFLICT DO UPDATE SET version = excluded.version, value = excluded.value, content_type = excluded.content_type,
         created_ms = excluded.created_ms, modified_ms = excluded.modified_ms, expires_ms = excluded.expires_ms,
-        extras = excluded.extras`;
+        extras = excluded.extras, checksum = excluded.checksum`;
   }
 
   /** The rows after `cursor`, up to about one chunk's bytes, and the cursor after them; undefined: no more rows. */
@@ -169,7 +215,11 @@ export class CheckpointTables {
 
   #pageOfEntries([slot, key]: PageCursor["after"]): { readonly rows: Rows; readonly next: PageCursor } {
     const query = `SELECT * FROM entries_${this.#set} WHERE (slot, key) > (?, ?) ORDER BY slot, key LIMIT ?`;
-    const entries = takeBytes(this.#sql.exec<EntryRow>(query, slot, key, CHUNK_ROWS_MAX), entryOf, entryBytes);
+    const entries = takeBytes(
+      this.#sql.exec<EntryRow>(query, slot, key, CHUNK_ROWS_MAX),
+      (row) => this.#entryOf(row),
+      entryBytes,
+    );
     const last = entries.at(-1);
     const next: PageCursor =
       last === undefined
@@ -182,7 +232,7 @@ export class CheckpointTables {
     const query = `SELECT * FROM idempotency_${this.#set} WHERE (slot, key, id) > (?, ?, ?) ORDER BY slot, key, id LIMIT ?`;
     const idempotency = takeBytes(
       this.#sql.exec<IdempotencyRow>(query, slot, key, id, CHUNK_ROWS_MAX),
-      recordOf,
+      (row) => this.#recordOf(row),
       idempotencyRecordBytes,
     );
     const last = idempotency.at(-1);
@@ -194,12 +244,50 @@ export class CheckpointTables {
   }
 
   #pageOfMarks([, kind, name]: PageCursor["after"]): { readonly rows: Rows; readonly next?: PageCursor } {
-    const query = `SELECT data FROM marks_${this.#set} WHERE (kind, name) > (?, ?) ORDER BY kind, name LIMIT ?`;
+    const query = `SELECT data, checksum FROM marks_${this.#set} WHERE (kind, name) > (?, ?) ORDER BY kind, name LIMIT ?`;
     const rows = this.#sql.exec<MarkRow>(query, kind, name, CHUNK_ROWS_MAX);
-    const marks = takeBytes(rows, markOf, markBytes);
+    const marks = takeBytes(rows, (row) => this.#markOf(row), markBytes);
     const last = marks.at(-1);
     if (last === undefined) return { rows: NO_ROWS };
     return { rows: { ...NO_ROWS, marks }, next: { table: "marks", after: [0, last.kind, last.name] } };
+  }
+
+  #entryOf(row: EntryRow): Entry {
+    const entry = { ...this.#commonOf(row), value: new Uint8Array(row.value) };
+    if (this.#counts(row) && !isRowIntact(entry, row.checksum)) throw damaged("entry", row);
+    return entry;
+  }
+
+  #headOf(row: HeadRow): EntryHead {
+    const common = this.#commonOf(row);
+    if (this.#counts(row) && !isHeadIntact(common, row.checksum)) throw damaged("entry", row);
+    return { ...common, size: row.size };
+  }
+
+  #commonOf(row: Omit<HeadRow, "size">): Omit<Entry, "value"> {
+    try {
+      return commonOf(row);
+    } catch (error) {
+      throw this.#counts(row) ? damaged("entry", row) : error;
+    }
+  }
+
+  #recordOf(row: IdempotencyRow): IdempotencyRecord {
+    const outcome = new Uint8Array(row.outcome);
+    const { slot, key, id, fingerprint, expires_ms: expiresMs, sequence } = row;
+    const rest = { slot, key, id, fingerprint, expiresMs, sequence };
+    if (this.#counts(row) && recordChecksum(rest, outcome) !== row.checksum) throw damaged("idempotency record", row);
+    return { ...rest, outcome: decodeOutcome(outcome) };
+  }
+
+  #markOf(row: MarkRow): Mark {
+    const data = new Uint8Array(row.data);
+    if (this.#counts(row) && markChecksum(data) !== row.checksum) throw damaged("mark", { slot: 0 });
+    return decodeMark(data);
+  }
+
+  #counts<R extends { readonly checksum: number | null }>(row: R): row is R & { readonly checksum: number } {
+    return this.isChecked && row.checksum !== null;
   }
 
   #run(query: string, ...bindings: SqlStorageValue[]): void {
@@ -230,18 +318,16 @@ function bindingsOf(entry: Entry): SqlStorageValue[] {
     entry.modifiedMs,
     entry.expiresMs ?? null,
     entry.extras === undefined ? null : blob(encodeExtras(entry.extras)),
+    rowChecksum(entry),
   ];
 }
 
-function entryOf({ value, ...row }: EntryRow): Entry {
-  return { ...commonOf(row), value: new Uint8Array(value) };
+/** Names of keys are the users' business, and this goes into logs. */
+function damaged(what: string, { slot }: { readonly slot: number }): DamagedStorageError {
+  return new DamagedStorageError(`the checkpoint holds a damaged ${what}, in slot ${slot}`);
 }
 
-function headOf({ size, ...row }: HeadRow): EntryHead {
-  return { ...commonOf(row), size };
-}
-
-function commonOf(row: Omit<HeadRow, "size">): Omit<Entry, "value"> {
+function commonOf(row: Omit<HeadRow, "size" | "checksum">): Omit<Entry, "value"> {
   return {
     slot: row.slot,
     key: row.key,
@@ -251,21 +337,5 @@ function commonOf(row: Omit<HeadRow, "size">): Omit<Entry, "value"> {
     modifiedMs: row.modified_ms,
     expiresMs: row.expires_ms ?? undefined,
     extras: row.extras === null ? undefined : decodeExtras(new Uint8Array(row.extras)),
-  };
-}
-
-function markOf({ data }: MarkRow): Mark {
-  return decodeMark(new Uint8Array(data));
-}
-
-function recordOf(row: IdempotencyRow): IdempotencyRecord {
-  return {
-    slot: row.slot,
-    key: row.key,
-    id: row.id,
-    fingerprint: row.fingerprint,
-    outcome: decodeOutcome(new Uint8Array(row.outcome)),
-    expiresMs: row.expires_ms,
-    sequence: row.sequence,
   };
 }

@@ -9,7 +9,8 @@ export type TableSet = "a" | "b";
 export const META_SCHEMA = `
   CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS log (
-    idx INTEGER PRIMARY KEY, term INTEGER NOT NULL, kind TEXT NOT NULL, commit_idx INTEGER NOT NULL, data BLOB NOT NULL
+    idx INTEGER PRIMARY KEY, term INTEGER NOT NULL, kind TEXT NOT NULL, commit_idx INTEGER NOT NULL, data BLOB NOT NULL,
+    checksum INTEGER
   );
 `;
 
@@ -18,22 +19,31 @@ export function checkpointSchema(set: TableSet): string {
     CREATE TABLE IF NOT EXISTS entries_${set} (
       slot INTEGER NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL, value BLOB NOT NULL,
       content_type TEXT NOT NULL, created_ms INTEGER NOT NULL, modified_ms INTEGER NOT NULL, expires_ms INTEGER,
-      extras BLOB,
+      extras BLOB, checksum INTEGER,
       PRIMARY KEY (slot, key)
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS idempotency_${set} (
       slot INTEGER NOT NULL, key TEXT NOT NULL, id TEXT NOT NULL, fingerprint TEXT NOT NULL,
       outcome BLOB NOT NULL, expires_ms INTEGER NOT NULL, sequence INTEGER NOT NULL,
+      checksum INTEGER,
       PRIMARY KEY (slot, key, id)
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS marks_${set} (
-      kind TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (kind, name)
+      kind TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL, checksum INTEGER, PRIMARY KEY (kind, name)
     ) WITHOUT ROWID;
   `;
 }
 
 export function dropCheckpointTables(set: TableSet): string {
   return `DROP TABLE IF EXISTS entries_${set}; DROP TABLE IF EXISTS idempotency_${set}; DROP TABLE IF EXISTS marks_${set};`;
+}
+
+/** The same tables as code from before there were checksums has made them get the column. Returns whether it was missing. */
+export function addChecksumColumn(sql: SqlStorage, table: string): boolean {
+  const columns = sql.exec<{ name: string }>(`SELECT name FROM pragma_table_info('${table}')`).toArray();
+  if (columns.some(({ name }) => name === "checksum")) return false;
+  sql.exec(`ALTER TABLE ${table} ADD COLUMN checksum INTEGER`);
+  return true;
 }
 
 export function otherSet(set: TableSet): TableSet {

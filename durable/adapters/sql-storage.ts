@@ -1,11 +1,16 @@
 // ReplicaStorage on a Durable Object's SQLite. Synchronous by design: what happens between two awaits is one transaction.
+// Checksums guard what is stored: rows of the log are checked when it is opened and when they are read again, rows of the
+// checkpoint when they are read. Whatever is found is settled at the next opening, before anything is used (`#recover`).
 
+import { hash32 } from "../../routing/hash.ts";
+import { DamagedStorageError } from "../damage.ts";
 import type { ReplicaStorage, SnapshotCursor } from "../ports.ts";
 import type { LogEntry } from "../replication/entry.ts";
 import { entryBytes } from "../replication/entry.ts";
 import { invariant } from "../replication/invariant.ts";
 import type { HardState } from "../replication/log-reader.ts";
-import type { Membership } from "../replication/membership.ts";
+import { type LogRow, logRowChecksum, type Recovery, readLogRow, recoveryOf } from "../replication/log-row.ts";
+import { decodeMembership, type Membership } from "../replication/membership.ts";
 import type { SnapshotMeta } from "../replication/message.ts";
 import type {
   CheckpointDelta,
@@ -17,26 +22,37 @@ import type {
   StoreState,
 } from "../store/entry.ts";
 import type { KeyRange } from "../store/keyspace.ts";
+import { RangeHashes } from "../store/range-hashes.ts";
 import { decodeSnapshotChunk, encodeSnapshotChunk } from "../store/snapshot-codec.ts";
 import { EMPTY_STORE_STATE } from "../store/store.ts";
 import { CheckpointTables, FIRST_PAGE, type PageCursor } from "./checkpoint-tables.ts";
-import { blob, checkpointSchema, dropCheckpointTables, META_SCHEMA, otherSet, type TableSet } from "./schema.ts";
+import { addChecksumColumn, blob, dropCheckpointTables, META_SCHEMA, otherSet, type TableSet } from "./schema.ts";
 
-type LogRow = Record<"idx" | "term" | "commit_idx", number> & { kind: LogEntry["kind"]; data: ArrayBuffer };
+type SqlLogRow = Record<"idx" | "term" | "commit_idx", number> & {
+  kind: LogEntry["kind"];
+  data: ArrayBuffer;
+  checksum: number | null;
+};
 
 interface CheckpointMeta {
   readonly index: number;
   readonly set: TableSet;
   readonly state: StoreState;
+  /** All rows that have checksums were written together with them. Absent: code from before there were any wrote last. */
+  readonly isChecked?: boolean | undefined;
 }
+
+const NO_CHECKPOINT: CheckpointMeta = { index: 0, set: "a", state: EMPTY_STORE_STATE, isChecked: true };
 
 /** SQLite's page and record overhead is not counted; this is the log's payload. */
 export class SqlReplicaStorage implements ReplicaStorage {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
+  readonly #onDamage: (error: DamagedStorageError) => void;
   #tables: CheckpointTables;
   #staging: CheckpointTables | undefined;
   #stagedState: StoreState | undefined;
+  #stagedRanges = RangeHashes.ofNothing();
   #checkpoint: CheckpointMeta;
   #hardState: HardState;
   #snapshot: SnapshotMeta;
@@ -44,16 +60,30 @@ export class SqlReplicaStorage implements ReplicaStorage {
   #commitIndex: number;
   rowsWritten = 0;
   logBytes: number;
+  readonly recovered: Recovery | undefined;
 
-  /** `bootstrap`: the members to start with, used only the first time that this replica exists. */
-  constructor(storage: DurableObjectStorage, bootstrap: Membership) {
+  /**
+   * `bootstrap`: the members to start with, used only the first time that this replica exists. `onDamage`: something that was
+   * read is damaged, which has been noted for the next opening; this instance must end. Throws DamagedStorageError where
+   * even that which says how far the replica has promised cannot be read: it can only be replaced.
+   */
+  constructor(
+    storage: DurableObjectStorage,
+    bootstrap: Membership,
+    onDamage: (error: DamagedStorageError) => void = () => {},
+  ) {
     this.#storage = storage;
     this.#sql = storage.sql;
+    this.#onDamage = onDamage;
     this.#sql.exec(META_SCHEMA);
+    addChecksumColumn(this.#sql, "log");
     this.#hardState = this.#meta<HardState>("hard_state") ?? { term: 0, quiesced: true };
     this.#snapshot = this.#meta<SnapshotMeta>("compacted") ?? this.#found(bootstrap);
-    this.#checkpoint = this.#meta<CheckpointMeta>("checkpoint") ?? { index: 0, set: "a", state: EMPTY_STORE_STATE };
+    const checkpoint = this.#checkpointMeta();
+    this.#checkpoint = checkpoint ?? NO_CHECKPOINT;
     this.#tables = this.#openTables(this.#checkpoint.set);
+    this.#tables.isChecked = this.#checkpoint.isChecked === true || this.#tables.isUpgraded;
+    this.recovered = this.#recover(checkpoint === undefined);
     const [log] = this.#sql
       .exec<{ last: number | null; bytes: number | null }>(
         "SELECT MAX(idx) AS last, SUM(LENGTH(data)) AS bytes FROM log",
@@ -99,8 +129,8 @@ export class SqlReplicaStorage implements ReplicaStorage {
   entries(from: number, to: number, bytesMax: number): readonly LogEntry[] {
     const entries: LogEntry[] = [];
     let bytes = 0;
-    for (const row of this.#sql.exec<LogRow>("SELECT * FROM log WHERE idx BETWEEN ? AND ? ORDER BY idx", from, to)) {
-      const entry = logEntryOf(row);
+    for (const row of this.#sql.exec<SqlLogRow>("SELECT * FROM log WHERE idx BETWEEN ? AND ? ORDER BY idx", from, to)) {
+      const entry = this.#logEntryOf(row);
       bytes += entryBytes(entry);
       if (entries.length > 0 && bytes > bytesMax) break;
       entries.push(entry);
@@ -109,7 +139,8 @@ export class SqlReplicaStorage implements ReplicaStorage {
   }
 
   configEntries(): readonly LogEntry[] {
-    return this.#sql.exec<LogRow>("SELECT * FROM log WHERE kind = 'config' ORDER BY idx").toArray().map(logEntryOf);
+    const rows = this.#sql.exec<SqlLogRow>("SELECT * FROM log WHERE kind = 'config' ORDER BY idx").toArray();
+    return rows.map((row) => this.#logEntryOf(row));
   }
 
   appendLog(entries: readonly LogEntry[], commitIndex: number): void {
@@ -119,12 +150,13 @@ export class SqlReplicaStorage implements ReplicaStorage {
     if (first.index <= this.#lastIndex) this.#run("DELETE FROM log WHERE idx >= ?", first.index);
     for (const entry of entries) {
       this.#run(
-        "INSERT INTO log (idx, term, kind, commit_idx, data) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO log (idx, term, kind, commit_idx, data, checksum) VALUES (?, ?, ?, ?, ?, ?)",
         entry.index,
         entry.term,
         entry.kind,
         commitIndex,
         blob(entry.data),
+        logRowChecksum(entry, commitIndex),
       );
       this.#lastIndex = entry.index;
       this.logBytes += entry.data.byteLength;
@@ -141,32 +173,33 @@ export class SqlReplicaStorage implements ReplicaStorage {
   }
 
   entry(slot: number, key: string): Entry | undefined {
-    return this.#tables.entry(slot, key);
+    return this.#checked(() => this.#tables.entry(slot, key));
   }
 
   idempotency(slot: number, key: string, id: string): IdempotencyRecord | undefined {
-    return this.#tables.idempotency(slot, key, id);
+    return this.#checked(() => this.#tables.idempotency(slot, key, id));
   }
 
   records(slot: number, after: Pick<IdempotencyRecord, "key" | "id">, limit: number): readonly IdempotencyRecord[] {
-    return this.#tables.records(slot, after, limit);
+    return this.#checked(() => this.#tables.records(slot, after, limit));
   }
 
   heads(slot: number, range: KeyRange, limit: number): readonly EntryHead[] {
-    return this.#tables.heads(slot, range, limit);
+    return this.#checked(() => this.#tables.heads(slot, range, limit));
   }
 
   headsAfter(after: RowPosition, limit: number): readonly EntryHead[] {
-    return this.#tables.headsAfter(after, limit);
+    return this.#checked(() => this.#tables.headsAfter(after, limit));
   }
 
   marks(): readonly Mark[] {
-    return this.#tables.marks();
+    return this.#checked(() => this.#tables.marks());
   }
 
   saveCheckpoint(delta: CheckpointDelta, index: number): void {
     invariant(index >= this.#checkpoint.index, "checkpoints move forward");
-    const checkpoint: CheckpointMeta = { index, set: this.#checkpoint.set, state: delta.state };
+    const { set } = this.#checkpoint;
+    const checkpoint: CheckpointMeta = { index, set, state: delta.state, isChecked: this.#tables.isChecked };
     this.#storage.transactionSync(() => {
       this.#tables.write(delta);
       this.#saveMeta("checkpoint", checkpoint);
@@ -189,7 +222,7 @@ export class SqlReplicaStorage implements ReplicaStorage {
     readonly bytes: Uint8Array;
     readonly next: SnapshotCursor | undefined;
   } {
-    const { rows, next } = this.#tables.page((after as PageCursor | undefined) ?? FIRST_PAGE);
+    const { rows, next } = this.#checked(() => this.#tables.page((after as PageCursor | undefined) ?? FIRST_PAGE));
     return { bytes: encodeSnapshotChunk({ state: this.#checkpoint.state, ...rows }), next };
   }
 
@@ -198,13 +231,15 @@ export class SqlReplicaStorage implements ReplicaStorage {
     this.#sql.exec(dropCheckpointTables(set));
     this.#staging = this.#openTables(set);
     this.#stagedState = undefined;
+    this.#stagedRanges = RangeHashes.ofNothing();
   }
 
   importChunk(bytes: Uint8Array): void {
     invariant(this.#staging !== undefined, "an import has begun");
     const chunk = decodeSnapshotChunk(bytes);
     this.#storage.transactionSync(() => this.#staging?.insert(chunk));
-    this.#stagedState = chunk.state;
+    for (const entry of chunk.entries) this.#stagedRanges.added(entry);
+    this.#stagedState = { ...chunk.state, ranges: this.#stagedRanges.all() };
   }
 
   finishImport(meta: SnapshotMeta): void {
@@ -212,7 +247,7 @@ export class SqlReplicaStorage implements ReplicaStorage {
     const state = this.#stagedState;
     invariant(staging !== undefined && state !== undefined, "something was imported");
     const old = this.#checkpoint.set;
-    const checkpoint: CheckpointMeta = { index: meta.index, set: otherSet(old), state };
+    const checkpoint: CheckpointMeta = { index: meta.index, set: otherSet(old), state, isChecked: true };
     this.#storage.transactionSync(() => {
       this.#run("DELETE FROM log");
       this.#saveMeta("compacted", meta);
@@ -235,8 +270,99 @@ export class SqlReplicaStorage implements ReplicaStorage {
     return start;
   }
 
+  /** What is stored is not to be trusted: the next instance begins anew. */
+  condemn(): void {
+    this.#saveMeta("condemned", true);
+  }
+
+  /**
+   * Settles what is damaged before anything is used. Only the end of the log is lost where that can be, or else everything:
+   * then the replica starts like one that joins, except that it knows how far it has acknowledged.
+   */
+  #recover(isCheckpointLost: boolean): Recovery | undefined {
+    const hasRows = this.#sql.exec("SELECT 1 FROM log LIMIT 1").toArray().length > 0;
+    const isCondemned =
+      this.#meta("condemned") === true || (isCheckpointLost && this.#hasMeta("checkpoint")) || !this.#areMarksIntact();
+    if (!isCondemned && !hasRows) return undefined;
+    const recovery = recoveryOf({
+      rows: this.#logRows(),
+      compacted: this.#snapshot,
+      checkpointIndex: this.#checkpoint.index,
+      hardState: this.#hardState,
+      isCondemned,
+    });
+    if (recovery === undefined) return undefined;
+    const { lost } = recovery;
+    this.#storage.transactionSync(() => {
+      if (recovery.kind === "cut") this.#run("DELETE FROM log WHERE idx >= ?", recovery.from);
+      else this.#beginAnew();
+      this.saveHardState({ ...this.#hardState, lost });
+    });
+    return recovery;
+  }
+
+  #beginAnew(): void {
+    // The newest that can be read. Until it has caught up it is no candidate, whomever it takes for members.
+    let { membership } = this.#snapshot;
+    for (const row of this.#logRows()) {
+      const entry = readLogRow(row);
+      if (entry?.kind === "config") membership = decodeMembership(entry.data);
+    }
+    this.#run("DELETE FROM log");
+    this.#run("DELETE FROM meta WHERE name IN ('condemned', 'checkpoint')");
+    this.#sql.exec(dropCheckpointTables("a"));
+    this.#sql.exec(dropCheckpointTables("b"));
+    this.#snapshot = this.#found(membership);
+    this.#checkpoint = NO_CHECKPOINT;
+    this.#tables = this.#openTables("a");
+  }
+
+  *#logRows(): Generator<LogRow> {
+    for (const row of this.#sql.exec<SqlLogRow>("SELECT * FROM log ORDER BY idx")) yield logRowOf(row);
+  }
+
+  #areMarksIntact(): boolean {
+    try {
+      this.#tables.marks();
+      return true;
+    } catch (error) {
+      if (error instanceof DamagedStorageError) return false;
+      throw error;
+    }
+  }
+
+  #logEntryOf(row: SqlLogRow): LogEntry {
+    const entry = readLogRow(logRowOf(row));
+    if (entry !== undefined) return entry;
+    // Opened again, it knows what to do with it.
+    const error = new DamagedStorageError(`the log holds a damaged row, at ${row.idx}`);
+    this.#onDamage(error);
+    throw error;
+  }
+
+  #checked<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (error instanceof DamagedStorageError) {
+        this.condemn();
+        this.#onDamage(error);
+      }
+      throw error;
+    }
+  }
+
+  /** Undefined: there is none, or none that can be read. */
+  #checkpointMeta(): CheckpointMeta | undefined {
+    try {
+      return this.#meta<CheckpointMeta>("checkpoint");
+    } catch (error) {
+      if (error instanceof DamagedStorageError) return undefined;
+      throw error;
+    }
+  }
+
   #openTables(set: TableSet): CheckpointTables {
-    this.#sql.exec(checkpointSchema(set));
     return new CheckpointTables(this.#sql, set, (rows) => {
       this.rowsWritten += rows;
     });
@@ -244,14 +370,21 @@ export class SqlReplicaStorage implements ReplicaStorage {
 
   #meta<T>(name: string): T | undefined {
     const row = this.#sql.exec<{ value: string }>("SELECT value FROM meta WHERE name = ?", name).toArray()[0];
-    return row === undefined ? undefined : (JSON.parse(row.value) as T);
+    if (row === undefined) return undefined;
+    const value = readMeta(row.value);
+    if (value === undefined) throw new DamagedStorageError(`the row ${name} is damaged`);
+    return value as T;
+  }
+
+  #hasMeta(name: string): boolean {
+    return this.#sql.exec("SELECT 1 FROM meta WHERE name = ?", name).toArray().length > 0;
   }
 
   #saveMeta(name: string, value: unknown): void {
     this.#run(
       "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
       name,
-      JSON.stringify(value),
+      writeMeta(value),
     );
   }
 
@@ -260,6 +393,28 @@ export class SqlReplicaStorage implements ReplicaStorage {
   }
 }
 
-function logEntryOf(row: LogRow): LogEntry {
-  return { index: row.idx, term: row.term, kind: row.kind, data: new Uint8Array(row.data) };
+function logRowOf({ idx, term, kind, commit_idx, data, checksum }: SqlLogRow): LogRow {
+  return { index: idx, term, kind, commitIndex: commit_idx, data: new Uint8Array(data), checksum };
+}
+
+/**
+ * The checksum is a field of the value, so that code from before there was one reads it, and writes it without. Whatever is
+ * no object has none.
+ */
+function writeMeta(value: unknown): string {
+  const text = JSON.stringify(value);
+  return typeof value === "object" ? JSON.stringify({ ...value, checksum: hash32(text) }) : text;
+}
+
+/** Undefined: damaged. */
+function readMeta(text: string): unknown {
+  let stored: unknown;
+  try {
+    stored = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof stored !== "object" || stored === null || !("checksum" in stored)) return stored;
+  const { checksum, ...value } = stored;
+  return hash32(JSON.stringify(value)) === checksum ? value : undefined;
 }

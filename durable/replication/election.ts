@@ -2,6 +2,7 @@
 // refused because a lease may live (dissertation, section 6.4.1).
 
 import { CAMPAIGN_STAGGER_MS } from "./config.ts";
+import { resetElectionTimer } from "./follower.ts";
 import type { PreVoteMessage, PreVoteReplyMessage, VoteMessage, VoteReplyMessage } from "./message.ts";
 import { voteResult } from "./quorum.ts";
 import type { Replica } from "./replica.ts";
@@ -10,6 +11,12 @@ export type CampaignKind = "pre_vote" | "vote" | "transfer";
 
 export function campaign(replica: Replica, kind: CampaignKind): void {
   const { config } = replica;
+  if (replica.log.lost !== undefined) {
+    // It is the first that its own log is not enough for. Whoever can lead is heard of before the next time.
+    replica.suspectsLeader = false;
+    resetElectionTimer(replica);
+    return;
+  }
   if (kind === "pre_vote") replica.becomePreCandidate();
   else {
     replica.becomeCandidate();

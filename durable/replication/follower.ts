@@ -2,6 +2,7 @@
 // when it is gone.
 
 import { CAMPAIGN_STAGGER_MS } from "./config.ts";
+import { isIntact, type LogEntry } from "./entry.ts";
 import { invariant } from "./invariant.ts";
 import type { AppendMessage } from "./message.ts";
 import type { Replica } from "./replica.ts";
@@ -9,7 +10,7 @@ import type { Replica } from "./replica.ts";
 export function handleAppend(replica: Replica, message: AppendMessage): void {
   if (message.term < replica.term) {
     // A deposed leader learns the term. The refusal promises nothing.
-    replyToAppend(replica, message, false, { index: 0, term: 0 });
+    replyToAppend(replica, message, { success: false, at: { index: 0, term: 0 } });
     return;
   }
   invariant(
@@ -17,6 +18,7 @@ export function handleAppend(replica: Replica, message: AppendMessage): void {
     `two leaders in term ${message.term}: ${message.from} and ${replica.id}`,
   );
   followLeader(replica, message);
+  if (message.repair === replica.instance) replica.mustBeginAnew = true;
 
   const accepted = acceptEntries(replica, message);
   const isNewest = message.sequence > replica.leaderSequence;
@@ -30,7 +32,7 @@ export function handleAppend(replica: Replica, message: AppendMessage): void {
     if (message.quiesce && accepted.success) quiesce(replica, message);
     else promiseLease(replica);
   }
-  replyToAppend(replica, message, accepted.success, accepted.at);
+  replyToAppend(replica, message, accepted);
 }
 
 function followLeader(replica: Replica, message: AppendMessage): void {
@@ -46,6 +48,7 @@ function followLeader(replica: Replica, message: AppendMessage): void {
 
 interface Accepted {
   readonly success: boolean;
+  readonly damaged?: true;
   readonly at: { readonly index: number; readonly term: number };
 }
 
@@ -60,10 +63,28 @@ function acceptEntries(replica: Replica, message: AppendMessage): Accepted {
   const conflictAt = message.entries.findIndex(
     (entry) => entry.index > replica.commitIndex && log.term(entry.index) !== entry.term,
   );
-  if (conflictAt !== -1) replica.appendToLog(message.entries.slice(conflictAt));
+  if (conflictAt !== -1) {
+    const news = message.entries.slice(conflictAt);
+    const intact = intactOf(replica, news);
+    replica.appendToLog(intact);
+    // The leader is told where to go on; it waits a little, since the damage may be on its side.
+    if (intact.length < news.length) {
+      const index = message.prevIndex + conflictAt + intact.length;
+      replica.commitTo(Math.min(message.commit, index));
+      return { success: false, damaged: true, at: { index, term: log.term(index) ?? 0 } };
+    }
+  }
   const lastNew = Math.max(message.prevIndex + message.entries.length, Math.min(replica.commitIndex, message.commit));
   replica.commitTo(Math.min(message.commit, lastNew));
   return { success: true, at: { index: lastNew, term: 0 } };
+}
+
+/** Those before the first that is not what its leader wrote. */
+function intactOf(replica: Replica, entries: readonly LogEntry[]): readonly LogEntry[] {
+  const damagedAt = entries.findIndex((entry) => !isIntact(entry));
+  if (damagedAt === -1) return entries;
+  replica.damagedEntries++;
+  return entries.slice(0, damagedAt);
 }
 
 function promiseLease(replica: Replica): void {
@@ -87,12 +108,7 @@ function quiesce(replica: Replica, message: AppendMessage): void {
   replica.promiseUntilMs = Number.NEGATIVE_INFINITY;
 }
 
-function replyToAppend(
-  replica: Replica,
-  message: AppendMessage,
-  success: boolean,
-  at: { readonly index: number; readonly term: number },
-): void {
+function replyToAppend(replica: Replica, message: AppendMessage, { success, at, damaged }: Accepted): void {
   // An acknowledgement says "durable here" and grants a lease: both only the live instance may say.
   replica.touch();
   replica.send({
@@ -107,7 +123,11 @@ function replyToAppend(
     clockMs: replica.nowMs,
     instance: replica.instance,
     quiesced: replica.asleep,
+    ...(replica.log.lost === undefined ? {} : { lost: true }),
+    ...(damaged === undefined ? {} : { damaged }),
+    ...(replica.stateCheck === replica.toldCheck ? {} : { check: replica.stateCheck }),
   });
+  replica.toldCheck = replica.stateCheck;
 }
 
 /** Next election: by silence alone after a random timeout, or as soon as the promise ends where the leader is suspected. */

@@ -165,6 +165,10 @@ export function handleAppendReply(replica: Replica, message: AppendReplyMessage)
   progress.noteAnswered(message.sequence);
   progress.isPaused = false;
   progress.noteClock(message.instance, message.clockMs);
+  if (message.check !== undefined) {
+    progress.check = message.check;
+    replica.hasNewChecks = true;
+  }
   progress.ackedSentAtMs = Math.max(progress.ackedSentAtMs, message.sentAtMs);
   progress.ackedSequence = Math.max(progress.ackedSequence, message.sequence);
   if (message.success) {
@@ -174,6 +178,9 @@ export function handleAppendReply(replica: Replica, message: AppendReplyMessage)
     maybeFinishTransfer(replica, leader);
   } else if (progress.state !== "snapshot") {
     const conflict = replica.log.findConflictByTerm(message.index, message.hintTerm);
+    if (message.lost === true) progress.match = 0;
+    // Not again at once, or what is damaged here would be sent in a loop.
+    if (message.damaged === true) progress.isPaused = true;
     progress.becomeProbe();
     progress.next = Math.max(progress.match, conflict.index) + 1;
   }
@@ -266,6 +273,7 @@ function sendAppend(replica: Replica, leader: LeaderState, progress: Progress, q
     echoMs: progress.clockMs,
     echoInstance: progress.instance,
     quiesce,
+    ...(progress.repair === undefined ? {} : { repair: progress.repair }),
   });
 }
 

@@ -12,6 +12,14 @@ export interface HardState {
    * sleep after the leader gave its lease up. Persisted, since only this lets a restarted replica vote at once.
    */
   readonly quiesced: boolean;
+  /** See ReplicatedLog.lost. Absent: everything that was acknowledged is there. */
+  readonly lost?: LostEnd | undefined;
+}
+
+/** Where a log ended that this replica had acknowledged, and of which storage has lost a part. */
+export interface LostEnd {
+  readonly index: number;
+  readonly term: number;
 }
 
 export interface LogReader {

@@ -6,7 +6,7 @@
 
 import { entryBytes, type LogEntry } from "./entry.ts";
 import { invariant } from "./invariant.ts";
-import type { LogReader } from "./log-reader.ts";
+import type { LogReader, LostEnd } from "./log-reader.ts";
 import type { SnapshotMeta } from "./message.ts";
 
 export class ReplicatedLog {
@@ -19,6 +19,12 @@ export class ReplicatedLog {
   #lastTerm: number;
   /** Everything up to here was handed to storage. Only truncation by a new leader lowers it. */
   stableIndex: number;
+  /**
+   * Entries up to here were acknowledged by this replica, and some of them are gone from its storage. Leaders have counted on
+   * them, so until a leader's log has brought at least as much back, only a log that reaches here counts as up to date: this
+   * replica elects nobody who may lack what it has lost, least of all itself.
+   */
+  #lost: LostEnd | undefined;
 
   constructor(reader: LogReader, cacheBytesMax: number) {
     this.#reader = reader;
@@ -29,6 +35,12 @@ export class ReplicatedLog {
     const lastTerm = this.term(this.#lastIndex);
     invariant(lastTerm !== undefined, "the last entry of the log has a term");
     this.#lastTerm = lastTerm;
+    this.#lost = reader.hardState.lost;
+    this.#settleLost();
+  }
+
+  get lost(): LostEnd | undefined {
+    return this.#lost;
   }
 
   get lastIndex(): number {
@@ -58,6 +70,7 @@ export class ReplicatedLog {
 
   /** Raft, section 5.4.1: a later last term wins, then a longer log. */
   isUpToDate(lastIndex: number, lastTerm: number): boolean {
+    if (!this.#reachesLost(lastIndex, lastTerm)) return false;
     return lastTerm > this.#lastTerm || (lastTerm === this.#lastTerm && lastIndex >= this.#lastIndex);
   }
 
@@ -96,6 +109,7 @@ export class ReplicatedLog {
     }
     this.#lastIndex = last.index;
     this.#lastTerm = last.term;
+    this.#settleLost();
   }
 
   /** Entries that storage has not seen yet. */
@@ -139,6 +153,21 @@ export class ReplicatedLog {
     this.#lastIndex = snapshot.index;
     this.#lastTerm = snapshot.term;
     this.stableIndex = snapshot.index;
+    this.#settleLost();
+  }
+
+  /**
+   * The log is a leader's up to its end. If it reaches as far as what was lost, by the order in which logs are compared, then
+   * it has every entry of that which is committed (Raft, section 5.4.3), and the debt is paid.
+   */
+  #settleLost(): void {
+    if (this.#reachesLost(this.#lastIndex, this.#lastTerm)) this.#lost = undefined;
+  }
+
+  #reachesLost(lastIndex: number, lastTerm: number): boolean {
+    const lost = this.#lost;
+    if (lost === undefined || lastTerm > lost.term) return true;
+    return lastTerm === lost.term && lastIndex >= lost.index;
   }
 
   #cached(index: number): LogEntry | undefined {

@@ -46,6 +46,14 @@ export interface VoteReplyMessage extends MessageHeader {
   readonly promiseRemainingMs: number;
 }
 
+/** What a replica's state machine comes to at an index; opaque to the core, which carries it to the leader. */
+export interface StateCheck {
+  readonly index: number;
+  readonly hash: number;
+  /** Which way of hashing: of two ways nothing can be said. */
+  readonly way: number;
+}
+
 /** AppendEntries; without entries it is the heartbeat. */
 export interface AppendMessage extends MessageHeader {
   readonly kind: "append";
@@ -65,6 +73,8 @@ export interface AppendMessage extends MessageHeader {
   readonly echoInstance?: string | undefined;
   /** The leader has given up its lease and sleeps: the receiver's promise ends, its timers stop. */
   readonly quiesce: boolean;
+  /** `Replica.instance` of a receiver whose state is another than that of a majority: it is to begin anew. */
+  readonly repair?: string | undefined;
 }
 
 export interface AppendReplyMessage extends MessageHeader {
@@ -82,6 +92,12 @@ export interface AppendReplyMessage extends MessageHeader {
   readonly instance: string;
   /** The message slept the receiver, or found it asleep. */
   readonly quiesced: boolean;
+  /** Refusal: the receiver's storage has lost some of what it had acknowledged, so nothing is known to be there. */
+  readonly lost?: true | undefined;
+  /** Refusal: an entry behind `index` was not what its checksum says. */
+  readonly damaged?: true | undefined;
+  /** The newest of the receiver's states that can be compared. */
+  readonly check?: StateCheck | undefined;
 }
 
 /** Dissertation, section 3.10: start an election at once. */

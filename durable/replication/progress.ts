@@ -4,12 +4,14 @@
 //   replicate  appends flow ahead of their answers, up to the in-flight limit
 //   snapshot   the log that it needs is compacted; nothing is sent until the stream has ended
 
+import type { StateCheck } from "./message.ts";
+
 export type ProgressState = "probe" | "replicate" | "snapshot";
 
 export class Progress {
   readonly id: string;
   state: ProgressState = "probe";
-  /** Highest index known to be durable on the member. Never falls within a term. */
+  /** Highest index known to be durable on the member. Never falls within a term, unless the member has lost what it had. */
   match = 0;
   /** Next index to send. Above `match`. */
   next: number;
@@ -27,6 +29,10 @@ export class Progress {
   /** The member's own clock in its newest answer, and which instance of it answered: echoed back to it. */
   clockMs = Number.NEGATIVE_INFINITY;
   instance: string | undefined;
+  /** What it last said of its state, and which instance did. */
+  check: StateCheck | undefined;
+  /** The instance that is to begin anew, since its state is not the majority's. */
+  repair: string | undefined;
   /** When the next heartbeat is due; every append puts it off. */
   heartbeatDueMs = Number.NEGATIVE_INFINITY;
   /** Commit index in the newest append that was sent. */
@@ -81,6 +87,10 @@ export class Progress {
   /** A restarted member may run on another machine, with another clock. */
   noteClock(instance: string, clockMs: number): void {
     this.clockMs = instance === this.instance ? Math.max(this.clockMs, clockMs) : clockMs;
+    if (instance !== this.instance) {
+      this.check = undefined;
+      this.repair = undefined;
+    }
     this.instance = instance;
   }
 

@@ -5,7 +5,7 @@
 
 import { checkConfig, type ReplicationConfig } from "./config.ts";
 import { campaign, handlePreVote, handlePreVoteReply, handleVote, handleVoteReply } from "./election.ts";
-import { type EntryKind, entryBytes, type LogEntry, NO_DATA } from "./entry.ts";
+import { type EntryKind, entryBytes, type LogEntry, NO_DATA, withChecksum } from "./entry.ts";
 import { handleAppend, resetElectionTimer } from "./follower.ts";
 import { invariant } from "./invariant.ts";
 import { flushAppends, handleAppendReply, LeaderState, maybeCommit, resolveReads, tickLeader } from "./leader.ts";
@@ -20,7 +20,7 @@ import {
   type MembershipChange,
 } from "./membership.ts";
 import type { MemberHealth } from "./membership-plan.ts";
-import { type AppendMessage, MESSAGE_VERSION, type Message, type SnapshotMeta } from "./message.ts";
+import { type AppendMessage, MESSAGE_VERSION, type Message, type SnapshotMeta, type StateCheck } from "./message.ts";
 import type { Progress } from "./progress.ts";
 import type { ReadState, Ready } from "./ready.ts";
 
@@ -73,6 +73,16 @@ export class Replica {
   /** Last time a client or a leader had business here; without any, failing elections end in sleep. */
   lastActivityMs: number;
 
+  /** Entries that came and were not what their leader wrote. */
+  damagedEntries = 0;
+  /** The newest of its states that can be compared, by whoever applies the entries. */
+  stateCheck: StateCheck | undefined;
+  /** The one that the leader has been told. */
+  toldCheck: StateCheck | undefined;
+  /** As leader: a member has told another one. Whoever looks at it, clears it. */
+  hasNewChecks = false;
+  /** The leader has found that this replica's state is not the majority's. */
+  mustBeginAnew = false;
   /** A member said that the group has no such member as this one. Whoever looks at it, clears it. */
   isDisowned = false;
 
@@ -282,7 +292,7 @@ export class Replica {
     if (leader === undefined || !this.canPropose) return undefined;
     this.#wakeLeader();
     if (isClients) this.lastActivityMs = this.nowMs;
-    const entry: LogEntry = { index: this.log.lastIndex + 1, term: this.term, kind, data };
+    const entry = withChecksum({ index: this.log.lastIndex + 1, term: this.term, kind, data });
     this.appendToLog([entry]);
     leader.noteProposed(entry.index, entryBytes(entry));
     return { index: entry.index, term: entry.term };
@@ -458,6 +468,7 @@ export class Replica {
     }
     this.role = "follower";
     this.leader = leader;
+    this.toldCheck = undefined;
     this.leaderState = undefined;
     this.isTransferElection = false;
     if (!this.asleep) resetElectionTimer(this);
@@ -488,7 +499,7 @@ export class Replica {
     this.quiesced = false;
     this.lastActivityMs = this.nowMs;
     this.leaderState = new LeaderState(this);
-    this.appendToLog([{ index: this.log.lastIndex + 1, term: this.term, kind: "noop", data: NO_DATA }]);
+    this.appendToLog([withChecksum({ index: this.log.lastIndex + 1, term: this.term, kind: "noop", data: NO_DATA })]);
   }
 
   // --- for the role files ---
@@ -556,8 +567,10 @@ export class Replica {
 
   #changedHardState(): HardState | undefined {
     const last = this.#persistedState;
-    if (last.term === this.term && last.vote === this.vote && last.quiesced === this.quiesced) return undefined;
-    return { term: this.term, vote: this.vote, quiesced: this.quiesced };
+    const { lost } = this.log;
+    const isSame = last.term === this.term && last.vote === this.vote && last.quiesced === this.quiesced;
+    if (isSame && last.lost === lost) return undefined;
+    return { term: this.term, vote: this.vote, quiesced: this.quiesced, ...(lost === undefined ? {} : { lost }) };
   }
 
   #noteMembership(entry: LogEntry): void {

@@ -84,6 +84,8 @@ export interface StoreState {
   readonly idempotencySequence: number;
   /** Sorted by name; namespaces without rows are left out. */
   readonly usage: readonly Usage[];
+  /** See range-hashes.ts. Absent: not known. Not in snapshots: their receiver sums up what it gets. */
+  readonly ranges?: readonly number[] | undefined;
 }
 
 export type PurgeKind = "tag" | "prefix" | "namespace";

@@ -4,7 +4,8 @@
 //   \u0001 sessions \u0001 4711    a key of the namespace `sessions`: a namespace is a prefix, so that purging and scanning
 //                                  one is purging and scanning a prefix
 //   \u0001 \u0001 \u0002…          a key of the default namespace that starts with one of the two marks itself
-//   \u0002 lock \u0001 …           Halo's own: locks, rate limits, parts of large values
+//   \u0002 lock \u0001 …           Halo's own: locks, rate limits, parts of large values; the audit log and the quotas of
+//                                  tokens, which no request for data can name
 //
 // Own keys are entries like others, so that checkpoints, snapshots and moves of slots need to know nothing of them.
 
@@ -17,7 +18,7 @@ export const DEFAULT_NAMESPACE = "";
 export const NAMESPACE_PATTERN = /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/;
 export const NAMESPACE_CHARS_MAX = 64;
 
-export type SystemKind = "lock" | "limit" | "part";
+export type SystemKind = "lock" | "limit" | "part" | "audit" | "quota";
 
 /** What a stored key may be longer than the user's: three marks, the longest kind of an own key, and the namespace. */
 export const KEY_OVERHEAD_BYTES_MAX = 3 + "limit".length + NAMESPACE_CHARS_MAX;
@@ -34,6 +35,8 @@ export function userKey(stored: string): { readonly namespace: string; readonly 
   return { namespace: stored.slice(1, end), key: stored.slice(end + 1) };
 }
 
+const NAMED_KINDS: ReadonlySet<string> = new Set<KeyName["kind"]>(["lock", "limit", "audit", "quota"]);
+
 export interface KeyName {
   readonly kind: "value" | Exclude<SystemKind, "part">;
   readonly namespace: string;
@@ -47,12 +50,15 @@ export function parseKey(stored: string): KeyName | undefined {
     return { kind: "value", namespace: DEFAULT_NAMESPACE, key: stored };
   const kindEnd = first === SYSTEM_MARK ? stored.indexOf(NAMESPACE_MARK, 1) : 0;
   const kind = first === SYSTEM_MARK ? stored.slice(1, kindEnd) : "value";
-  if (kindEnd < 0 || (kind !== "value" && kind !== "lock" && kind !== "limit")) return undefined;
-  if (kind === "value" && first === SYSTEM_MARK) return undefined;
+  if (kindEnd < 0 || (first === SYSTEM_MARK && !NAMED_KINDS.has(kind))) return undefined;
   const end = stored.indexOf(NAMESPACE_MARK, kindEnd + 1);
   if (end < 0) return undefined;
   const namespace = stored.slice(kindEnd + 1, end);
   const key = stored.slice(end + 1);
+  return parseNamed(kind as KeyName["kind"], namespace, key);
+}
+
+function parseNamed(kind: KeyName["kind"], namespace: string, key: string): KeyName | undefined {
   if (namespace !== DEFAULT_NAMESPACE) return NAMESPACE_PATTERN.test(namespace) ? { kind, namespace, key } : undefined;
   // A value of the default namespace is escaped only where it has to be: one key has one form.
   return kind === "value" && !startsWithMark(key) ? undefined : { kind, namespace, key };
@@ -68,7 +74,7 @@ export function isSystemKey(stored: string): boolean {
   return stored.charCodeAt(0) === 2;
 }
 
-/** Locks and rate limits have names of their own, apart from the keys. */
+/** Locks and rate limits, and what Halo itself keeps, have names of their own, apart from the keys. */
 export function systemKey(kind: Exclude<SystemKind, "part">, namespace: string, name: string): string {
   return `${SYSTEM_MARK}${kind}${NAMESPACE_MARK}${namespace}${NAMESPACE_MARK}${name}`;
 }
@@ -103,8 +109,12 @@ export interface KeyRange {
   readonly to?: string | undefined;
 }
 
+/** In place of a namespace's name, which it can never be: those of all of them. */
+export const ALL_NAMESPACES = "*";
+
 /** Where the keys of a namespace that start with `prefix` are, in order; own keys are in none of the ranges. */
 export function rangesOf(namespace: string, prefix: string): readonly KeyRange[] {
+  if (namespace === ALL_NAMESPACES) return [{ from: "", to: SYSTEM_MARK }, { from: "\u0003" }];
   if (namespace !== DEFAULT_NAMESPACE || startsWithMark(prefix)) return [prefixRange(storedKey(namespace, prefix))];
   if (prefix !== "") return [prefixRange(prefix)];
   // Everything but the marks, and what is escaped behind them.

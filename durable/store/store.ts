@@ -7,6 +7,7 @@
 // never shows in them; nor does whether an expired row is still in the table: expired is the same as absent.
 
 import { LRUCache } from "lru-cache";
+import { hash32, hashBytes } from "../../routing/hash.ts";
 import type {
   Batch,
   Idempotency,
@@ -24,9 +25,12 @@ import { increment } from "./commands/numbers.ts";
 import { transaction } from "./commands/transactions.ts";
 import { aliveAt, append, put, remove, stage, touch } from "./commands/values.ts";
 import type { CheckpointDelta, CheckpointReader, Entry, IdempotencyRecord, RowPosition, StoreState } from "./entry.ts";
+import { encodeMark } from "./entry-codec.ts";
 import { parsePartKey } from "./keyspace.ts";
 import { IDEMPOTENCY_RECORDS_MAX, IDEMPOTENCY_RETENTION_MS, VALUE_BYTES_MAX } from "./limits.ts";
 import { Marks } from "./marks.ts";
+import { RangeHashes } from "./range-hashes.ts";
+import { rowChecksum } from "./row-checksum.ts";
 import { bytesReturned, entryBytes, idempotencyRecordBytes, removalBytes } from "./sizes.ts";
 import { UsageCounter } from "./usage.ts";
 
@@ -54,6 +58,7 @@ export const EMPTY_STORE_STATE: StoreState = {
 export class Store implements MoveWorkspace {
   readonly marks: Marks;
   readonly usage: UsageCounter;
+  readonly #ranges: RangeHashes;
   readonly #reader: CheckpointReader;
   readonly #cache: LRUCache<string, Entry>;
   // Maps by key alone: the slot is a function of the key, so a key never appears under two slots.
@@ -61,6 +66,8 @@ export class Store implements MoveWorkspace {
   readonly #upserts = new Map<string, Entry>();
   /** Slots of the keys removed since the last checkpoint, which hide the rows that the table still has. */
   readonly #removals = new Map<string, number>();
+  /** Of the rows in `#upserts`, where the hashes of the state are known. */
+  readonly #checksums = new Map<string, number>();
   readonly #idempotencyUpserts = new Map<string, IdempotencyRecord>();
   #dirtyBytes = 0;
   /** Whether anything was applied since `checkpointDelta()`; such changes must not be marked as written. */
@@ -78,6 +85,8 @@ export class Store implements MoveWorkspace {
     this.#cache = new LRUCache({ maxSize, maxEntrySize: CACHED_ENTRY_BYTES_MAX, sizeCalculation: entryBytes });
     this.marks = new Marks(reader.marks());
     this.usage = new UsageCounter(state);
+    // Where nothing was ever changed there is no row.
+    this.#ranges = state.revision === 0 ? RangeHashes.ofNothing() : new RangeHashes(state.ranges);
     this.#revision = state.revision;
     this.#clockMs = state.clockMs;
     this.#idempotencySequence = state.idempotencySequence;
@@ -93,7 +102,19 @@ export class Store implements MoveWorkspace {
       expiring,
       idempotencySequence: this.#idempotencySequence,
       usage: this.usage.all(),
+      ranges: this.#ranges.all(),
     };
+  }
+
+  /**
+   * The same on all replicas that have applied the same: of the rows, of the marks and of the counters. Undefined: of some rows it
+   * is not known. Remembered outcomes count by their number only: which of them are still stored is each replica's own affair.
+   */
+  stateHash(): number | undefined {
+    if (!this.#ranges.isKnown) return undefined;
+    let marks = 0;
+    for (const mark of this.marks.all()) marks = (marks + hashBytes(encodeMark(mark))) >>> 0;
+    return hash32(JSON.stringify([this.state, marks]));
   }
 
   get revision(): number {
@@ -197,16 +218,21 @@ export class Store implements MoveWorkspace {
   }
 
   put(entry: Entry, present: Entry | undefined): void {
-    if (present !== undefined) this.usage.removed(present);
+    if (present !== undefined) this.#uncount(present);
     this.usage.added(entry);
     this.#forgetUnwritten(entry.key);
     this.#upserts.set(entry.key, entry);
+    if (this.#ranges.isKnown) {
+      const checksum = rowChecksum(entry);
+      this.#ranges.added(entry, checksum);
+      this.#checksums.set(entry.key, checksum);
+    }
     this.#dirtyBytes += entryBytes(entry);
   }
 
   remove(present: Entry): void {
     const { slot, key } = present;
-    this.usage.removed(present);
+    this.#uncount(present);
     this.#forgetUnwritten(key);
     this.#removals.set(key, slot);
     this.#dirtyBytes += removalBytes(key);
@@ -245,6 +271,7 @@ export class Store implements MoveWorkspace {
     for (const key of this.#removals.keys()) this.#cache.delete(key);
     this.#upserts.clear();
     this.#removals.clear();
+    this.#checksums.clear();
     this.#idempotencyUpserts.clear();
     this.marks.markClean();
     this.#dirtyBytes = 0;
@@ -393,7 +420,13 @@ export class Store implements MoveWorkspace {
     this.#idempotencyUpserts.set(recordKey, record);
   }
 
+  #uncount(present: Entry): void {
+    this.usage.removed(present);
+    if (this.#ranges.isKnown) this.#ranges.removed(present, this.#checksums.get(present.key));
+  }
+
   #forgetUnwritten(key: string): void {
+    this.#checksums.delete(key);
     const replaced = this.#upserts.get(key);
     if (replaced !== undefined) {
       this.#dirtyBytes -= entryBytes(replaced);

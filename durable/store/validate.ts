@@ -66,13 +66,13 @@ export function validateMutation(mutation: Mutation): string | undefined {
 function validateByKind(mutation: KeyMutation): string | undefined {
   switch (mutation.kind) {
     case "put":
-      return validateKeyKind(mutation, "value", "lock") ?? validatePut(mutation);
+      return validateKeyKind(mutation, "value", "lock", "audit") ?? validatePut(mutation);
     case "delete":
       return optionalFlag("returnPrevious", mutation.returnPrevious);
     case "touch":
       return validateKeyKind(mutation, "value", "lock") ?? validateTouch(mutation);
     case "increment":
-      return validateKeyKind(mutation, "value") ?? validateIncrement(mutation);
+      return validateKeyKind(mutation, "value", "audit") ?? validateIncrement(mutation);
     case "append":
       return (
         validateKeyKind(mutation, "value") ??
@@ -97,7 +97,7 @@ function validateByKind(mutation: KeyMutation): string | undefined {
         validateCount("token", mutation.token, 1, Number.MAX_SAFE_INTEGER)
       );
     case "limit":
-      return validateKeyKind(mutation, "limit") ?? validateUnconditional(mutation) ?? validateLimit(mutation);
+      return validateKeyKind(mutation, "limit", "quota") ?? validateUnconditional(mutation) ?? validateLimit(mutation);
     case "transaction":
       return validateUnconditional(mutation) ?? validateTransaction(mutation);
     default:
@@ -136,7 +136,7 @@ function validateLength(name: string, text: string, least: number): string | und
 function validateKeyKind({ kind, key }: KeyMutation, ...kinds: readonly KeyName["kind"][]): string | undefined {
   const name = parseKey(key);
   if (name !== undefined && kinds.includes(name.kind)) return undefined;
-  return `key: expected that of a ${kinds.join(" or a ")} for ${kind}`;
+  return `key: expected one of kind ${kinds.join(", ")} for ${kind}`;
 }
 
 /** These kinds heed no conditions, so whoever sends some expects something else. */

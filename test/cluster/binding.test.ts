@@ -61,6 +61,8 @@ test.each([0, 5, 100_000, 3_000_000])("a value of %i bytes goes in and comes bac
   });
 });
 
-test("the entrypoint refuses a path that is not Halo's", async () => {
-  expect(await (await fetch(`${guestUrl}/raw`)).json()).toContain("expected { method, path, headers, body }");
+test("the entrypoint refuses a path that is not for data, also one that only leads there by its dots", async () => {
+  const answers = (await (await fetch(`${guestUrl}/raw`)).json()) as string[];
+  expect(answers).toHaveLength(4);
+  for (const answer of answers) expect(answer).toContain("expected { method, path, headers, body }");
 });

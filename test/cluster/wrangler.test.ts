@@ -1,9 +1,10 @@
 // What a user of Wrangler alone does: `wrangler deploy` bundles the Worker (dry run, nothing leaves this machine) and
 // `wrangler dev` serves it.
 
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { freePort } from "../../cluster/ports.ts";
 import { newToken } from "../../cluster/token.ts";
@@ -12,6 +13,8 @@ import { TOKEN_VARIABLE } from "../../cluster/worker-config.ts";
 import { Command } from "./support/command.ts";
 
 const TEST_TIMEOUT_MS = 120_000;
+/** Of the code that is parsed at a cold start, compressed. */
+const BUNDLE_BYTES_MAX = 300_000;
 const ANSWER_TIMEOUT_MS = 30_000;
 
 let directory: string;
@@ -37,19 +40,21 @@ function wrangler(...args: string[]): Command {
 }
 
 test(
-  "wrangler deploy --dry-run bundles the Worker without a warning",
+  "wrangler deploy --dry-run bundles the Worker without a warning, and within its size",
   async () => {
     const outDir = path.join(directory, "bundle");
     command = wrangler("deploy", "--dry-run", "--outdir", outDir);
     expect(await command.untilEnd(), command.output).toBe(0);
     expect(command.output).not.toMatch(/\[(WARNING|ERROR)\]/);
-    expect(await readdir(outDir)).toContain("index.js");
+    expect(gzipSync(await readFile(path.join(outDir, "index.js"))).length).toBeLessThan(BUNDLE_BYTES_MAX);
+    // Beside the code, and not in it.
+    expect((await readdir(outDir)).filter((name) => name.endsWith("-console.txt"))).toHaveLength(1);
   },
   TEST_TIMEOUT_MS,
 );
 
 test(
-  "wrangler dev serves the API",
+  "wrangler dev serves the API and the console",
   async () => {
     const token = newToken();
     const port = await freePort();
@@ -68,6 +73,8 @@ test(
       { timeoutMs: ANSWER_TIMEOUT_MS },
     );
     expect(await (await fetch(url, { headers })).text()).toBe("Hello, Halo");
+    const page = await fetch(`http://127.0.0.1:${port}/console`);
+    expect([page.status, await page.text()]).toEqual([200, expect.stringContaining("/console/app.js?v=")]);
   },
   TEST_TIMEOUT_MS,
 );

@@ -5,6 +5,7 @@ import type { ConsistencyLevel, LogPosition } from "../../durable/protocol.ts";
 import type { KeyMutation } from "../../durable/store/command.ts";
 import { slotOf } from "../../routing/slots.ts";
 import type { ReadResult, WriteResult } from "../../worker/clients/shard-call.ts";
+import { advance, type Bookmark, mergeBookmarks } from "../../worker/http/bookmark.ts";
 import type { Edge } from "./edge.ts";
 import { isExpiringKey, type Operation, type ReadOperation, type Seen, type WriteOperation } from "./history.ts";
 import { type Answer, orGone } from "./patience.ts";
@@ -29,7 +30,7 @@ export class Client {
   readonly #history: Operation[];
   #edge: Edge;
   /** By shard: what the session has written or seen. */
-  #bookmark = new Map<number, LogPosition>();
+  #bookmark: Bookmark = new Map();
   readonly #lastSeen = new Map<string, Seen | undefined>();
   #writes = 0;
   isStopped = false;
@@ -91,7 +92,7 @@ export class Client {
     };
     this.#history.push(operation);
     this.#world.checks.began(operation);
-    const after = new Map(this.#bookmark);
+    const after = this.#bookmark;
     const reply = await orGone<ReadResult>(
       this.#world,
       this.#edge,
@@ -101,6 +102,7 @@ export class Client {
         level,
         boundMs,
         after: level === "session" ? after : undefined,
+        ...this.#world.drawPreferences(this.#random),
       }),
     );
     operation.returnedMs = this.#world.loop.nowMs;
@@ -119,6 +121,11 @@ export class Client {
     return this.#perform({ ...this.#begunWrite(key), kind: "put", value: this.#nextValue(), ttlMs });
   }
 
+  /** For whoever looks whether anything gets through: shed last. */
+  probe(key: string): Promise<WriteOperation> {
+    return this.#perform({ ...this.#begunWrite(key), kind: "put", value: this.#nextValue() }, true);
+  }
+
   async #write(key: string): Promise<void> {
     const draw = this.#random.next();
     if (draw < 0.5) await this.put(key);
@@ -131,17 +138,18 @@ export class Client {
     }
   }
 
-  async #perform(operation: WriteOperation): Promise<WriteOperation> {
+  async #perform(operation: WriteOperation, isUrgent = false): Promise<WriteOperation> {
     this.#history.push(operation);
     this.#world.checks.began(operation);
     const isIdempotent = operation.idempotencyId !== undefined;
     const mutation = mutationOf(operation);
     const floorIndex = this.#bookmark.get(operation.shard)?.index ?? 0;
     const { loop, coverage } = this.#world;
-    let reply = await orGone<WriteResult>(this.#world, this.#edge, this.#edge.client.write(mutation));
+    const options = isUrgent ? { urgency: 0 } : this.#world.drawPreferences(this.#random);
+    let reply = await orGone<WriteResult>(this.#world, this.#edge, this.#edge.client.write(mutation, options));
     for (let tries = 1; isIdempotent && isOpen(reply) && tries < IDEMPOTENT_TRIES; tries++) {
       coverage.count("idempotent write sent again");
-      reply = await orGone<WriteResult>(this.#world, this.#edge, this.#edge.client.write(mutation));
+      reply = await orGone<WriteResult>(this.#world, this.#edge, this.#edge.client.write(mutation, options));
       // A refusal speaks of this attempt; an earlier one may still come true.
       if (reply.status !== "ok") reply = { status: "gone" };
     }
@@ -194,10 +202,10 @@ export class Client {
     return this.#world.view.ownerOf(slotOf(key)).shard;
   }
 
-  /** A session only ever moves forward. */
+  /** As the edge's reply to it says (worker/routes/kv-context.ts). */
   #advance(shard: number, position: LogPosition): void {
-    const known = this.#bookmark.get(shard);
-    if (known === undefined || position.index > known.index) this.#bookmark.set(shard, position);
+    const seen = mergeBookmarks(this.#edge.topology.sessionMarks, this.#bookmark);
+    this.#bookmark = advance(seen, shard, position);
   }
 }
 

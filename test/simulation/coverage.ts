@@ -37,6 +37,9 @@ export const COUNTED = [
   "message held up by a clogged link",
   "message of a newer protocol",
   "request of a newer protocol",
+  // Members.
+  "leader cut off as it changes the members",
+  "new leader left with half of the voters",
   // Elections.
   "election won",
   "election won by transfer",
@@ -51,6 +54,10 @@ export const COUNTED = [
   "checkpoint",
   "snapshot part sent",
   "snapshot installed",
+  // Damage.
+  "stored row altered",
+  "damaged log cut off",
+  "replica begun anew after damage",
   // Reads.
   "lease read",
   "read after a round with a majority",
@@ -72,6 +79,9 @@ export const COUNTED = [
   "increment refused at its bound",
   "value exchanged",
   "entry touched",
+  "entry made stale by a touch",
+  "stale value served in its window",
+  "access of a sliding entry written down",
   "transaction done",
   "transaction done else",
   "transaction failed whole",
@@ -99,11 +109,26 @@ export const COUNTED = [
   "purges forgotten",
   // Routing.
   "request for a key of another shard refused",
+  "request shed by a replica",
+  // Health.
+  "replica pinged by an edge",
+  "health reported",
+  "replica reported as dead",
+  "sweep",
+  "sweep without a result",
+  "shard found under-replicated",
+  "replica replaced by a sweep",
   // Slots that move.
   "move of a slot planned",
   "move of a slot called off",
   "slot moved",
   "move settled as called off",
+  "shard added",
+  "shard drained",
+  "shard removed",
+  "weight of a shard changed",
+  "slots levelled out",
+  "plan called off",
   "purge acknowledged by all shards",
 ] as const;
 

@@ -4,10 +4,15 @@
 import type { LogEntry } from "../../durable/replication/entry.ts";
 import { invariant } from "../../durable/replication/invariant.ts";
 import type { HardState } from "../../durable/replication/log-reader.ts";
+import { logRowChecksum, type Recovery } from "../../durable/replication/log-row.ts";
 import type { Membership } from "../../durable/replication/membership.ts";
 import type { SnapshotMeta } from "../../durable/replication/message.ts";
+import { encodeOutcome } from "../../durable/store/codec.ts";
 import type { CheckpointDelta, Entry, IdempotencyRecord, Mark, StoreState } from "../../durable/store/entry.ts";
+import { encodeMark } from "../../durable/store/entry-codec.ts";
 import { compareKeys } from "../../durable/store/keyspace.ts";
+import { RangeHashes } from "../../durable/store/range-hashes.ts";
+import { markChecksum, recordChecksum, rowChecksum } from "../../durable/store/row-checksum.ts";
 import type { SnapshotChunk } from "../../durable/store/snapshot-codec.ts";
 import { EMPTY_STORE_STATE } from "../../durable/store/store.ts";
 
@@ -15,6 +20,7 @@ export interface LogRow {
   readonly entry: LogEntry;
   /** Commit index that was known when the row was written. */
   readonly commitIndex: number;
+  readonly checksum: number;
 }
 
 /** The rows of the state machine's tables. */
@@ -22,8 +28,15 @@ export class Tables {
   readonly entries: Map<string, Entry>;
   readonly idempotency: Map<string, IdempotencyRecord>;
   readonly marks: Map<string, Mark>;
+  /** Of each row as it was written, by the row's key in its table. */
+  readonly checksums: Record<"entries" | "idempotency" | "marks", Map<string, number>>;
 
   constructor(from?: Tables) {
+    this.checksums = {
+      entries: new Map(from?.checksums.entries),
+      idempotency: new Map(from?.checksums.idempotency),
+      marks: new Map(from?.checksums.marks),
+    };
     this.entries = new Map(from?.entries);
     this.idempotency = new Map(from?.idempotency);
     this.marks = new Map(from?.marks);
@@ -37,9 +50,19 @@ export class Tables {
   }
 
   insert({ entries, idempotency, marks }: Pick<SnapshotChunk, "entries" | "idempotency" | "marks">): void {
-    for (const entry of entries) this.entries.set(entry.key, entry);
-    for (const record of idempotency) this.idempotency.set(idempotencyRowKey(record.key, record.id), record);
-    for (const mark of marks) this.marks.set(`${mark.kind} ${mark.name}`, mark);
+    for (const entry of entries) {
+      this.entries.set(entry.key, entry);
+      this.checksums.entries.set(entry.key, rowChecksum(entry));
+    }
+    for (const record of idempotency) {
+      const rowKey = idempotencyRowKey(record.key, record.id);
+      this.idempotency.set(rowKey, record);
+      this.checksums.idempotency.set(rowKey, recordChecksum(record, encodeOutcome(record.outcome)));
+    }
+    for (const mark of marks) {
+      this.marks.set(`${mark.kind} ${mark.name}`, mark);
+      this.checksums.marks.set(`${mark.kind} ${mark.name}`, markChecksum(encodeMark(mark)));
+    }
   }
 
   /** In the order in which a table keeps them. */
@@ -70,7 +93,8 @@ export class DiskContent {
   checkpointIndex = 0;
   checkpointState: StoreState = EMPTY_STORE_STATE;
   tables = new Tables();
-  staging: { readonly tables: Tables; state: StoreState | undefined } | undefined;
+  isCondemned = false;
+  staging: { readonly tables: Tables; readonly ranges: RangeHashes; state: StoreState | undefined } | undefined;
 
   constructor(bootstrap: Membership) {
     this.compacted = { index: 0, term: 0, membership: bootstrap };
@@ -84,6 +108,7 @@ export class DiskContent {
     copy.checkpointIndex = this.checkpointIndex;
     copy.checkpointState = this.checkpointState;
     copy.tables = new Tables(this.tables);
+    copy.isCondemned = this.isCondemned;
     // What an unfinished import has staged is never looked at again: the next one begins anew.
     return copy;
   }
@@ -115,7 +140,8 @@ export function appendLog(entries: readonly LogEntry[], commitIndex: number): Di
     if (first === undefined) return;
     invariant(first.index <= content.lastIndex + 1, "log rows are contiguous");
     content.rows.length = first.index - content.compacted.index - 1;
-    for (const entry of entries) content.rows.push({ entry, commitIndex });
+    for (const entry of entries)
+      content.rows.push({ entry, commitIndex, checksum: logRowChecksum(entry, commitIndex) });
   };
 }
 
@@ -138,7 +164,7 @@ export function compactLog(meta: SnapshotMeta): DiskWrite {
 
 export function beginImport(): DiskWrite {
   return (content) => {
-    content.staging = { tables: new Tables(), state: undefined };
+    content.staging = { tables: new Tables(), ranges: RangeHashes.ofNothing(), state: undefined };
   };
 }
 
@@ -146,7 +172,8 @@ export function importChunk(chunk: SnapshotChunk): DiskWrite {
   return ({ staging }) => {
     invariant(staging !== undefined, "an import has begun");
     staging.tables.insert(chunk);
-    staging.state = chunk.state;
+    for (const entry of chunk.entries) staging.ranges.added(entry);
+    staging.state = { ...chunk.state, ranges: staging.ranges.all() };
   };
 }
 
@@ -160,5 +187,28 @@ export function finishImport(meta: SnapshotMeta): DiskWrite {
     content.compacted = meta;
     content.rows = [];
     content.staging = undefined;
+  };
+}
+
+export function condemn(): DiskWrite {
+  return (content) => {
+    content.isCondemned = true;
+  };
+}
+
+/** As the production adapter does it when it opens what is damaged. */
+export function recover(recovery: Recovery, membership: Membership): DiskWrite {
+  return (content) => {
+    const { lost } = recovery;
+    if (recovery.kind === "cut") content.rows.length = recovery.from - content.compacted.index - 1;
+    else {
+      content.rows = [];
+      content.compacted = { index: 0, term: 0, membership };
+      content.checkpointIndex = 0;
+      content.checkpointState = EMPTY_STORE_STATE;
+      content.tables = new Tables();
+      content.isCondemned = false;
+    }
+    content.hardState = { ...content.hardState, lost };
   };
 }

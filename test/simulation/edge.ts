@@ -2,10 +2,11 @@
 
 import type { ReadReply, ReadRequest, WriteRequest } from "../../durable/protocol.ts";
 import { memberId } from "../../durable/replica-context.ts";
-import type { LoadBalancer } from "../../routing/load-balancer.ts";
-import { Nearest, PowerOfTwoChoices, RoundRobin } from "../../routing/load-balancer.ts";
+import { type BalancePolicy, Balancers } from "../../routing/balance-policy.ts";
+import type { RegionWeights } from "../../routing/load-balancer.ts";
 import type { Region } from "../../routing/region.ts";
 import { ReplicaLoads } from "../../routing/replica-loads.ts";
+import type { HealthPorts } from "../../worker/clients/health-watch.ts";
 import type { ReplicaAddress, ReplicaPort, Timers } from "../../worker/clients/ports.ts";
 import { createShardClient, type ShardClient } from "../../worker/clients/shard-client.ts";
 import { TopologyHolder } from "../../worker/clients/topology-holder.ts";
@@ -18,6 +19,10 @@ import type { SeededRandom } from "./random.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 import type { Caller } from "./rpc.ts";
 import { edgeName, type World } from "./world.ts";
+
+/** Of the isolates; a request may name any. */
+const POLICIES: readonly BalancePolicy[] = ["round-robin", "p2c", "nearest"];
+const REGION_WEIGHTS: RegionWeights = new Map([["weur", 3]]);
 
 /** One life of an edge's isolate. */
 class EdgeInstance implements Caller {
@@ -43,6 +48,8 @@ export class Edge {
   /** The platform sheds calls to this replica until then. */
   readonly overloadedUntil = new Map<ReplicaHost, number>();
   client: ShardClient;
+  /** What its isolate routes by. */
+  topology: TopologyHolder;
   readonly #world: World;
   readonly #region: Region;
   readonly #clock: SimClock;
@@ -58,6 +65,7 @@ export class Edge {
     this.#region = random.pick(world.config.cluster.regions);
     this.#clock = world.drawClock(random);
     this.#instance = new EdgeInstance(this.name);
+    this.topology = new TopologyHolder(world.edgeView);
     this.client = this.#createClient();
   }
 
@@ -67,6 +75,7 @@ export class Edge {
     this.#world.coverage.count("edge restart");
     this.#instance.isAlive = false;
     this.#instance = new EdgeInstance(this.name);
+    this.topology = new TopologyHolder(this.#world.edgeView);
     this.client = this.#createClient();
     const gone = [...this.#onGone];
     this.#onGone.clear();
@@ -83,7 +92,7 @@ export class Edge {
     const { loop } = this.#world;
     const loads = new ReplicaLoads();
     const caller = this.#instance;
-    const topology = new TopologyHolder(this.#world.edgeView);
+    const { topology } = this;
     const now = (): number => this.#clock.at(loop.nowMs);
     const timers: Timers = {
       after: (delayMs, callback) =>
@@ -91,12 +100,18 @@ export class Edge {
           if (caller.isAlive) callback();
         }),
     };
+    const background = (work: Promise<unknown>): void => void work;
+    const balancers = new Balancers({ from: this.#region, loads, weights: REGION_WEIGHTS });
     const client = createShardClient({
       port: this.#port(caller),
       topology,
       timers,
-      balancer: this.#balancer(loads),
+      balancer: balancers.of(this.#random.pick(POLICIES)),
+      policies: { balancers, ofNamespace: new Map() },
       loads,
+      health: this.#world.config.watchesHealth
+        ? { ping: this.#ping(caller), report: this.#report(caller), background, region: this.#region }
+        : undefined,
       now,
       random: () => this.#random.next(),
       readTopology: () => this.#world.readDirectory(caller),
@@ -110,25 +125,30 @@ export class Edge {
       },
     };
     // Without the data centre's copies: the clocks of edges differ by more here than those of one data centre may.
-    const background = (work: Promise<unknown>): void => void work;
     return createNearClient(client, { codec, topology, timers, now, background, eventualMs: COPY_MS_MAX });
   }
 
-  #balancer(loads: ReplicaLoads): LoadBalancer {
-    switch (this.#random.below(3)) {
-      case 0:
-        return new RoundRobin();
-      case 1:
-        return new PowerOfTwoChoices(loads);
-      default:
-        return new Nearest(this.#region, loads);
-    }
+  #ping(caller: EdgeInstance): HealthPorts["ping"] {
+    const { coverage, rpc } = this.#world;
+    return (address) => {
+      coverage.count("replica pinged by an edge");
+      const options = { label: "ping", kind: "other", isRepeatable: true } as const;
+      return rpc.call(caller, this.#hostOf(address), { ...options, run: (instance) => instance.replica.ping() });
+    };
+  }
+
+  #report(caller: EdgeInstance): HealthPorts["report"] {
+    return (report) => this.#world.reportHealth(caller, report);
+  }
+
+  #hostOf(address: ReplicaAddress): ReplicaHost {
+    return this.#world.member(address.shard, memberId(address));
   }
 
   #port(caller: EdgeInstance): ReplicaPort {
     const { rpc, checks } = this.#world;
     const written = new Set<string>();
-    const hostOf = (address: ReplicaAddress): ReplicaHost => this.#world.member(address.shard, memberId(address));
+    const hostOf = (address: ReplicaAddress): ReplicaHost => this.#hostOf(address);
     return {
       read: (address, request) =>
         this.#unlessOverloaded(hostOf(address), (host) =>

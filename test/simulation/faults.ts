@@ -6,7 +6,7 @@ import type { SeededRandom } from "./random.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 import type { Reshaping } from "./reshaping.ts";
 import { FAULT_KINDS, type FaultKind, MEMBER_FAULT_KINDS } from "./swarm.ts";
-import { DIRECTORY, type World } from "./world.ts";
+import { DIRECTORY, SWEEPER, type World } from "./world.ts";
 
 /** Machines are told by name, replicas and edges alike. */
 export class Storm {
@@ -108,7 +108,8 @@ export class Storm {
   }
 
   #machines(): readonly string[] {
-    return [...[...this.#world.hosts, ...this.#edges].map(({ name }) => name), DIRECTORY];
+    const machines = [...[...this.#world.hosts, ...this.#edges].map(({ name }) => name), DIRECTORY];
+    return this.#world.config.sweep === undefined ? machines : [...machines, SWEEPER];
   }
 
   /** Two sides that do not hear each other; each edge is on one of them or, with luck, on both. */

@@ -1,6 +1,7 @@
 // One running instance of a replica: the production ShardReplica on simulated ports, with the platform's output gate. What
 // it writes in one event becomes durable together, a little later; whatever it sends after a write waits for that.
 
+import { DamagedStorageError } from "../../durable/damage.ts";
 import { memberId, Ownership } from "../../durable/ownership.ts";
 import type { MovePort, MovesReply, ReplicaTransport } from "../../durable/ports.ts";
 import type { ReadReply, ReadRequest, WriteReply, WriteRequest } from "../../durable/protocol.ts";
@@ -23,6 +24,11 @@ const CRASH_NAMES = {
   before: "crash before a persist",
   between: "crash between a persist and what waits for it",
   after: "crash after a persist and its messages",
+} as const;
+
+const RECOVERY_NAMES = {
+  cut: "damaged log cut off",
+  begin_anew: "replica begun anew after damage",
 } as const;
 
 interface Unit {
@@ -60,6 +66,9 @@ export class Instance implements Caller {
   seenTerm = 0;
   seenRole = "";
   seenAsleep: boolean | undefined;
+  seenVoters = 0;
+  /** Term in which it has sent entries as the leader. */
+  toldTerm = 0;
   /** Highest term in which it has asked for votes. */
   seenCandidacy = 0;
 
@@ -80,10 +89,12 @@ export class Instance implements Caller {
       (entries) => this.#onAppend(entries),
     );
     this.storage.coverage = world.coverage;
+    this.storage.onDamage = (error) => this.#fail(error);
+    if (this.storage.recovered !== undefined) world.coverage.count(RECOVERY_NAMES[this.storage.recovered.kind]);
     this.storage.onReplaced = () => {
       this.store = undefined;
     };
-    this.seenApplied = world.checks.appliedBefore(host);
+    this.seenApplied = Math.min(world.checks.appliedBefore(host), this.storage.checkpointIndex);
     const timers = {
       now: () => host.clock.at(world.loop.nowMs),
       after: (ms: number, run: () => void) => this.#after(ms, run),
@@ -98,7 +109,7 @@ export class Instance implements Caller {
       onInstalled: () => this.#soon(() => this.replica.topologyChanged()),
       timers,
     });
-    const { timing, checkpoints, limits, hotKeyPerSecond } = world.config;
+    const { timing, checkpoints, limits, hotKeyPerSecond, requestsPerSecondMax } = world.config;
     const random = world.random.fork(`${host.name}#${incarnation}`);
     const made = withCore(() => {
       return new ShardReplica(
@@ -108,7 +119,9 @@ export class Instance implements Caller {
           checkpoints,
           limits,
           hotKeyPerSecond,
+          requestsPerSecondMax,
           storage: STORAGE,
+          checkEntries: 8,
           random: () => random.next(),
         },
         {
@@ -120,6 +133,8 @@ export class Instance implements Caller {
           topologyDoubted: () => this.watch.doubt(),
           tellTopology: (member) => this.#tellTopology(world.member(host.options.shard, member)),
           moves: this.#movePort(),
+          diverged: ({ member, index }) =>
+            world.checks.report("state machine equality", `${this.label} finds that ${member} differs at ${index}`),
         },
       );
     });
@@ -175,6 +190,16 @@ export class Instance implements Caller {
   receive(message: Message, epoch: number, from: ReplicaHost): readonly Message[] {
     this.watch.heardFromPeer(epoch, () => this.#tellTopology(from));
     return this.replica.receive(message);
+  }
+
+  /** Whether it reaches a member of its group. */
+  reaches(member: string): Promise<boolean> {
+    return this.#transport()
+      .ping(member)
+      .then(
+        () => true,
+        () => false,
+      );
   }
 
   #tellTopology(to: ReplicaHost): void {
@@ -375,7 +400,10 @@ export class Instance implements Caller {
   /** The production code asks to be restarted from its storage: expected of a zombie, a bug of anyone else. */
   #fail(error: unknown): void {
     const { world } = this.host;
-    if (!(error instanceof StorageGoneError) && !isFollowUp(error)) {
+    // The production code waits until this is stored.
+    if (error instanceof DamagedStorageError) this.host.disk.isCondemned ||= this.storage.content.isCondemned;
+    const isExpected = error instanceof StorageGoneError || error instanceof DamagedStorageError;
+    if (!isExpected && !isFollowUp(error)) {
       world.checks.report("invariants", `${this.label}: ${error instanceof Error ? error.message : String(error)}`);
     }
     world.note(this.label, "fails", error instanceof Error ? error.message : String(error));

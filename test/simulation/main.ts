@@ -45,12 +45,11 @@ function commit(): string {
   }
 }
 
-async function explain(seed: number): Promise<void> {
+async function explain({ seed, violations }: SeedReport): Promise<void> {
   const result = await simulate(seed, { keepsText: true, workload });
   console.log(`\nseed ${seed} failed at commit ${commit()}`);
   for (const line of result.lastLines.slice(-LAST_LINES)) console.log(line);
-  for (const { checker, message, atMs } of result.violations)
-    console.log(`${checker} at ${atMs.toFixed(3)} ms: ${message}`);
+  for (const { checker, message, atMs } of violations) console.log(`${checker} at ${atMs.toFixed(3)} ms: ${message}`);
   console.log(`replay: npm run sim -- ${OF_WORKLOAD}--seed ${seed}`);
 }
 
@@ -70,7 +69,7 @@ async function searchSeeds(runs: number, jobs: number, firstSeed: number): Promi
   const wallSeconds = (performance.now() - startMs) / 1_000;
   reports.sort((left, right) => left.seed - right.seed);
   const failed = reports.filter(({ violations }) => violations.length > 0);
-  for (const { seed } of failed.slice(0, 3)) await explain(seed);
+  for (const report of failed.slice(0, 3)) await explain(report);
   const simulatedSeconds = reports.reduce((sum, { groupMs }) => sum + groupMs, 0) / 1_000;
   const operations = reports.reduce((sum, report) => sum + report.operations, 0);
   printCoverage(reports);

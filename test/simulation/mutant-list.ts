@@ -2,6 +2,8 @@
 // been made somewhere, in papers' margins, in other systems' incident reports, or here.
 
 import { COMMANDS } from "./command-mutants.ts";
+import { DAMAGE_MUTANTS } from "./damage-mutants.ts";
+import { HEALTH_MUTANTS } from "./health-mutants.ts";
 import { MOVE_MUTANTS } from "./move-mutants.ts";
 import type { Mutant } from "./mutate.ts";
 
@@ -446,6 +448,14 @@ const MEMBERS: readonly Mutant[] = [
     replace: "const index = quorumValue([...replica.membership.voters, ...replica.membership.learners], (id) =>",
   },
   {
+    name: "change-before-own-term",
+    mistake: "a leader changes the members before an entry of its own term is committed (Ongaro, raft-dev, July 2015)",
+    file: REPLICA,
+    find: 'if (this.commitIndex < leader.termStartIndex)\n      return { ok: false, reason: "no entry of this term is committed yet" };',
+    replace: "",
+    workload: "members",
+  },
+  {
     name: "two-changes-at-once",
     mistake: "a member is changed before the change before is committed",
     file: REPLICA,
@@ -494,4 +504,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...MEMBERS,
   ...COMMANDS,
   ...MOVE_MUTANTS,
+  ...DAMAGE_MUTANTS,
+  ...HEALTH_MUTANTS,
 ];

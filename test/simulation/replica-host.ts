@@ -3,7 +3,7 @@
 
 import { Ownership } from "../../durable/ownership.ts";
 import { memberId } from "../../durable/replica-context.ts";
-import { FIRST_GENERATION, type Topology } from "../../routing/topology.ts";
+import { FIRST_GENERATION, generationIn, type Topology } from "../../routing/topology.ts";
 import type { ReplicaView } from "../../routing/topology-view.ts";
 import type { SimClock } from "./clock.ts";
 import { DiskContent } from "./disk.ts";
@@ -28,8 +28,12 @@ export class ReplicaHost {
   readonly disk: DiskContent;
   current: Instance | undefined;
   zombies: Instance[] = [];
+  /** One of the replicas with which its shard was created. */
+  readonly isFounder: boolean;
   /** Dead for good, with its disk. */
   isDestroyed = false;
+  /** Something that it had stored was altered: it may have lost what others count on. */
+  hasRotted = false;
   frozenUntilMs = 0;
   downUntilMs = 0;
   /** Mean extra time that an event waits before this machine gets to it; 0: it is as fast as any. */
@@ -46,15 +50,13 @@ export class ReplicaHost {
     this.options = { ...view, shard };
     this.clock = clock;
     this.topology = topology;
+    const createdIn = topology.shards.find((placement) => placement.shard === shard)?.createdIn ?? 0;
+    this.isFounder = view.generation === generationIn(createdIn);
     this.disk = new DiskContent(new Ownership(topology).foundingMembership(shard));
   }
 
   get isDown(): boolean {
     return this.isDestroyed || this.world.loop.nowMs < this.downUntilMs;
-  }
-
-  get isFounder(): boolean {
-    return this.options.generation === FIRST_GENERATION;
   }
 
   /** It never comes back. */
@@ -95,6 +97,7 @@ export class ReplicaHost {
   #start(): Instance | undefined {
     const { world } = this;
     let instance: Instance | undefined;
+    if (world.isStormy) world.bitRot.maybeStrike(this);
     world.starting(this, () => {
       this.#incarnations++;
       instance = new Instance(this, this.#incarnations);

@@ -5,26 +5,18 @@ import { memberId } from "../../durable/replica-context.ts";
 import { decodeMembership, type Membership } from "../../durable/replication/membership.ts";
 import { quorumSize } from "../../durable/replication/quorum.ts";
 import type { Region } from "../../routing/region.ts";
+import type { Topology } from "../../routing/topology.ts";
 import { changedTopology, type ReplicaChange } from "../../routing/topology-change.ts";
 import { FORMER_REPLICAS_MAX } from "../../routing/topology-parser.ts";
+import { OPERATOR } from "./operator.ts";
 import type { SeededRandom } from "./random.ts";
 import type { ReplicaHost } from "./replica-host.ts";
-import type { Caller } from "./rpc.ts";
-import { DIRECTORY, type World } from "./world.ts";
+import type { World } from "./world.ts";
 
 const NEW_REGIONS: readonly Region[] = ["weur", "sam", "me", "afr", "apac-se"];
 
 /** Former replicas for which the storm leaves room: those that are dead when it ends are all replaced. */
 const FORMER_RESERVE = 8;
-
-/** Keeps nothing of its own, so its calls wait for nothing. */
-const OPERATOR: Caller = {
-  name: DIRECTORY,
-  isAlive: true,
-  busyUntilMs: 0,
-  whenGateOpens: (send) => send(),
-  enter: (run) => run(),
-};
 
 export class Reshaping {
   readonly #world: World;
@@ -55,13 +47,13 @@ export class Reshaping {
       this.#change({ kind: "replace_replica", shard, replica, region: random.pick(NEW_REGIONS) });
     };
     if (dies === "before" && victim !== undefined) {
-      this.#maybeDestroy(victim);
+      this.maybeDestroy(victim);
       this.#world.loop.after(random.between(0, 500), change);
       return;
     }
     change();
     if (dies === "after" && victim !== undefined) {
-      this.#world.loop.after(random.between(0, 500), () => this.#maybeDestroy(victim));
+      this.#world.loop.after(random.between(0, 500), () => this.maybeDestroy(victim));
     }
   }
 
@@ -87,12 +79,15 @@ export class Reshaping {
     }
   }
 
+  /** Who drops out of the former replicas while the log still has it as a member can never be found again. */
+  hasRoomFor({ shards }: Topology, shard: number | undefined): boolean {
+    const former = shards.find((placement) => placement.shard === shard)?.former ?? [];
+    return !this.#world.isStormy || former.length <= FORMER_REPLICAS_MAX - FORMER_RESERVE;
+  }
+
   #change(change: ReplicaChange): void {
     const changed = changedTopology(this.#world.directory, { ...change, allowSharedRegions: true });
-    if (!changed.ok) return;
-    // Who drops out of the former ones while the log still has it as a member can never be found again.
-    const former = changed.topology.shards.find(({ shard }) => shard === change.shard)?.former ?? [];
-    if (this.#world.isStormy && former.length > FORMER_REPLICAS_MAX - FORMER_RESERVE) return;
+    if (!changed.ok || !this.hasRoomFor(changed.topology, change.shard)) return;
     this.#world.publish(changed.topology);
     const told = this.#random.pick([0, 0.4, 1]);
     for (const host of this.#world.hostsOf(change.shard ?? 0)) if (this.#random.chance(told)) this.#tell(host);
@@ -112,7 +107,7 @@ export class Reshaping {
   }
 
   /** Not where it would end a majority, nor two of the replicas that a new edge begins with. */
-  #maybeDestroy(victim: ReplicaHost): void {
+  maybeDestroy(victim: ReplicaHost): void {
     const { shard } = victim.options;
     if (!this.#world.isStormy || victim.isDestroyed) return;
     const gone = new Set(this.#world.hostsOf(shard).filter(({ isDestroyed }) => isDestroyed));

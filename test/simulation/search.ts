@@ -39,7 +39,8 @@ export async function search({ seeds, jobs, mutant, workload, onReport }: Search
       worker.on("error", (error) => {
         // A promise that nobody handled, or a mistake so bad that the code cannot be loaded.
         if (onReport(brokenRun(seed ?? -1, error))) isOver = true;
-        finish(resolve);
+        // The thread is gone; another one goes on with the seeds that are left.
+        finish(() => runThread().then(resolve, reject));
       });
       worker.on("message", (report: SeedReport) => {
         if (onReport(report)) isOver = true;

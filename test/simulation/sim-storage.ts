@@ -2,10 +2,14 @@
 // whoever flushes it. An instance that has been superseded or has died fails on every access, as on the platform; what the
 // production adapter keeps in memory (hard state, indexes) can still be read, there as here.
 
+import { DamagedStorageError } from "../../durable/damage.ts";
 import type { ReplicaStorage, SnapshotCursor } from "../../durable/ports.ts";
 import { entryBytes, type LogEntry } from "../../durable/replication/entry.ts";
 import type { HardState } from "../../durable/replication/log-reader.ts";
+import { type LogRow, type Recovery, readLogRow, recoveryOf } from "../../durable/replication/log-row.ts";
+import { decodeMembership, type Membership } from "../../durable/replication/membership.ts";
 import type { SnapshotMeta } from "../../durable/replication/message.ts";
+import { encodeOutcome } from "../../durable/store/codec.ts";
 import type {
   CheckpointDelta,
   Entry,
@@ -15,18 +19,22 @@ import type {
   RowPosition,
   StoreState,
 } from "../../durable/store/entry.ts";
+import { encodeMark } from "../../durable/store/entry-codec.ts";
 import { compareKeys, type KeyRange } from "../../durable/store/keyspace.ts";
+import { isHeadIntact, isRowIntact, markChecksum, recordChecksum } from "../../durable/store/row-checksum.ts";
 import { decodeSnapshotChunk, encodeSnapshotChunk } from "../../durable/store/snapshot-codec.ts";
 import type { Coverage } from "./coverage.ts";
 import {
   appendLog,
   beginImport,
   compactLog,
+  condemn,
   type DiskContent,
   type DiskWrite,
   finishImport,
   idempotencyRowKey,
   importChunk,
+  recover,
   saveCheckpoint,
 } from "./disk.ts";
 
@@ -56,12 +64,16 @@ export class SimStorage implements ReplicaStorage {
   onReplaced: () => void = () => {};
   readonly #onWrite: (write: DiskWrite) => void;
   readonly #onAppend: (entries: readonly LogEntry[]) => void;
+  readonly recovered: Recovery | undefined;
+  /** Something that was read is damaged. */
+  onDamage: (error: DamagedStorageError) => void = () => {};
 
   /** `content`: a copy of what was durable when the instance started. */
   constructor(content: DiskContent, onWrite: (write: DiskWrite) => void, onAppend: SimStorage["noteAppend"]) {
     this.content = content;
     this.#onWrite = onWrite;
     this.#onAppend = onAppend;
+    this.recovered = this.#recover();
     this.commitIndex = Math.max(content.rows.at(-1)?.commitIndex ?? 0, content.checkpointIndex);
     for (const { entry } of content.rows) this.logBytes += entry.data.byteLength;
   }
@@ -96,8 +108,9 @@ export class SimStorage implements ReplicaStorage {
     const entries: LogEntry[] = [];
     let bytes = 0;
     for (let index = from; index <= to; index++) {
-      const entry = this.content.row(index)?.entry;
-      if (entry === undefined) break;
+      const row = this.content.row(index);
+      if (row === undefined) break;
+      const entry = this.#entryOf(logRowOf(row));
       bytes += entryBytes(entry);
       if (entries.length > 0 && bytes > bytesMax) break;
       entries.push(entry);
@@ -107,40 +120,108 @@ export class SimStorage implements ReplicaStorage {
 
   configEntries(): readonly LogEntry[] {
     this.touch();
-    return this.content.rows.map(({ entry }) => entry).filter(({ kind }) => kind === "config");
+    const configs = this.content.rows.filter(({ entry }) => entry.kind === "config");
+    return configs.map((row) => this.#entryOf(logRowOf(row)));
   }
 
   entry(_slot: number, key: string): Entry | undefined {
     this.touch();
-    return this.content.tables.entries.get(key);
+    return this.#checkedEntry(this.content.tables.entries.get(key));
   }
 
   idempotency(_slot: number, key: string, id: string): IdempotencyRecord | undefined {
     this.touch();
-    return this.content.tables.idempotency.get(idempotencyRowKey(key, id));
+    return this.#checkedRecord(this.content.tables.idempotency.get(idempotencyRowKey(key, id)));
   }
 
   records(slot: number, after: Pick<IdempotencyRecord, "key" | "id">, limit: number): readonly IdempotencyRecord[] {
     this.touch();
-    return this.content.tables.records(slot, after, limit);
+    const records = this.content.tables.records(slot, after, limit);
+    for (const record of records) this.#checkedRecord(record);
+    return records;
   }
 
   heads(slot: number, { from, to }: KeyRange, limit: number): readonly EntryHead[] {
     this.touch();
     const isInside = ({ slot: at, key }: Entry) =>
       at === slot && compareKeys(key, from) >= 0 && (to === undefined || compareKeys(key, to) < 0);
-    return this.content.tables.sortedEntries().filter(isInside).slice(0, limit).map(headOf);
+    return this.#headsOf(this.content.tables.sortedEntries().filter(isInside).slice(0, limit));
   }
 
   headsAfter({ slot, key }: RowPosition, limit: number): readonly EntryHead[] {
     this.touch();
     const isAfter = (entry: Entry) => entry.slot > slot || (entry.slot === slot && compareKeys(entry.key, key) > 0);
-    return this.content.tables.sortedEntries().filter(isAfter).slice(0, limit).map(headOf);
+    return this.#headsOf(this.content.tables.sortedEntries().filter(isAfter).slice(0, limit));
   }
 
   marks(): readonly Mark[] {
     this.touch();
+    if (!this.#areMarksIntact()) throw this.#damaged("a mark");
     return [...this.content.tables.marks.values()];
+  }
+
+  condemn(): void {
+    this.#write(condemn());
+  }
+
+  // --- damage, as the production adapter finds and settles it ---
+
+  #recover(): Recovery | undefined {
+    const { rows, compacted, checkpointIndex, hardState } = this.content;
+    const isCondemned = this.content.isCondemned || !this.#areMarksIntact();
+    const recovery = recoveryOf({ rows: rows.map(logRowOf), compacted, checkpointIndex, hardState, isCondemned });
+    if (recovery !== undefined) this.#write(recover(recovery, this.#newestMembership()));
+    return recovery;
+  }
+
+  #newestMembership(): Membership {
+    let { membership } = this.content.compacted;
+    for (const row of this.content.rows) {
+      const entry = readLogRow(logRowOf(row));
+      if (entry?.kind === "config") membership = decodeMembership(entry.data);
+    }
+    return membership;
+  }
+
+  #entryOf(row: LogRow): LogEntry {
+    const entry = readLogRow(row);
+    if (entry !== undefined) return entry;
+    const error = new DamagedStorageError(`the log holds a damaged row, at ${row.index}`);
+    this.onDamage(error);
+    throw error;
+  }
+
+  #checkedEntry(entry: Entry | undefined): Entry | undefined {
+    const checksum = this.content.tables.checksums.entries.get(entry?.key ?? "");
+    if (entry !== undefined && checksum !== undefined && !isRowIntact(entry, checksum)) throw this.#damaged("an entry");
+    return entry;
+  }
+
+  #headsOf(entries: readonly Entry[]): readonly EntryHead[] {
+    return entries.map(({ value, ...rest }) => {
+      const checksum = this.content.tables.checksums.entries.get(rest.key);
+      if (checksum !== undefined && !isHeadIntact(rest, checksum)) throw this.#damaged("an entry");
+      return { ...rest, size: value.byteLength };
+    });
+  }
+
+  #checkedRecord(record: IdempotencyRecord | undefined): IdempotencyRecord | undefined {
+    if (record === undefined) return undefined;
+    const checksum = this.content.tables.checksums.idempotency.get(idempotencyRowKey(record.key, record.id));
+    if (recordChecksum(record, encodeOutcome(record.outcome)) !== checksum) throw this.#damaged("a record");
+    return record;
+  }
+
+  #areMarksIntact(): boolean {
+    const { marks, checksums } = this.content.tables;
+    return [...marks].every(([name, mark]) => markChecksum(encodeMark(mark)) === checksums.marks.get(name));
+  }
+
+  #damaged(what: string): DamagedStorageError {
+    const error = new DamagedStorageError(`the checkpoint holds ${what} that is damaged`);
+    this.condemn();
+    this.onDamage(error);
+    return error;
   }
 
   touch(): void {
@@ -187,7 +268,9 @@ export class SimStorage implements ReplicaStorage {
     const start: RowCursor = { entriesDone: 0, recordsDone: 0, marksDone: 0 };
     const { entriesDone, recordsDone, marksDone } = (after as RowCursor | undefined) ?? start;
     const entries = chunkOf(tables.entries, entriesDone);
+    for (const entry of entries) this.#checkedEntry(entry);
     const idempotency = entries.length > 0 ? [] : chunkOf(tables.idempotency, recordsDone);
+    for (const record of idempotency) this.#checkedRecord(record);
     const marks = entries.length + idempotency.length > 0 ? [] : chunkOf(tables.marks, marksDone);
     const next: RowCursor = {
       entriesDone: entriesDone + entries.length,
@@ -227,6 +310,6 @@ function chunkOf<T>(rows: ReadonlyMap<string, T>, done: number): T[] {
   return [...rows.values()].slice(done, done + CHUNK_ROWS);
 }
 
-function headOf({ value, ...rest }: Entry): EntryHead {
-  return { ...rest, size: value.byteLength };
+function logRowOf({ entry: { index, term, kind, data }, commitIndex, checksum }: DiskContent["rows"][number]): LogRow {
+  return { index, term, kind, data, commitIndex, checksum };
 }

@@ -3,17 +3,19 @@
 
 import { isMembershipOf } from "../../durable/replication/membership-plan.ts";
 import { quorumSize } from "../../durable/replication/quorum.ts";
+import { slotOf } from "../../routing/slots.ts";
 import type { Violation } from "./checkers/report.ts";
 import { Client } from "./clients.ts";
 import type { Counts } from "./coverage.ts";
 import { Edge } from "./edge.ts";
 import { Storm } from "./faults.ts";
-import type { Operation } from "./history.ts";
+import { isExpiringKey, type Operation } from "./history.ts";
 import type { SeededRandom } from "./random.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 import { canSpare, Reshaping } from "./reshaping.ts";
 import { Resharding } from "./resharding.ts";
 import { drawSwarm, type SwarmConfig, type WorkloadName } from "./swarm.ts";
+import { Sweeping } from "./sweeping.ts";
 import { Trace } from "./trace.ts";
 import { Workload } from "./workload/workload.ts";
 import { World } from "./world.ts";
@@ -25,6 +27,11 @@ import { World } from "./world.ts";
 export const PROGRESS_MS_MAX = 12_000;
 /** Within so long after everything is whole, all replicas have applied the same. */
 export const CONVERGENCE_MS_MAX = 15_000;
+/**
+ * The same where shards are drained and removed, since what a storm has called off is planned and moved once more, and where
+ * nobody but the sweep replaces the dead, one after the other.
+ */
+export const RESHAPED_MS_MAX = 40_000;
 const CONVERGENCE_STEP_MS = 250;
 /** Clients of registers that are left at least. */
 const CLIENTS_MIN = 3;
@@ -67,6 +74,7 @@ class SimulationRun {
   readonly #storm: Storm;
   readonly #reshaping: Reshaping;
   readonly #resharding: Resharding;
+  readonly #sweeping: Sweeping | undefined;
   readonly #history: Operation[] = [];
   readonly #workload: Workload;
 
@@ -86,6 +94,8 @@ class SimulationRun {
     this.#workload = new Workload(this.#world, this.#edges, firstNumber, random.fork("workload"));
     this.#reshaping = new Reshaping(this.#world, random.fork("reshaping"));
     this.#resharding = new Resharding(this.#world, this.#reshaping, random.fork("resharding"));
+    if (config.sweep !== undefined)
+      this.#sweeping = new Sweeping(this.#world, config.sweep, this.#reshaping, random.fork("sweep"));
     this.#storm = new Storm(this.#world, this.#edges, this.#reshaping);
   }
 
@@ -124,6 +134,7 @@ class SimulationRun {
     this.#workload.start();
     this.#storm.begin();
     if (this.#config.reshards) this.#resharding.begin();
+    this.#sweeping?.begin();
     this.#comeInBursts();
     await loop.run(this.#config.stormMs);
     if (this.#hasFailed) return;
@@ -157,8 +168,8 @@ class SimulationRun {
     const { hosts, network, rpc } = this.#world;
     const random = this.#world.random.fork("majority");
     this.#calm();
-    this.#reshaping.replaceDestroyed();
-    const away = this.#world.view.shards.flatMap(({ shard }) => this.#minorityOf(shard, random));
+    if (this.#sweeping === undefined) this.#reshaping.replaceDestroyed();
+    const away = this.#world.directory.shards.flatMap(({ shard }) => this.#minorityOf(shard, random));
     const machines = [...hosts, ...this.#edges].map(({ name }) => name);
     for (const host of away) {
       for (const name of machines) {
@@ -173,7 +184,8 @@ class SimulationRun {
   /** As many as can be spared, whichever of the memberships that are written somewhere is the one in force. */
   #minorityOf(shard: number, random: SeededRandom): readonly ReplicaHost[] {
     const hosts = this.#world.hostsOf(shard);
-    const away = new Set(hosts.filter(({ isDestroyed }) => isDestroyed));
+    // Who may not vote until the others have brought it up to date is no part of a majority.
+    const away = new Set(hosts.filter((host) => host.isDestroyed || host.hasRotted));
     const listed = this.#world.listedHostsOf(shard);
     for (const host of random.shuffled(hosts)) {
       const wouldBeAway = new Set([...away, host]);
@@ -198,12 +210,12 @@ class SimulationRun {
   }
 
   async #demandProgress(): Promise<void> {
-    const { loop, checks, view } = this.#world;
+    const { loop, checks } = this.#world;
     const firstKeys = this.#firstKeys();
     const deadlineMs = loop.nowMs + PROGRESS_MS_MAX;
     const waiting = new Set<string>();
     const probe = async (prober: Client, name: string, key: string): Promise<void> => {
-      while ((await prober.put(key)).outcome !== "ok") {
+      while ((await prober.probe(key)).outcome !== "ok") {
         if (loop.nowMs >= deadlineMs) return;
         await new Promise<void>((resolve) => loop.after(50, resolve));
       }
@@ -211,10 +223,8 @@ class SimulationRun {
       if (waiting.size === 0) loop.stop();
     };
     for (const [number, prober] of this.#probers.entries()) {
-      for (const [at, { shard }] of view.shards.entries()) {
+      for (const [shard, key] of firstKeys) {
         const name = `edge ${number} to shard ${shard}`;
-        const key = firstKeys[at];
-        if (key === undefined) throw new Error("every shard has a key");
         waiting.add(name);
         probe(prober, name, key);
       }
@@ -233,35 +243,51 @@ class SimulationRun {
 
   /** Clients go on, so that the groups stay awake, until all replicas have met; then everything is read once more. */
   async #demandConvergence(): Promise<void> {
-    const { loop, checks, view } = this.#world;
-    const deadlineMs = loop.nowMs + CONVERGENCE_MS_MAX;
+    const { loop, checks, config } = this.#world;
+    const isSlow = config.reshapes || this.#sweeping !== undefined;
+    const limitMs = isSlow ? RESHAPED_MS_MAX : CONVERGENCE_MS_MAX;
+    const deadlineMs = loop.nowMs + limitMs;
     await loop.run(loop.nowMs + CONVERGENCE_STEP_MS);
     for (const client of this.#clients) client.isStopped = true;
     this.#workload.stop();
     let last = 0;
-    const hasConverged = () => view.shards.every(({ shard }) => this.#hasConverged(shard));
-    while (!this.#hasFailed && !(this.#resharding.isSettled && hasConverged())) {
+    const hasConverged = () => this.#shardsInUse.every((shard) => this.#hasConverged(shard));
+    const isWhole = () => this.#sweeping === undefined || this.#sweeping.isWhole;
+    while (!this.#hasFailed && !(this.#resharding.isSettled && isWhole() && hasConverged())) {
       if (loop.nowMs >= deadlineMs) {
-        const open = this.#resharding.isSettled ? "" : ", and moves of slots are still open";
-        checks.report("progress", `the replicas have not converged within ${CONVERGENCE_MS_MAX} ms${open}`);
+        const open = this.#resharding.isSettled ? "" : ", and changes of the shards are still open";
+        const missing = isWhole() ? "" : ", and the sweep finds shards that lack replicas";
+        checks.report("progress", `the replicas have not converged within ${limitMs} ms${open}${missing}`);
         return;
       }
       // A probe now and then: a leader that hears nothing from a member gives up on it and lets the group sleep.
       if (loop.nowMs - last >= 1_000) {
         last = loop.nowMs;
-        for (const key of this.#firstKeys()) this.#probers[0]?.put(key);
+        for (const key of this.#firstKeys().values()) this.#probers[0]?.probe(key);
+        this.#resharding.goOn();
       }
       await loop.run(loop.nowMs + CONVERGENCE_STEP_MS);
     }
     if (this.#hasFailed) return;
     await this.#readEverything();
-    for (const { shard } of view.shards) checks.compareStates(shard);
+    for (const shard of this.#shardsInUse) checks.compareStates(shard);
   }
 
-  /** One of each shard, in the order of the shards. */
-  #firstKeys(): readonly string[] {
-    const { keys, view } = this.#world;
-    return view.shards.flatMap((_, at) => keys[at * this.#config.keysPerShard] ?? []);
+  /** By shard one of its keys; where shards come and go, some have none, and nobody asks them anything. */
+  #firstKeys(): ReadonlyMap<number, string> {
+    const { directory, keys } = this.#world;
+    const first = new Map<number, string>();
+    for (const { shard } of directory.shards) {
+      const key = keys.find((one) => !isExpiringKey(one) && directory.slots[slotOf(one)] === shard);
+      if (key !== undefined) first.set(shard, key);
+    }
+    return first;
+  }
+
+  /** Whose replicas are to meet. */
+  get #shardsInUse(): readonly number[] {
+    const { config, directory } = this.#world;
+    return config.reshapes ? [...this.#firstKeys().keys()] : directory.shards.map(({ shard }) => shard);
   }
 
   #hasConverged(shard: number): boolean {

@@ -63,6 +63,8 @@ export interface SwarmConfig {
     readonly crashProbability: number;
     /** The same for what changes term or vote. */
     readonly crashAtVoteProbability: number;
+    /** Probability that a stored row is altered before an instance starts. */
+    readonly rotProbability: number;
   };
   /** Mean time between two faults of the kind; absent: the kind does not occur. */
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
@@ -72,6 +74,8 @@ export interface SwarmConfig {
   readonly muteCandidateProbability: number;
   /** Probability that a leader is cut off from its peers as it sends the group to sleep. */
   readonly sleeperCutProbability: number;
+  /** Probability that a leader is cut off as it takes a voter away, and that its successor is left with one other of four. */
+  readonly changerCutProbability: number;
   /** Longest time that a fault lasts. */
   readonly faultMsMax: number;
   /** Replica numbers that send fields of a newer protocol. */
@@ -81,10 +85,26 @@ export interface SwarmConfig {
   readonly isPlain: boolean;
   /** Slots move from shard to shard. */
   readonly reshards: boolean;
+  /** By changes that an operator asks for, planned by the production code: shards come, are drained and go, weights change. */
+  readonly reshapes: boolean;
+  /** Edges ping replicas and report whom they doubt, and requests name how urgent they are and how to choose a replica. */
+  readonly watchesHealth: boolean;
+  /** Requests a second that a replica takes on; absent: as many as come. */
+  readonly requestsPerSecondMax: number | undefined;
+  /** Somebody looks at all replicas again and again, and replaces who cannot be reached; absent: nobody does. */
+  readonly sweep: SweepConfig | undefined;
   /** Edges keep copies of keys that are asked for so often; absent: they keep none. */
   readonly hotKeyPerSecond: number | undefined;
   /** Edges start with an older epoch, in which the keys had other owners. */
   readonly edgesStartStale: boolean;
+}
+
+export interface SweepConfig {
+  readonly everyMs: number;
+  readonly replaceAfterMs: number;
+  readonly cooldownMs: number;
+  /** Mean time between two replicas that die for good. */
+  readonly destroyMs: number;
 }
 
 const REGIONS: readonly Region[] = ["weur", "enam", "apac", "oc", "wnam"];
@@ -93,10 +113,14 @@ const REGIONS: readonly Region[] = ["weur", "enam", "apac", "oc", "wnam"];
 const CLOCK_DRIFT = 0.023;
 
 /** Worlds that are asked for by name; any other seed may stand for one of them as well. */
-export const WORKLOADS = ["reshard"] as const;
+export const WORKLOADS = ["reshard", "members", "rot"] as const;
 export type WorkloadName = (typeof WORKLOADS)[number];
 /** Of the worlds without a theme. */
 const RESHARD_SHARE = 0.12;
+/** Of the others without a theme. */
+const REFORM_SHARE = 0.05;
+/** Of the worlds in which no replica is destroyed for good. */
+const ROT_SHARE = 0.15;
 
 export function drawSwarm(seed: number | string, workload?: WorkloadName): SwarmConfig {
   const random = new SeededRandom(seed, "swarm");
@@ -105,7 +129,26 @@ export function drawSwarm(seed: number | string, workload?: WorkloadName): Swarm
   const drawn = theme === undefined ? world : focused(world, theme, random.fork("theme"));
   const reshard = new SeededRandom(seed, "reshard");
   if (workload === "reshard") return resharding(drawn, reshard);
-  return theme === undefined && reshard.chance(RESHARD_SHARE) ? resharding(drawn, reshard) : drawn;
+  const reform = new SeededRandom(seed, "reform");
+  if (workload === "members") return reforming(world, reform);
+  const isOpen = workload === undefined && theme === undefined;
+  const asked = isOpen && reshard.chance(RESHARD_SHARE);
+  const reforms = isOpen && !asked && reform.fork("share").chance(REFORM_SHARE);
+  if (reforms) return reforming(world, reform);
+  const rot = new SeededRandom(seed, "bit rot");
+  return rotting(asked ? resharding(drawn, reshard) : drawn, rot, workload === "rot");
+}
+
+function rotting(world: SwarmConfig, random: SeededRandom, isAsked: boolean): SwarmConfig {
+  const { disk, faults } = world;
+  const mayRot = faults.scale === undefined && faults.replace === undefined && world.sweep === undefined;
+  if (!isAsked && !(mayRot && random.chance(ROT_SHARE))) return world;
+  return {
+    ...world,
+    faults: { ...faults, scale: undefined, replace: undefined, ...(isAsked ? { crash: 500 } : {}) },
+    sweep: undefined,
+    disk: { ...disk, rotProbability: random.between(0.1, 0.7) },
+  };
 }
 
 /** A theme that competes with everything else is no theme: most of these worlds keep their members, half have plain clients only. */
@@ -114,6 +157,44 @@ function focused(world: SwarmConfig, theme: Theme, random: SeededRandom): SwarmC
   if (random.chance(0.2)) return changed;
   return { ...changed, faults: { ...changed.faults, scale: undefined, replace: undefined } };
 }
+
+/**
+ * Members come and go all the time, as documents say that not everybody has heard of, in a group that is cut in two again and
+ * again: between two changes three replicas are four, and two halves of those that vote are not far from two majorities.
+ */
+function reforming(world: SwarmConfig, random: SeededRandom): SwarmConfig {
+  const often = (fromMs: number, toMs: number) => random.logarithmic(fromMs, toMs);
+  return {
+    ...world,
+    cluster: { ...world.cluster, replicas: 3, regions: REGIONS.slice(0, 3), weights: [1] },
+    keysPerShard: 2,
+    thinkMs: often(10, 40),
+    burstMs: undefined,
+    isPlain: true,
+    edgesStartStale: false,
+    newerReplicas: [],
+    stormMs: 20_000,
+    network: { ...world.network, delayMs: [0.2, random.between(1, 30)], slowKind: undefined },
+    faults: {
+      partition: random.chance(0.5) ? often(500, 4_000) : undefined,
+      one_way_cut: random.chance(0.5) ? often(500, 4_000) : undefined,
+      transfer: random.chance(0.3) ? often(1_000, 4_000) : undefined,
+      replace: often(300, 1_500),
+      scale: random.chance(0.3) ? often(1_000, 4_000) : undefined,
+    },
+    leaderCrashProbability: random.chance(0.3) ? random.between(0.1, 0.4) : 0,
+    muteCandidateProbability: random.chance(0.5) ? random.between(0.2, 0.7) : 0,
+    sleeperCutProbability: 0,
+    changerCutProbability: random.between(0.3, 1),
+    faultMsMax: often(600, 2_500),
+    sweep: undefined,
+  };
+}
+
+/** Of the worlds in which slots move. */
+const RESHAPE_SHARE = 0.5;
+/** It takes seconds to drain a shard while everything goes wrong. */
+const RESHAPE_STORM_FACTOR = 1.5;
 
 /** Two to four shards of few keys, between which the slots go to and fro. */
 function resharding(world: SwarmConfig, random: SeededRandom): SwarmConfig {
@@ -126,6 +207,9 @@ function resharding(world: SwarmConfig, random: SeededRandom): SwarmConfig {
     edgesStartStale: false,
     isPlain: false,
     reshards: true,
+    ...(random.fork("shape").chance(RESHAPE_SHARE)
+      ? { reshapes: true, stormMs: world.stormMs * RESHAPE_STORM_FACTOR }
+      : {}),
   };
 }
 
@@ -174,20 +258,40 @@ function drawWorld(seed: number | string, random: SeededRandom): SwarmConfig {
       slowFlushMsMax: random.logarithmic(20, 800),
       crashProbability: random.chance(0.4) ? random.logarithmic(0.0005, 0.02) : 0,
       crashAtVoteProbability: random.chance(0.3) ? random.between(0, 0.3) : 0,
+      rotProbability: 0,
     },
     faults: { ...drawFaults(random), ...drawMemberFaults(new SeededRandom(seed, "members")) },
     leaderCrashProbability: random.chance(0.25) ? random.between(0.2, 0.9) : 0,
     muteCandidateProbability: random.chance(0.25) ? random.between(0.2, 0.7) : 0,
     sleeperCutProbability: random.chance(0.3) ? random.between(0.2, 0.8) : 0,
+    changerCutProbability: 0,
     faultMsMax: random.logarithmic(300, 4_000),
     newerReplicas: random.chance(0.3) ? [random.below(replicas)] : [],
     newerEdges: random.chance(0.3),
     isPlain: false,
     reshards: false,
+    reshapes: false,
+    ...drawHealth(new SeededRandom(seed, "health")),
     // One access that is counted makes a key hot.
     hotKeyPerSecond: new SeededRandom(seed, "hot keys").chance(0.3) ? 1 : undefined,
     edgesStartStale: shards === 2 && random.chance(0.5),
   };
+}
+
+/** Drawn by themselves, as members are. */
+function drawHealth(random: SeededRandom): Pick<SwarmConfig, "watchesHealth" | "requestsPerSecondMax" | "sweep"> {
+  const watchesHealth = random.chance(0.35);
+  // So few that clients run into it, and enough that what is urgent finds room.
+  const requestsPerSecondMax = random.chance(0.2) ? Math.round(random.logarithmic(30, 150)) : undefined;
+  if (!random.chance(0.2)) return { watchesHealth, requestsPerSecondMax, sweep: undefined };
+  const everyMs = random.logarithmic(400, 1_500);
+  const sweep: SweepConfig = {
+    everyMs,
+    replaceAfterMs: random.logarithmic(everyMs, 4_000),
+    cooldownMs: random.logarithmic(1_000, 3_000),
+    destroyMs: random.logarithmic(2_000, 10_000),
+  };
+  return { watchesHealth, requestsPerSecondMax, sweep };
 }
 
 /** What a theme changes in a world. */

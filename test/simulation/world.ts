@@ -1,12 +1,18 @@
 // Everything of one simulation that its parts share: time, randomness, network, machines, checkers and trace.
 
+import { DamagedStorageError } from "../../durable/damage.ts";
+import { HealthBoard } from "../../durable/health-board.ts";
+import { type HealthReport, healthReportSchema } from "../../durable/health-protocol.ts";
 import type { MovesReply } from "../../durable/ports.ts";
 import { memberId } from "../../durable/replica-context.ts";
 import type { Message } from "../../durable/replication/message.ts";
+import { BALANCE_POLICIES } from "../../routing/balance-policy.ts";
 import { withCompleted, withSettled } from "../../routing/slot-moves.ts";
 import { slotOf } from "../../routing/slots.ts";
 import { buildTopology, type SlotMove, type Topology } from "../../routing/topology.ts";
 import { TopologyView } from "../../routing/topology-view.ts";
+import type { WriteOptions } from "../../worker/clients/shard-client.ts";
+import { BitRot } from "./bit-rot.ts";
 import { Checks } from "./checkers/checks.ts";
 import { SimClock } from "./clock.ts";
 import { listenToStores } from "./core-probe.ts";
@@ -24,11 +30,21 @@ import { drawMovingWorkload, drawWorkload, NO_WORKLOAD, type WorkloadConfig } fr
 /** When the first client comes back after a leader has been cut off in its sleep: while its lease would still live. */
 const RETURN_MS_MAX = 300;
 
+/** About as long as the others need to notice it, and to elect another. */
+const CHANGER_CUT_MS = [500, 1_500] as const;
+/** As long as the lost half needs to elect one too, if it can. */
+const SPLIT_MS = [1_000, 4_000] as const;
+
 /** Mean life of a new leader that is to die at once: about as long as its first messages travel. */
 const LEADER_LIFE_MS = 30;
 
 /** Name of the machine that the Directory runs on. */
 export const DIRECTORY = "directory";
+/** And of the one that sweeps. */
+export const SWEEPER = "sweeper";
+
+/** The most urgent ones are left to those who probe for progress. */
+const URGENCIES = [3, 3, 5, 7];
 
 export class World {
   readonly config: SwarmConfig;
@@ -39,6 +55,7 @@ export class World {
   readonly networkRandom: SeededRandom;
   readonly faultRandom: SeededRandom;
   readonly #diskRandom: SeededRandom;
+  readonly bitRot: BitRot;
   readonly network: Network;
   readonly rpc: Rpc;
   /** Epoch 0, which founds the groups. */
@@ -50,6 +67,8 @@ export class World {
   readonly movingSlots: readonly number[];
   /** What the Directory holds. */
   directory: Topology;
+  /** And what it has heard of the replicas' health. */
+  readonly health = new HealthBoard();
   /** All that were ever placed. */
   readonly hosts: ReplicaHost[] = [];
   readonly #clockRandom: SeededRandom;
@@ -72,6 +91,7 @@ export class World {
     this.networkRandom = this.random.fork("network");
     this.faultRandom = this.random.fork("faults");
     this.#diskRandom = this.random.fork("disk");
+    this.bitRot = new BitRot(this.random.fork("bit rot"), config.disk.rotProbability, this.coverage);
     this.network = new Network(this.loop, this.networkRandom, config.network, this.coverage);
     this.rpc = new Rpc(this.loop, this.network, this.networkRandom, (who, what, label) => this.note(who, what, label));
     this.topology = buildTopology(config.cluster);
@@ -119,6 +139,7 @@ export class World {
 
   #placeReplicas(): void {
     for (const { shard, replicas } of new TopologyView(this.directory).shards) {
+      this.checks.placed(shard);
       for (const view of replicas) {
         if (this.hosts.some(({ options }) => options.name === view.name)) continue;
         this.hosts.push(new ReplicaHost(this, shard, view, this.directory, this.drawClock(this.#clockRandom)));
@@ -149,10 +170,10 @@ export class World {
 
   /** A replica or an edge asks the Directory, which can be cut off like any machine. */
   readDirectory(caller: Caller): Promise<Topology> {
-    return this.#askDirectory(caller, () => this.directory);
+    return this.askDirectory(caller, () => this.directory);
   }
 
-  #askDirectory<T>(caller: Caller, answerOf: () => T): Promise<T> {
+  askDirectory<T>(caller: Caller, answerOf: () => T): Promise<T> {
     const { loop, network } = this;
     return new Promise((resolve, reject) => {
       const send = (from: string, to: string, arrive: () => void): void => {
@@ -169,13 +190,23 @@ export class World {
     });
   }
 
+  /** An edge says whom it doubts. */
+  reportHealth(caller: Caller, report: HealthReport): Promise<void> {
+    return this.askDirectory(caller, () => {
+      const { replicas } = healthReportSchema.parse(report);
+      this.health.note(report, this.loop.nowMs);
+      this.coverage.count("health reported");
+      if (replicas.some(({ state }) => state === "dead")) this.coverage.count("replica reported as dead");
+    });
+  }
+
   /** The leader of a shard reports what its log has decided about slots. */
   reportMoves(
     caller: Caller,
     kind: "completeMoves" | "settleCancelled",
     moves: readonly SlotMove[],
   ): Promise<MovesReply> {
-    return this.#askDirectory(caller, () => {
+    return this.askDirectory(caller, () => {
       const next = (kind === "completeMoves" ? withCompleted : withSettled)(this.directory, moves);
       if (!next.ok) return { status: "invalid", problem: next.problem };
       this.coverage.count(kind === "completeMoves" ? "slot moved" : "move settled as called off", moves.length);
@@ -197,6 +228,8 @@ export class World {
     try {
       run();
     } catch (error) {
+      // It has found damage as it replayed its log, and knows at its next start.
+      if (error instanceof DamagedStorageError) return;
       this.checks.report("invariants", `${host.name} cannot start: ${error instanceof Error ? error.message : error}`);
     }
   }
@@ -225,6 +258,31 @@ export class World {
     const probability = hasVote ? Math.max(crashProbability, crashAtVoteProbability) : crashProbability;
     if (!this.isStormy || !this.#diskRandom.chance(probability)) return undefined;
     return this.#diskRandom.pick(["before", "between", "after"]);
+  }
+
+  /** A leader is about to tell that it has taken a voter away; whether anybody hears of it is drawn here. */
+  onVoterRemoved(instance: Instance): void {
+    if (!this.isStormy || !this.faultRandom.chance(this.config.changerCutProbability)) return;
+    this.coverage.count("leader cut off as it changes the members");
+    this.#cutAtOnce(instance, this.#peersOf(instance), "both", "silent", this.faultRandom.between(...CHANGER_CUT_MS));
+  }
+
+  /**
+   * A new leader is about to say so for the first time. Of four voters it and one other may be left to themselves: half, which is
+   * no majority of four, but of three.
+   */
+  onFirstAppend(instance: Instance): void {
+    const { voters } = instance.core.membership;
+    const isEven = voters.length % 2 === 0 && voters.length > 2;
+    if (!this.isStormy || !isEven || !this.faultRandom.chance(this.config.changerCutProbability)) return;
+    this.coverage.count("new leader left with half of the voters");
+    const others = voters.filter((id) => id !== instance.host.member);
+    const kept = this.faultRandom.shuffled(others).slice(0, voters.length / 2 - 1);
+    const { shard } = instance.host.options;
+    const near = [instance.host, ...kept.map((id) => this.member(shard, id))];
+    const lost = this.hostsOf(shard).flatMap((host) => (near.includes(host) ? [] : [host.name]));
+    const forMs = this.faultRandom.between(...SPLIT_MS);
+    for (const host of near) this.#cutAtOnce({ host }, lost, "both", "silent", forMs);
   }
 
   /** Somebody has just won an election; how long it lives is drawn here. */
@@ -263,15 +321,32 @@ export class World {
   }
 
   /** As soon as what leaves in this event has left. */
-  #cutOff({ host }: Instance, others: readonly string[], direction: "outgoing" | "both", mode: CutMode): void {
+  #cutOff(instance: Instance, others: readonly string[], direction: "outgoing" | "both", mode: CutMode): void {
     const lastsMs = this.faultRandom.between(0, this.config.faultMsMax);
-    this.loop.after(0, () => {
-      const mends = others.map((name) => this.network.cut(host.name, name, mode));
-      if (direction === "both") mends.push(...others.map((name) => this.network.cut(name, host.name, mode)));
-      this.loop.after(lastsMs, () => {
-        for (const mend of mends) mend();
-      });
+    this.loop.after(0, () => this.#cutAtOnce(instance, others, direction, mode, lastsMs));
+  }
+
+  #cutAtOnce(
+    { host }: Pick<Instance, "host">,
+    others: readonly string[],
+    direction: "outgoing" | "both",
+    mode: CutMode,
+    lastsMs: number,
+  ): void {
+    const mends = others.map((name) => this.network.cut(host.name, name, mode));
+    if (direction === "both") mends.push(...others.map((name) => this.network.cut(name, host.name, mode)));
+    this.loop.after(lastsMs, () => {
+      for (const mend of mends) mend();
     });
+  }
+
+  /** What a request says of itself beside what it wants; nothing, where nobody looks at it. */
+  drawPreferences(random: SeededRandom): WriteOptions {
+    const { watchesHealth, requestsPerSecondMax } = this.config;
+    return {
+      ...(watchesHealth && random.chance(0.3) ? { balance: random.pick(BALANCE_POLICIES) } : {}),
+      ...(requestsPerSecondMax === undefined ? {} : { urgency: random.pick(URGENCIES) }),
+    };
   }
 
   timerLatenessMs(): number {

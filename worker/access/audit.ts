@@ -1,6 +1,7 @@
 // Pure. What the audit log is told: who did what to what, and how it ended. Every administrative act that changes something
 // says so after it was done, or refused; how it is kept is audit-log.ts.
 
+import type { AuditLog } from "./audit-log.ts";
 import type { Principal } from "./principal.ts";
 
 /** JSON, small: what the act was asked to do. Never a value, nor a secret. */
@@ -22,4 +23,5 @@ export type Audit = (
 export interface AccessDeps {
   readonly principal: Principal;
   readonly audit: Audit;
+  readonly auditLog: Pick<AuditLog, "read">;
 }

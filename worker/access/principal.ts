@@ -19,6 +19,30 @@ export interface Principal {
   allowsPrefix(namespace: string, prefix: string): boolean;
 }
 
+export interface Rights {
+  readonly id: string;
+  readonly kind: PrincipalKind;
+  readonly scopes: readonly Scope[];
+  /** Absent: all; the default namespace is "". */
+  readonly namespaces?: readonly string[] | undefined;
+  /** Of keys, in each of the namespaces; absent: all. */
+  readonly prefixes?: readonly string[] | undefined;
+}
+
+export function principalWith({ id, kind, scopes, namespaces, prefixes }: Rights): Principal {
+  const isInNamespaces = (namespace: string) => namespaces === undefined || namespaces.includes(namespace);
+  const isWithin = (namespace: string, text: string) =>
+    isInNamespaces(namespace) && (prefixes === undefined || prefixes.some((prefix) => text.startsWith(prefix)));
+  // What starts with a longer prefix starts with the shorter one: keys and prefixes of keys are checked alike.
+  return { id, kind, scopes: new Set(scopes), allows: isWithin, allowsPrefix: isWithin };
+}
+
+/** Of exactly one key. */
+export function principalOfKey(id: string, scope: Scope, namespace: string, key: string): Principal {
+  const allows = (otherNamespace: string, other: string) => otherNamespace === namespace && other === key;
+  return { id, kind: "signed_url", scopes: new Set([scope]), allows, allowsPrefix: () => false };
+}
+
 export const ROOT: Principal = {
   id: "root",
   kind: "root",

@@ -4,6 +4,7 @@
 
 import { z } from "zod";
 import { named } from "./schemas.ts";
+import { readValueSchema } from "./values.ts";
 
 /** Between two views of the cluster in one stream of events: a view asks every replica. */
 export const EVENTS_INTERVAL_MS_MIN = 500;
@@ -136,3 +137,165 @@ export type ClusterChange = z.infer<typeof clusterChangeSchema>;
 /** The data of an event `end`. */
 export const eventsEndSchema = named("EventsEnd", z.object({ atMs: time, reason: z.string() }));
 export type EventsEnd = z.infer<typeof eventsEndSchema>;
+
+// --- shards and replicas ---
+
+export const transferSchema = named(
+  "TransferRequest",
+  z.strictObject({ to: replicaNumber.meta({ description: "Number of the replica that is to lead" }) }),
+);
+export const transferReplySchema = named("TransferReply", z.object({ leader: z.string(), term: z.int() }));
+export type TransferReply = z.infer<typeof transferReplySchema>;
+
+/** Answered as a change of the topology is: a `TopologyChangeReply`. */
+export const replaceSchema = named(
+  "ReplaceRequest",
+  z.strictObject({
+    epoch: z.int().min(0).meta({ description: "Of the topology for which it was decided" }),
+    region: z.string().max(32).optional().meta({ description: "Absent: where the replica is now" }),
+    allowSharedRegions: z.boolean().optional(),
+  }),
+);
+
+// --- keys ---
+
+export const inspectQuerySchema = z.strictObject({ value: z.enum(["true", "false"]).optional() });
+
+export const keyViewSchema = named(
+  "KeyView",
+  z.object({
+    key: z.string(),
+    namespace: z.string(),
+    slot: z.int(),
+    shard: shardNumber,
+    entry: known(
+      z.object({
+        version: z.int(),
+        size: z.int(),
+        contentType: z.string(),
+        modifiedMs: z.int(),
+        expiresMs: known(z.int()),
+        staleMs: known(z.int()).meta({ description: "Since when, or from when on, it is stale" }),
+        stale: z.boolean(),
+        tags: z.array(z.string()),
+        metadata: known(z.string()),
+        sourceVersion: known(z.int()),
+        value: readValueSchema.optional().meta({ description: "If it was asked for, and is not in parts" }),
+      }),
+    ).meta({ description: "As the leader has it; null: there is none" }),
+    replicas: z.array(
+      z.object({
+        name: z.string(),
+        role: known(z.enum(["leader", "follower", "candidate", "learner"])),
+        appliedIndex: known(z.int()),
+        version: known(z.int()).meta({ description: "null: it has no such key, or did not answer" }),
+        error: known(z.string()),
+      }),
+    ),
+  }),
+);
+export type KeyView = z.infer<typeof keyViewSchema>;
+
+export const hotKeysReplySchema = named(
+  "HotKeysReply",
+  z.object({
+    keys: z
+      .array(
+        z.object({
+          key: z.string(),
+          namespace: z.string(),
+          kind: z.enum(["value", "lock", "limit", "audit", "quota"]),
+          shard: shardNumber,
+          replica: replicaNumber,
+          perSecond: z.int(),
+          readsPerSecond: z.int(),
+          writesPerSecond: z.int(),
+        }),
+      )
+      .meta({ description: "The hottest first; rates are estimates from a sample. A key is in it once a replica" }),
+  }),
+);
+export type HotKeysReply = z.infer<typeof hotKeysReplySchema>;
+
+// --- background work ---
+
+/** Longer than any maintenance; a pause that is forgotten must not last. */
+export const PAUSE_MS_MAX = 24 * 60 * 60_000;
+export const PAUSE_MS_DEFAULT = 60 * 60_000;
+
+export const backgroundSchema = named(
+  "BackgroundRequest",
+  z.strictObject({
+    paused: z.boolean(),
+    forMs: z
+      .int()
+      .min(1_000)
+      .max(PAUSE_MS_MAX)
+      .optional()
+      .meta({ description: "How long it is paused at most; absent: an hour" }),
+  }),
+);
+export const backgroundReplySchema = named(
+  "BackgroundReply",
+  z.object({
+    paused: z.boolean(),
+    untilMs: known(z.int()),
+    untold: z.array(z.string()).meta({ description: "Replicas that did not answer, and go on as before" }),
+  }),
+);
+export type BackgroundReply = z.infer<typeof backgroundReplySchema>;
+
+// --- export and import: the lines of the file are in ../transfer/ ---
+
+export const IMPORT_MODES = ["if-absent", "if-newer", "overwrite"] as const;
+export type ImportMode = (typeof IMPORT_MODES)[number];
+
+export const exportQuerySchema = z.strictObject({ namespace: z.string().optional(), cursor: z.string().optional() });
+export const importQuerySchema = z.strictObject({
+  mode: z.enum(IMPORT_MODES).optional(),
+  resume: z.string().optional(),
+});
+
+export const importReplySchema = named(
+  "ImportReply",
+  z.object({
+    complete: z.boolean().meta({ description: "false: the file says that there is more, in a segment of its own" }),
+    start: known(z.string()).meta({ description: "The cursor at which the file begins; null: it has the start" }),
+    entries: z.int().meta({ description: "In the file" }),
+    stored: z.int(),
+    skipped: z.int().meta({ description: "What is there was kept" }),
+    expired: z.int(),
+    resumed: z.int().meta({ description: "Passed over, up to where it was resumed" }),
+  }),
+);
+export type ImportReply = z.infer<typeof importReplySchema>;
+
+// --- verify ---
+
+export const verifyRequestSchema = z.strictObject({
+  shard: shardNumber.optional().meta({ description: "Absent: all of them" }),
+});
+
+export const verifyViewSchema = named(
+  "VerifyView",
+  z.object({
+    epoch: z.int(),
+    shards: z.array(
+      z.object({
+        shard: shardNumber,
+        index: known(z.int()).meta({ description: "Of the log, at which they were compared; null: no two could be" }),
+        replicas: z.array(
+          z.object({
+            name: z.string(),
+            agrees: known(z.boolean()).meta({ description: "With most of them; null: it says nothing of that index" }),
+            ranges: known(z.array(z.int())).meta({
+              description: "Ranges of slots (slot modulo 64) in which it differs; null as above",
+            }),
+            error: known(z.string()).meta({ description: "It did not answer" }),
+          }),
+        ),
+      }),
+    ),
+  }),
+);
+export type VerifyView = z.infer<typeof verifyViewSchema>;

@@ -4,7 +4,15 @@
 import { z } from "zod";
 import { PROBLEM_CONTENT_TYPE, PROBLEM_TYPE_PREFIX, PROBLEMS, type ProblemSlug } from "../http/problem.ts";
 import { HEADERS, type HeaderName } from "../routes/route-headers.ts";
-import { type Method, ROUTES, type Route, type RouteOperation, type RouteReply } from "../routes/route-table.ts";
+import {
+  type Content,
+  type Method,
+  ROUTES,
+  type Route,
+  type RouteOperation,
+  type RouteReply,
+  templateOf,
+} from "../routes/route-table.ts";
 import { VERSION } from "../version.ts";
 import { components } from "./schemas.ts";
 
@@ -18,7 +26,10 @@ const COMMON_PROBLEMS: readonly ProblemSlug[] = [
   "misconfigured",
   "internal",
 ];
+const SIGNED_URL_OPERATIONS: ReadonlySet<string> = new Set(["getValue", "headValue", "putValue"]);
 const REFERENCE = "#/components/schemas/";
+const IN_PATH = { in: "path", required: true } as const;
+const NUMBER = { type: "integer", minimum: 0 } as const;
 const TEXT = { type: "string" } as const;
 
 let document: object | undefined;
@@ -37,7 +48,21 @@ export function openApiDocument(): object {
     security: [{ token: [] }],
     paths: Object.fromEntries(ROUTES.map((route) => [templateOf(route), pathItem(route)])),
     components: {
-      securitySchemes: { token: { type: "http", scheme: "bearer", description: "The secret HALO_TOKEN" } },
+      securitySchemes: {
+        token: {
+          type: "http",
+          scheme: "bearer",
+          description:
+            "A root token, a scoped token (halo_…) or a signed one (JWT); listed are the scopes that it needs",
+        },
+        signedUrl: {
+          type: "apiKey",
+          in: "query",
+          name: "halo-signature",
+          description:
+            "With halo-expires, and halo-namespace unless it is the default: the right to one key and method",
+        },
+      },
       schemas: schemas(),
       responses: Object.fromEntries(slugs().map((slug) => [slug, problemResponse(slug)])),
     },
@@ -49,23 +74,21 @@ function slugs(): readonly ProblemSlug[] {
   return Object.keys(PROBLEMS) as ProblemSlug[];
 }
 
-function templateOf({ path, parameter }: Route): string {
-  return parameter === undefined ? path : `${path}{${parameter}}`;
-}
-
 function schemas(): object {
   const { schemas: found } = z.toJSONSchema(components, { io: "input", uri: (id) => `${REFERENCE}${id}` });
   return Object.fromEntries(Object.entries(found).map(([id, { $schema: _, $id: __, ...schema }]) => [id, schema]));
 }
 
-function pathItem({ parameter, methods }: Route): object {
+function pathItem({ path, parameter, methods }: Route): object {
   const operations = Object.entries(methods).map(([method, operation]) => [
     method.toLowerCase(),
     operationObject(method as Method, operation),
   ]);
-  if (parameter === undefined) return Object.fromEntries(operations);
+  const numbers = [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({ name, ...IN_PATH, schema: NUMBER }));
   const description = "Percent-encoded UTF-8, slashes as they are";
-  const parameters = [{ name: parameter, in: "path", required: true, schema: TEXT, description }];
+  const named = parameter === undefined ? [] : [{ name: parameter, ...IN_PATH, schema: TEXT, description }];
+  const parameters = [...numbers, ...named];
+  if (parameters.length === 0) return Object.fromEntries(operations);
   return { parameters, ...Object.fromEntries(operations) };
 }
 
@@ -82,12 +105,19 @@ function operationObject(method: Method, operation: RouteOperation): object {
   return {
     operationId: id,
     summary,
+    security: securityOf(operation),
     parameters,
     ...(body === undefined
       ? {}
       : { requestBody: { required: body.isOptional !== true, content: contentOf(body.schema) } }),
     responses: { ...mapValues(replies, (reply) => replyObject(method, reply)), ...problemReplies(problems) },
   };
+}
+
+/** Alternatives: any of them will do. */
+function securityOf({ id, scope }: RouteOperation): readonly object[] {
+  const tokens = [scope].flat().map((one) => ({ token: [one] }));
+  return SIGNED_URL_OPERATIONS.has(id) ? [...tokens, { signedUrl: [] }] : tokens;
 }
 
 function replyObject(method: Method, { description, headers, body }: RouteReply): object {
@@ -104,9 +134,17 @@ function headerObject(name: HeaderName): object {
   return { description: HEADERS[name], schema: TEXT };
 }
 
-function contentOf(body: z.ZodType | "bytes" | "events"): object {
-  if (body === "events") return { "text/event-stream": { schema: TEXT } };
-  return body === "bytes" ? { "*/*": {} } : { "application/json": { schema: inlineSchema(body) } };
+function contentOf(body: z.ZodType | Content): object {
+  switch (body) {
+    case "bytes":
+      return { "*/*": {} };
+    case "events":
+      return { "text/event-stream": { schema: TEXT } };
+    case "lines":
+      return { "application/x-ndjson": { schema: TEXT } };
+    default:
+      return { "application/json": { schema: inlineSchema(body) } };
+  }
 }
 
 /** A reference where the schema has a name. */

@@ -22,6 +22,10 @@ export class HttpAnswer implements ReadAnswer {
     return from;
   }
 
+  get isFound(): boolean {
+    return this.response.status !== STATUS_NO_ENTRY;
+  }
+
   /** Of the value that was found. */
   get version(): number {
     const version = taggedVersion(this.response.headers.get("ETag") ?? "");

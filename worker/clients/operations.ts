@@ -43,6 +43,8 @@ export interface Wanted extends Omit<Freshness, "after"> {
   readonly urgency?: number | undefined;
   /** All mutations may be done twice, with or without idempotency keys. */
   readonly isRepeatable?: boolean | undefined;
+  /** Of reads: all but the values. */
+  readonly omitValues?: true | undefined;
 }
 
 export interface BatchAnswer {
@@ -70,11 +72,16 @@ export interface ScanQuery extends Wanted {
   readonly start?: RowPosition | undefined;
   readonly limit: number;
   readonly withValues: boolean;
+  /**
+   * The shards share a page: each is asked for its part of `limit` and of so many bytes of values. What the others have is not
+   * read in vain then, but a page may end early. Absent: each is asked for a whole page.
+   */
+  readonly sharedBytesMax?: number | undefined;
 }
 
 export interface ShardPurge {
   readonly shard: number;
-  readonly result: Exclude<PurgeReply, { status: "not_leader" | "wrong_owner" }>;
+  readonly result: Exclude<PurgeReply, { status: "not_leader" | "wrong_owner" }> | FinalRefusal;
 }
 
 export interface FillWish {
@@ -93,6 +100,8 @@ export interface Operations {
   /** How many entries there are; each counted at a moment of its own. */
   count(query: Omit<ScanQuery, "start" | "limit" | "withValues">): Promise<number | FinalRefusal>;
   purge(scopes: readonly PurgeScope[], isSoft: boolean): Promise<readonly ShardPurge[]>;
+  /** Who leads the shard, by its own word under a lease: a group that sleeps wakes for it. */
+  leader(shard: number): Promise<Provenance | FinalRefusal>;
   /** Undefined: the parts are gone, the value was replaced meanwhile. */
   part(slot: number, key: string, upload: string, part: number): Promise<Uint8Array | undefined | FinalRefusal>;
 }
@@ -176,6 +185,7 @@ export function createOperations(deps: OperationDeps): Operations {
           ...freshnessFor(wanted, address.shard),
           operations,
           replyBytesMax,
+          ...(wanted.omitValues === undefined ? {} : { omitValues: wanted.omitValues }),
           deadlineMs: Math.max(1, remainingMs - replyMarginMs),
         }),
     });
@@ -325,14 +335,15 @@ export function createOperations(deps: OperationDeps): Operations {
     },
 
     scan(query) {
-      const { limit, withValues } = query;
+      const { limit, withValues, sharedBytesMax } = query;
       return overOneView<ScanPage | FinalRefusal>(
         async (view) => {
           const shards = ownersIn(view);
           const what = withValues ? "values" : "keys";
-          const valueBytesMax = Math.floor(REPLY_VALUE_BYTES_MAX / shards.length);
+          const valueBytesMax = Math.floor((sharedBytesMax ?? REPLY_VALUE_BYTES_MAX) / shards.length);
+          const each = sharedBytesMax === undefined ? limit : Math.ceil(limit / shards.length);
           const pages = await Promise.all(
-            shards.map((shard) => scanShard(shard, view, { ...query, what, valueBytesMax })),
+            shards.map((shard) => scanShard(shard, view, { ...query, limit: each, what, valueBytesMax })),
           );
           const whole: ScanOk[] = [];
           for (const page of pages) {
@@ -376,6 +387,12 @@ export function createOperations(deps: OperationDeps): Operations {
       return ownersIn(topology.view).map((shard) => ({ shard, result: purged }));
     },
 
+    async leader(shard) {
+      const { view } = topology;
+      const page = await scanShard(shard, view, { ...NOTHING, level: "strong" });
+      return page.status === "ok" ? page.from : page;
+    },
+
     async part(slot, key, upload, part) {
       const reply = await ShardCall.run<Extract<PartReply, { status: "ok" }> | FinalRefusal>(context, {
         slot,
@@ -406,6 +423,15 @@ function slotSet(owners: readonly number[], shard: number, first: number): Uint8
   return set;
 }
 
+/** A question to a shard that no row answers: what counts is who does. */
+const NOTHING = {
+  namespace: "",
+  prefix: "",
+  start: { slot: SLOT_COUNT, key: "" },
+  limit: 1,
+  what: "count",
+} as const;
+
 type UnknownFate = { readonly status: "unknown"; readonly reason: string; readonly term: number };
 
 const NOT_ASKED: FinalRefusal = {
@@ -419,7 +445,7 @@ function hasIdempotency(operation: BatchOperation): boolean {
 }
 
 function itemAt(
-  reply: Exclude<BatchReply, { status: "not_leader" | "wrong_owner" }> | UnknownFate,
+  reply: Extract<BatchReply, { status: "ok" }> | FinalRefusal | UnknownFate,
   position: number,
   operation: BatchOperation,
 ): BatchItem | FinalRefusal {

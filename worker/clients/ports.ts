@@ -60,6 +60,12 @@ export interface OperationPort {
   part(address: ReplicaAddress, request: PartRequest): Promise<PartReply>;
 }
 
+/** What operators have replicas do. */
+export interface AdminPort {
+  /** Asks the replica, which leads, to hand over to another of its shard. False: it does not lead, or there is no such voter. */
+  transferLeadership(address: ReplicaAddress, to: number): Promise<boolean>;
+}
+
 export interface Timers {
   /**
    * Runs `callback` once, about `delayMs` later, unless the returned function was called before. `isCalling`: the request has a

@@ -10,7 +10,7 @@ import type { Refusal } from "../../durable/protocol.ts";
 import { writeArguments, writeReply } from "../../durable/write-wire.ts";
 import type { HealthPorts } from "./health-watch.ts";
 import { answerOf, HttpAnswer } from "./http-answer.ts";
-import type { ReplicaAddress, ReplicaPort } from "./ports.ts";
+import type { AdminPort, ReplicaAddress, ReplicaPort } from "./ports.ts";
 
 /** The runtime would retry for up to ten seconds, hiding a dead leader for as long: retries are the shard client's. */
 const NO_RETRIES = { maxRetries: 0 } as const;
@@ -30,7 +30,9 @@ interface ReplicaObject {
 
 const HEAD: RequestInit = { method: "HEAD" };
 
-export function createReplicaPort(env: ReplicaBindings): ReplicaPort<HttpAnswer> & Pick<HealthPorts, "ping"> {
+export function createReplicaPort(
+  env: ReplicaBindings,
+): ReplicaPort<HttpAnswer> & AdminPort & Pick<HealthPorts, "ping"> {
   const objects = new Map<string, ReplicaObject>();
 
   const objectOf = ({ name, region }: ReplicaAddress): ReplicaObject => {
@@ -84,6 +86,7 @@ export function createReplicaPort(env: ReplicaBindings): ReplicaPort<HttpAnswer>
       await sent;
     },
     status: (address, request) => stubOf(knownObject(address)).status(request),
+    transferLeadership: (address, to) => stubOf(knownObject(address)).transferLeadership(address.name, to),
     ping: async (address) => {
       await stubOf(knownObject(address)).ping(address.name);
     },

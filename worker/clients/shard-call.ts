@@ -15,9 +15,14 @@ import { classifyTransportError } from "./transport-errors.ts";
 
 /** The answers that a call follows by itself. */
 export type Redirect = Extract<Refusal, { status: "not_leader" | "wrong_owner" }>;
-export type FinalRefusal = Exclude<Refusal, Redirect>;
+/** The edge's own: nobody was asked. */
+export interface Forbidden {
+  readonly status: "forbidden";
+  readonly reason: string;
+}
+export type FinalRefusal = Exclude<Refusal, Redirect> | Forbidden;
 export type ReadResult<Answer extends ReadAnswer = ReadOk> = Answer | FinalRefusal;
-export type WriteResult = Exclude<WriteReply, Redirect>;
+export type WriteResult = Exclude<WriteReply, Redirect> | Forbidden;
 
 /** All in milliseconds; the defaults and their reasons are in shard-client.ts. */
 export interface CallTimes {

@@ -18,11 +18,13 @@ export interface KeyTarget {
   readonly key: string;
 }
 
-/** `path`: what stands in front of the key in the URL. */
-export function readTarget(request: Request, path?: string): Parsed<KeyTarget> {
+/** `path`: what stands in front of the key in the URL. A query is refused unless it is one of a route that has some. */
+export function readTarget(request: Request, path?: string, query?: "with a query"): Parsed<KeyTarget> {
   const namespace = parseNamespace(request.headers.get("Halo-Namespace"));
   if (!namespace.ok) return namespace;
-  const key = keyOf(request.url, path);
+  const { url } = request;
+  const end = query === undefined ? -1 : url.indexOf("?");
+  const key = keyOf(end === -1 ? url : url.slice(0, end), path);
   return key.ok ? parsed(targetIn(namespace.value, key.value)) : key;
 }
 

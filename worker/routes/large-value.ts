@@ -26,7 +26,7 @@ export interface ReceivedValue {
   readonly digest?: string | undefined;
 }
 
-interface UploadDeps {
+export interface UploadDeps {
   readonly client: { write(mutation: KeyMutation): Promise<WriteResult> };
   readonly timers: Timers;
   /** Uniform in [0, 1). */
@@ -70,7 +70,8 @@ export async function receiveValue(
   }
 }
 
-class Upload {
+/** A value that comes piece by piece: kept while it is small, in the shard part by part where it is not. */
+export class Upload {
   bytes = 0;
   readonly #deps: UploadDeps;
   readonly #target: KeyTarget;

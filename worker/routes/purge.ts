@@ -4,17 +4,19 @@
 import type { BatchMutation, Provenance } from "../../durable/protocol.ts";
 import type { PurgeScope } from "../../durable/store/command.ts";
 import type { AccessDeps } from "../access/audit.ts";
+import { keyRefusal, purgeRefusal } from "../access/guarded-client.ts";
 import { JSON_BODY_BYTES_MAX, readJson, readQuery } from "../api/request-body.ts";
 import { resultOfItem } from "../api/results.ts";
 import { noQuerySchema, purgeSchema } from "../api/schemas.ts";
 import type { ShardPurge } from "../clients/operations.ts";
+import type { Forbidden } from "../clients/shard-call.ts";
 import { byteLength, KEY_BYTES_MAX } from "../http/key.ts";
 import { parseNamespace } from "../http/namespace.ts";
 import { problem } from "../http/problem.ts";
 import { targetIn } from "./key-request.ts";
 import type { KeepAlive, KvDeps } from "./kv-context.ts";
 import { problemOfOutcome } from "./outcomes.ts";
-import { jsonReply, problemOfRefusal, problemReply } from "./replies.ts";
+import { jsonReply, problemOfRefusal, problemReply, refusalReply } from "./replies.ts";
 
 interface ShardReport {
   readonly shard: number;
@@ -57,15 +59,32 @@ export async function handlePurge(
     ...prefixes.map((prefix) => ({ kind: "prefix" as const, ...of, prefix })),
     ...(all === true ? [{ kind: "prefix" as const, ...of, prefix: "" }] : []),
   ];
+  const refused = refusalOf(deps, namespace.value, keys, scopes);
+  if (refused !== undefined) return refusalReply(refused);
   const purge = purgeAll(deps, namespace.value, keys, scopes, soft === true);
   // Nobody waits for the record: purges are part of serving data.
-  keepAlive(purge.then((purged) => audited(deps, namespace.value, keys.length, scopes, soft === true, purged)));
+  const record = (purged: Purged) => audited(deps, namespace.value, keys.length, scopes, soft === true, purged);
+  keepAlive(purge.then(record, () => undefined));
   const purged = await purge;
   const { shards, failedKeys } = purged;
   if (isWhole(purged)) return jsonReply({ shards }, {});
   const detail = "not every shard has confirmed; what is marked as done is done. Send the purge again";
   const members = failedKeys.length === 0 ? { shards } : { shards, keys: failedKeys };
   return problemReply(problem("purge-incomplete", detail), { "Retry-After": "1" }, members);
+}
+
+/** Judged before any of it is done: half a purge is not what was asked for. */
+function refusalOf(
+  { principal }: AccessDeps,
+  namespace: string,
+  keys: readonly string[],
+  scopes: readonly PurgeScope[],
+): Forbidden | undefined {
+  for (const key of keys) {
+    const refusal = keyRefusal(principal, "purge", targetIn(namespace, key).key);
+    if (refusal !== undefined) return refusal;
+  }
+  return purgeRefusal(principal, scopes);
 }
 
 /** Counts and not the keys: those are data, and there may be a thousand. */

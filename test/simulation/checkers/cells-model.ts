@@ -83,7 +83,8 @@ function execute(cells: Cells, command: CellCommand): Effect {
       );
     case "increment": {
       const before = cell?.text ?? command.initial ?? "0";
-      if (!/^-?\d+$/.test(before)) return failed(cells, "not_a_number");
+      const isNumber = command.isFloat === true ? /^-?\d+(\.\d+)?$/ : /^-?\d+$/;
+      if (!isNumber.test(before)) return failed(cells, "not_a_number");
       const sum = added(Number(before), command);
       if (sum === undefined) return failed(cells, `out_of_range ${before}`);
       return told(withCell(cells, key, { text: String(sum), source }), `number ${sum} ${isNew}`);

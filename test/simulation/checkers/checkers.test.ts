@@ -3,6 +3,7 @@
 
 import { describe, expect, it } from "vitest";
 import type { LogEntry } from "../../../durable/replication/entry.ts";
+import { logRowChecksum } from "../../../durable/replication/log-row.ts";
 import type { Message } from "../../../durable/replication/message.ts";
 import { encodeBatch } from "../../../durable/store/codec.ts";
 import type { Mutation } from "../../../durable/store/command.ts";
@@ -24,6 +25,7 @@ import { LeaderCompletenessChecker } from "./leader-completeness.ts";
 import { LeaseExclusivityChecker } from "./lease-exclusivity.ts";
 import { LogMatchingChecker } from "./log-matching.ts";
 import { PurgeChecker } from "./purges.ts";
+import { ReplacementChecker } from "./replacements.ts";
 import type { Report } from "./report.ts";
 import { SessionChecker } from "./sessions.ts";
 import { StalenessChecker } from "./staleness.ts";
@@ -74,7 +76,7 @@ interface Sketch {
 
 function disk(...entries: readonly LogEntry[]): DiskContent {
   const content = new DiskContent({ voters: [], learners: [] });
-  content.rows = entries.map((row) => ({ entry: row, commitIndex: 0 }));
+  content.rows = entries.map((row) => ({ entry: row, commitIndex: 0, checksum: logRowChecksum(row, 0) }));
   return content;
 }
 
@@ -433,5 +435,23 @@ describe("purge never undone", () => {
     expect(afterPurge(read(2, "v1", { level: "eventual" }))).toHaveLength(1);
     expect(afterPurge(read(1, "v1"), 2)).toHaveLength(1);
     expect(afterPurge(read(1, "v1", { level: "strong" }))).toHaveLength(1);
+  });
+});
+
+describe("replacement", () => {
+  const replacedAt = (nowMs: number) =>
+    reportsOf((report) => {
+      const checker = new ReplacementChecker(report);
+      checker.answered("a", 100);
+      checker.replaced("a", nowMs, 50);
+    });
+
+  it("accepts the successor of one that has not answered for so long, or never has", () => {
+    expect(replacedAt(150)).toEqual([]);
+    expect(reportsOf((report) => new ReplacementChecker(report).replaced("a", 0, 50))).toEqual([]);
+  });
+
+  it("refuses the successor of one that has answered since", () => {
+    expect(replacedAt(149)).toHaveLength(1);
   });
 });

@@ -1,9 +1,10 @@
 // All checkers of a simulation, and the moments at which each of them looks.
 
-import type { ReadReply, ReadRequest, WriteReply, WriteRequest } from "../../../durable/protocol.ts";
+import type { Provenance, ReadReply, ReadRequest, WriteReply, WriteRequest } from "../../../durable/protocol.ts";
 import type { LogEntry } from "../../../durable/replication/entry.ts";
 import type { Message } from "../../../durable/replication/message.ts";
 import type { GetOperation, KeyMutation } from "../../../durable/store/command.ts";
+import type { Topology } from "../../../routing/topology.ts";
 import type { Operation, ReadOperation, WriteOperation } from "../history.ts";
 import type { Instance } from "../instance.ts";
 import type { ReplicaHost } from "../replica-host.ts";
@@ -13,14 +14,17 @@ import { AcknowledgedWritesChecker } from "./acknowledged-writes.ts";
 import { BookmarkChecker } from "./bookmarks.ts";
 import { ElectionSafetyChecker } from "./election-safety.ts";
 import { ExpiryChecker } from "./expiry.ts";
-import { GroundTruth } from "./ground-truth.ts";
+import { GroundTruth, type SharedTruth } from "./ground-truth.ts";
 import { KeyOwnershipChecker } from "./key-ownership.ts";
 import { LeaderCompletenessChecker } from "./leader-completeness.ts";
 import { LeaseExclusivityChecker } from "./lease-exclusivity.ts";
 import { LinearizabilityChecker } from "./linearizability.ts";
 import { LogMatchingChecker } from "./log-matching.ts";
 import { LogModel } from "./log-model.ts";
+import { checkMovedHistory } from "./moved-history.ts";
+import { PlacementChecker } from "./placement.ts";
 import { PurgeChecker } from "./purges.ts";
+import { ReplacementChecker } from "./replacements.ts";
 import type { Report, Violation } from "./report.ts";
 import { SessionChecker } from "./sessions.ts";
 import { SlotOwnershipChecker } from "./slot-ownership.ts";
@@ -30,7 +34,10 @@ import { StateMachineChecker } from "./state-machine.ts";
 export class Checks {
   readonly violations: Violation[] = [];
   readonly #world: World;
-  readonly #truths: readonly GroundTruth[];
+  /** By shard, also of those that are gone. */
+  readonly #truths = new Map<number, GroundTruth>();
+  /** Where slots move. */
+  readonly #shared: SharedTruth | undefined;
   readonly #elections = new ElectionSafetyChecker(this.reportOf("one leader per term"));
   readonly #logs = new LogMatchingChecker(this.reportOf("log matching"));
   readonly #completeness = new LeaderCompletenessChecker(this.reportOf("leader completeness"));
@@ -39,6 +46,8 @@ export class Checks {
   readonly #leases = new LeaseExclusivityChecker(this.reportOf("lease exclusivity"));
   readonly #ownership = new KeyOwnershipChecker(this.reportOf("key ownership"));
   readonly #slots = new SlotOwnershipChecker(this.reportOf("one owner of a slot"));
+  readonly replacements = new ReplacementChecker(this.reportOf("replacement"));
+  readonly #placement = new PlacementChecker(this.reportOf("placement"));
   readonly #bookmarks = new BookmarkChecker(this.reportOf("monotonic bookmarks"));
   readonly #sessions = new SessionChecker(this.reportOf("session guarantees"));
   readonly #staleness = new StalenessChecker(this.reportOf("staleness bound"));
@@ -48,15 +57,29 @@ export class Checks {
 
   constructor(world: World) {
     this.#world = world;
+    const { movingSlots, topology } = world;
+    if (!world.config.reshards) return;
+    const firstOwners = new Map(movingSlots.map((slot) => [slot, topology.slots[slot] ?? -1]));
+    this.#shared = { versions: new Map(), deletions: new Set(), firstOwners };
+  }
+
+  /** The shard has its replicas. */
+  placed(shard: number): void {
+    if (this.#truths.has(shard)) return;
+    const world = this.#world;
     const workloadKeys = world.workload.objects.flatMap(({ keys }) => keys);
-    this.#truths = world.view.shards.map(({ shard }) => {
-      // Where slots move, a log alone does not say what its commands come to, and any of them may have any key.
-      const { reshards } = world.config;
-      const others = reshards ? workloadKeys : world.ownedBy(shard, workloadKeys);
-      const registers = reshards ? world.keys : world.ownedBy(shard, world.keys);
-      const model = new LogModel(others, reshards ? () => undefined : this.reportOf("commands mean what they say"));
-      return new GroundTruth(shard, registers, this.reportOf("applied once"), model, others);
-    });
+    // Where slots move, a log alone does not say what its commands come to, and any of them may have any key.
+    const { reshards } = world.config;
+    const others = reshards ? workloadKeys : world.ownedBy(shard, workloadKeys);
+    const registers = reshards ? world.keys : world.ownedBy(shard, world.keys);
+    const model = new LogModel(others, reshards ? () => undefined : this.reportOf("commands mean what they say"));
+    const report = this.reportOf("applied once");
+    this.#truths.set(shard, new GroundTruth(shard, registers, report, model, others, this.#shared));
+  }
+
+  /** An operator's change is about to be published. */
+  planned(topology: Topology): void {
+    this.#placement.planned(topology);
   }
 
   report(checker: string, message: string): void {
@@ -67,7 +90,7 @@ export class Checks {
   }
 
   truthOf(shard: number): GroundTruth {
-    const truth = this.#truths.find((candidate) => candidate.shard === shard);
+    const truth = this.#truths.get(shard);
     if (truth === undefined) throw new RangeError(`no shard ${shard}`);
     return truth;
   }
@@ -87,7 +110,19 @@ export class Checks {
     if (message.kind === "vote_reply" && !message.granted && message.promiseRemainingMs > 0) {
       this.#world.coverage.count("vote refused for a lease");
     }
-    if (message.kind === "append") this.#expiry.leads(by.host.options.shard, by.host);
+    if (message.kind === "append") this.#appendLeaves(by);
+  }
+
+  /** Before it meets the network. The first ones of a leadership and of a change leave in the event that makes them. */
+  #appendLeaves(by: Instance): void {
+    const { core, host } = by;
+    this.#expiry.leads(host.options.shard, host);
+    if (core.role !== "leader") return;
+    if (core.term !== by.toldTerm) this.#world.onFirstAppend(by);
+    by.toldTerm = core.term;
+    const { length } = core.membership.voters;
+    if (length < by.seenVoters) this.#world.onVoterRemoved(by);
+    by.seenVoters = length;
   }
 
   /** An event of the instance is over, and everything that it set in motion. */
@@ -108,6 +143,7 @@ export class Checks {
     instance.seenRole = core.role;
     instance.seenTerm = core.term;
     this.#noteSleep(instance);
+    instance.seenVoters = core.membership.voters.length;
     if (hasChanged) this.#world.note(instance.label, core.role, core.term, core.commitIndex, core.log.lastIndex);
     if (hasChanged && core.role === "leader") {
       this.#world.coverage.count(core.isTransferElection ? "election won by transfer" : "election won");
@@ -170,13 +206,13 @@ export class Checks {
   #checkSlots(): void {
     const { movingSlots, topology } = this.#world;
     if (movingSlots.length === 0) return;
-    const tables = new Map(this.#truths.map(({ shard, slots }) => [shard, slots]));
+    const tables = new Map([...this.#truths.values()].map(({ shard, slots }) => [shard, slots]));
     this.#slots.check(movingSlots, tables, topology.slots);
   }
 
   /** False: certainly in no log, so it never took effect. */
   mayBeLogged(command: GetOperation | KeyMutation): boolean {
-    return this.#truths.some(({ model }) => model.mayBeLogged(command));
+    return [...this.#truths.values()].some(({ model }) => model.mayBeLogged(command));
   }
 
   #noteApplied(instance: Instance, truth: GroundTruth): boolean {
@@ -190,6 +226,7 @@ export class Checks {
     if (reply.status === "wrong_owner") {
       this.#world.coverage.count("request for a key of another shard refused");
     }
+    if (reply.status === "overloaded") this.#world.coverage.count("request shed by a replica");
     if (reply.status !== "ok") return;
     const { shard, index } = reply.from;
     const { loop, topology } = this.#world;
@@ -200,9 +237,18 @@ export class Checks {
     this.#expiry.clockShown(shard, reply.clockMs, loop.nowMs, by.label);
     if (!("mutation" in request)) return;
     this.#acknowledged.acknowledged(by, index, this.#world.hostsOf(shard), truth);
-    const stored = request.mutation.kind === "put" ? truth.indexOf(textOf(request.mutation.value)) : undefined;
-    const firstIndex = stored ?? index;
-    if (!truth.acknowledgedMs.has(firstIndex)) truth.acknowledgedMs.set(firstIndex, loop.nowMs);
+    const value = request.mutation.kind === "put" ? textOf(request.mutation.value) : undefined;
+    // An outcome may be told again by another shard, to which the slot has moved.
+    const holder = value === undefined ? undefined : this.#holderOf(value);
+    const firstIndex = (value === undefined ? undefined : holder?.indexOf(value)) ?? index;
+    const { acknowledgedMs } = holder ?? truth;
+    if (!acknowledgedMs.has(firstIndex)) acknowledgedMs.set(firstIndex, loop.nowMs);
+  }
+
+  /** In whose log the value is. */
+  #holderOf(value: string): GroundTruth | undefined {
+    for (const truth of this.#truths.values()) if (truth.indexOf(value) !== undefined) return truth;
+    return undefined;
   }
 
   /** A client has begun an operation. */
@@ -213,12 +259,12 @@ export class Checks {
   /** A client has got its answer. `floorIndex`: what its session had written or seen before. */
   readDone(operation: ReadOperation, floorIndex: number): void {
     if (operation.outcome !== "ok") return;
+    this.#checkLevel(operation);
     if (this.#world.config.reshards) {
-      this.#checkLevel(operation);
+      if (operation.from !== undefined) this.#expiry.read(operation, this.#committed(operation.from));
       return;
     }
     const truth = this.truthOf(operation.shard);
-    this.#checkLevel(operation);
     this.#bookmarks.read(operation, truth);
     this.#sessions.read(operation, floorIndex, truth);
     this.#purges.read(operation, floorIndex, truth);
@@ -231,7 +277,10 @@ export class Checks {
 
   /** A client knows that its write is done. `floorIndex`: as for reads, when the write began. */
   writeDone(operation: WriteOperation, floorIndex: number): void {
-    if (this.#world.config.reshards) return;
+    if (this.#world.config.reshards) {
+      this.#movingWriteDone(operation);
+      return;
+    }
     const { shard, key, result, value, idempotencyId, from, returnedMs } = operation;
     const truth = this.truthOf(shard);
     const { coverage } = this.#world;
@@ -255,13 +304,31 @@ export class Checks {
     this.#purges.acknowledged({ shard, index, acknowledgedMs: returnedMs, what: `the deletion of ${key}`, covers });
   }
 
+  #movingWriteDone(operation: WriteOperation): void {
+    const { value, from } = operation;
+    if (from !== undefined) this.#committed(from);
+    const holder = value === undefined ? undefined : this.#holderOf(value);
+    if (holder === undefined) return;
+    const clocks = this.#world.hostsOf(holder.shard).map(({ clock }) => clock);
+    this.#expiry.stored(operation, clocks);
+  }
+
+  /** An answer that names this place has come: the log goes as far at least. */
+  #committed({ shard, index }: Provenance): GroundTruth {
+    const truth = this.truthOf(shard);
+    if (index > truth.lastIndex) {
+      this.report("monotonic bookmarks", `an answer says ${index} of shard ${shard}, committed are ${truth.lastIndex}`);
+    }
+    return truth;
+  }
+
   /** The run is over, all replicas are together again. */
   finished(operations: readonly Operation[]): void {
     if (this.#world.config.reshards) {
       this.#finishedMoves(operations);
       return;
     }
-    for (const truth of this.#truths) {
+    for (const truth of this.#truths.values()) {
       const ofShard = operations.filter(({ shard }) => shard === truth.shard);
       const writes = ofShard.filter((operation) => operation.kind !== "read");
       this.#world.coverage.count("dead rows reclaimed", truth.model.reclaimed);
@@ -277,15 +344,22 @@ export class Checks {
 
   /** R2 and R5: what clients saw, whichever logs it is in; and nothing is in two of them. */
   #finishedMoves(operations: readonly Operation[]): void {
-    const holders = (value: string) => this.#truths.filter((truth) => truth.indexOf(value) !== undefined);
+    const truths = [...this.#truths.values()];
+    const holders = (value: string) => truths.filter((truth) => truth.indexOf(value) !== undefined);
     for (const { key, value } of operations.filter((operation) => operation.kind !== "read")) {
       if (value === undefined) continue;
       // A retry at the new owner is told the outcome of the old one, with its version.
-      const states = this.#truths.flatMap((truth) => truth.statesOf(key)).filter((state) => state.value === value);
+      const states = truths.flatMap((truth) => truth.statesOf(key)).filter((state) => state.value === value);
       const versions = new Set(states.map(({ version }) => version));
       if (versions.size > 1)
         this.report("applied once", `${value} was applied as versions ${[...versions].join(", ")}`);
     }
+    checkMovedHistory(operations, truths, {
+      bookmarks: this.reportOf("monotonic bookmarks"),
+      sessions: this.reportOf("session guarantees"),
+      staleness: this.reportOf("staleness bound"),
+      acknowledged: this.reportOf("no acknowledged write lost"),
+    });
     this.#linearizability.finished(operations, { indexOf: (value) => holders(value)[0]?.indexOf(value) });
   }
 
@@ -300,6 +374,11 @@ export class Checks {
     if (level === "eventual" || met === "strong" || met === level) return;
     this.report("session guarantees", `a ${level} read of ${key} was answered as ${met}`);
   }
+
+  /** What nobody should ever see. */
+  readonly failed = (error: unknown): void => {
+    this.report("invariants", error instanceof Error ? (error.stack ?? error.message) : String(error));
+  };
 
   reportOf(checker: string): Report {
     return (message) => this.report(checker, message);

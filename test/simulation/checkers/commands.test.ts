@@ -9,6 +9,7 @@ import type { CommandOperation, FillGrant, PurgeOperation } from "../workload/hi
 import { CELLS_MODEL, type CellCommand, type CellOperation, type Cells, EVICTABLE_CELL_MODEL } from "./cells-model.ts";
 import { checkFills } from "./fills.ts";
 import { checkLargeValues } from "./large-values.ts";
+import { checkLifetimes } from "./lifetimes.ts";
 import { checkLock } from "./locks.ts";
 import { LogModel } from "./log-model.ts";
 import { checkRateLimit } from "./rate-limits.ts";
@@ -99,6 +100,21 @@ describe("cells", () => {
         [0, 1, add(1), sum(1, true)],
         [2, OPEN, add(2)],
         [4, 5, read("n"), found("1")],
+      ],
+    ],
+    [
+      "a sum of halves",
+      [
+        [0, 1, add(1.5, { isFloat: true }), sum(1.5, true)],
+        [2, 3, add(-0.5, { isFloat: true }), sum(1)],
+        [4, 5, add(2), sum(3)],
+      ],
+    ],
+    [
+      "a whole increment of a sum that is none",
+      [
+        [0, 1, add(1.5, { isFloat: true }), sum(1.5, true)],
+        [2, 3, add(1), { kind: "not_a_number", version: 1 }],
       ],
     ],
     ["an increment that stops at its bound", [[0, 1, add(9, { max: "5", clamps: true }), sum(5, true)]]],
@@ -467,6 +483,34 @@ describe("large values", () => {
   });
 });
 
+// --- lifetimes ---
+
+describe("lifetimes", () => {
+  const from = { shard: 0, replica: 0, role: "leader", term: 1, index: 1 } as const;
+  const broken = (...commands: readonly CommandOperation[]) =>
+    reportsOf((report) => checkLifetimes({ commands, defaultTtlMs: 1_000, stampAt: () => 50 }, report));
+  const written = (more: Parameters<typeof put>[1], expiresMs: number | undefined) =>
+    operation(0, 1, put("v", more), stored(1, expiresMs), { from });
+  const seen = (metadata: string | undefined) => {
+    const times = { modifiedMs: 0, expiresMs: undefined };
+    const entry = { version: 1, contentType: "", value: bytesOf("v"), size: 1, ...times, extras: { metadata } };
+    return operation(2, 3, { kind: "get", ...at }, undefined, { from, entry });
+  };
+
+  it("accept what is written with a lifetime of its own, or without one, and shown with what it was written with", () => {
+    expect(broken(written({}, 1_050))).toEqual([]);
+    expect(broken(written({ ttlMs: 10 }, 60))).toEqual([]);
+    expect(broken(written({ slidingMs: 10 }, 61))).toEqual([]);
+    expect(broken(written({ metadata: "m", ttlMs: 10 }, 60), seen("m"))).toEqual([]);
+  });
+
+  it("refuse what has got no lifetime, a sliding one that is too short, and somebody else's metadata", () => {
+    expect(broken(written({}, undefined))).toHaveLength(1);
+    expect(broken(written({ slidingMs: 10 }, 59))).toHaveLength(1);
+    expect(broken(written({ metadata: "m", ttlMs: 10 }, 60), seen(undefined))).toHaveLength(1);
+  });
+});
+
 // --- the log ---
 
 describe("what the log means", () => {
@@ -480,6 +524,8 @@ describe("what the log means", () => {
       log.append(5, batch({ kind: "delete", ...at }), [{ kind: "deleted", existed: true }]);
       expect([2, 3, 4, 5].map((index) => log.versionAt("k", index, 0))).toEqual([undefined, 1, 1, undefined]);
       expect(log.versionAt("k", 4, 15)).toBeUndefined();
+      log.append(6, batch(put("u", { ttlMs: 10, staleWhileRevalidateMs: 20, staleIfErrorMs: 40 })), [stored(3, 55)]);
+      expect([14, 34, 35].map((clockMs) => log.versionAt("k", 6, clockMs))).toEqual([3, 3, undefined]);
       expect(log.mayBeLogged(put("v"))).toBe(true);
       expect(log.mayBeLogged(put("w"))).toBe(false);
     });

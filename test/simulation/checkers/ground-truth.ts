@@ -31,6 +31,23 @@ export interface KeyState {
   readonly expiresMs?: number | undefined;
 }
 
+/** The shard owns the slot from the entry at `fromIndex` up to, not including, the one at `toIndex`. */
+export interface SlotSpan {
+  readonly fromIndex: number;
+  toIndex: number;
+  /** Epoch of the move that brought it here; 0: it was here from the start. */
+  readonly move: number;
+}
+
+/** What the logs of several shards between which slots move know together: a write that is repeated at another one. */
+export interface SharedTruth {
+  /** By value: the version as which it was stored. */
+  readonly versions: Map<string, number>;
+  readonly deletions: Set<string>;
+  /** Slots that move, with their first owners. */
+  readonly firstOwners: ReadonlyMap<number, number>;
+}
+
 const NOTHING_STORED: CheckpointReader = {
   entry: () => undefined,
   idempotency: () => undefined,
@@ -57,19 +74,28 @@ export class GroundTruth {
   readonly #report: Report;
   /** What the same log means to somebody else. */
   readonly model: LogModel;
+  readonly #shared: SharedTruth | undefined;
+  /** By slot, of those that move. */
+  readonly #spans = new Map<number, SlotSpan[]>();
 
-  /** `otherKeys`: no registers, but part of the state all the same. */
+  /** `otherKeys`: no registers, but part of the state all the same. `shared`: where slots move. */
   constructor(
     shard: number,
     keys: readonly string[],
     report: Report,
     model = new LogModel(keys, report),
     otherKeys: readonly string[] = [],
+    shared?: SharedTruth,
   ) {
     this.shard = shard;
     this.#keys = [...keys, ...otherKeys];
     this.#report = report;
     this.model = model;
+    this.#shared = shared;
+    for (const [slot, owner] of shared?.firstOwners ?? []) {
+      const toIndex = Number.POSITIVE_INFINITY;
+      this.#spans.set(slot, owner === shard ? [{ fromIndex: 0, toIndex, move: 0 }] : []);
+    }
     for (const key of keys) this.#states.set(key, [{ fromIndex: 0, toIndex: Number.POSITIVE_INFINITY }]);
   }
 
@@ -94,6 +120,7 @@ export class GroundTruth {
       latestStampMs = Math.max(latestStampMs, stampMs);
       const outcomes = applyUnseen(this.#store, { mutations, stampMs });
       this.model.append(entry.index, { mutations, stampMs }, outcomes);
+      for (const mutation of mutations) if (mutation.kind === "move") this.#noteSpan(entry.index, mutation.slot);
       for (const [position, mutation] of mutations.entries()) this.#note(entry.index, mutation, outcomes[position]);
     }
     this.#stamps.push(latestStampMs);
@@ -119,6 +146,11 @@ export class GroundTruth {
     return this.#stamps[index - 1] ?? 0;
   }
 
+  /** When the shard has owned the slot, in order. */
+  spansOf(slot: number): readonly SlotSpan[] {
+    return this.#spans.get(slot) ?? [];
+  }
+
   statesOf(key: string): readonly KeyState[] {
     return this.#states.get(key) ?? [];
   }
@@ -126,6 +158,16 @@ export class GroundTruth {
   /** The state of the key that holds after the entry at `index`. */
   stateAt(key: string, index: number): KeyState | undefined {
     return this.statesOf(key).findLast(({ fromIndex, toIndex }) => fromIndex <= index && index < toIndex);
+  }
+
+  #noteSpan(index: number, slot: number): void {
+    const spans = this.#spans.get(slot);
+    if (spans === undefined || !this.slots.isFounded) return;
+    const last = spans.at(-1);
+    const isOwner = last?.toIndex === Number.POSITIVE_INFINITY;
+    if (this.slots.owns(slot) === isOwner) return;
+    if (isOwner && last !== undefined) last.toIndex = index;
+    else spans.push({ fromIndex: index, toIndex: Number.POSITIVE_INFINITY, move: this.slots.ownedSince(slot) });
   }
 
   #note(index: number, mutation: Mutation, outcome: Outcome | undefined): void {
@@ -141,7 +183,9 @@ export class GroundTruth {
       // A repeated deletion returns the remembered outcome and changes nothing, whatever was written in between.
       const { idempotency } = mutation;
       if (idempotency !== undefined && this.#deletions.has(idempotency.id)) return;
+      if (idempotency !== undefined && this.#shared?.deletions.has(idempotency.id) === true) return;
       if (idempotency !== undefined) this.#deletions.set(idempotency.id, index);
+      if (idempotency !== undefined) this.#shared?.deletions.add(idempotency.id);
       last.toIndex = index;
       states.push({ fromIndex: index, toIndex });
       return;
@@ -150,6 +194,8 @@ export class GroundTruth {
     const value = textOf(mutation.value);
     // A repeated write returns the remembered outcome, the old version, and changes nothing.
     if (states.some((state) => state.version === version && state.value === value)) return;
+    if (this.#shared?.versions.get(value) === version) return;
+    this.#shared?.versions.set(value, version);
     if (this.#indexOfValue.has(value)) this.#report(`${value} was applied twice, at ${index} again`);
     last.toIndex = index;
     states.push({ fromIndex: index, toIndex, value, version, expiresMs });
@@ -159,7 +205,8 @@ export class GroundTruth {
 
 /** Over everything that the workload's keys hold. */
 function stateHash(store: Store, keys: readonly string[]): number {
-  let hash = store.state.revision;
+  // What the replicas compare among themselves must be the same wherever the state is: anything else is a false alarm.
+  let hash = store.stateHash() ?? 0;
   for (const key of keys) {
     const entry = store.read(slotOf(key), key, 0);
     hash = Math.imul(hash ^ (entry?.version ?? 0), 16_777_619);

@@ -13,6 +13,8 @@ export interface LoggedState {
   readonly version?: number | undefined;
   readonly expiresMs?: number | undefined;
   readonly staleMs?: number | undefined;
+  /** For so long it is served stale. */
+  readonly windowMs?: number | undefined;
 }
 
 export class LogModel {
@@ -53,7 +55,8 @@ export class LogModel {
   versionAt(key: string, index: number, clockMs: number): number | undefined {
     const state = this.#states.get(key)?.findLast(({ fromIndex }) => fromIndex <= index);
     if (state?.expiresMs !== undefined && clockMs >= state.expiresMs) return undefined;
-    return state?.staleMs !== undefined && clockMs >= state.staleMs ? undefined : state?.version;
+    const { staleMs, windowMs = 0 } = state ?? {};
+    return staleMs !== undefined && clockMs >= staleMs + windowMs ? undefined : state?.version;
   }
 
   /** False: certainly not in the log, so it never took effect. */
@@ -79,9 +82,9 @@ export class LogModel {
     if (states === undefined) return;
     const { version, expiresMs, extras } = this.#model.read(key, 0) ?? {};
     const last = states.at(-1);
-    const staleMs = extras?.staleMs;
-    if (last?.version === version && last?.expiresMs === expiresMs && last?.staleMs === staleMs) return;
-    states.push({ fromIndex, version, expiresMs, staleMs });
+    const state = { fromIndex, version, expiresMs, staleMs: extras?.staleMs, windowMs: extras?.staleWhileRevalidateMs };
+    if (isSame({ ...last, fromIndex }, state)) return;
+    states.push(state);
   }
 }
 

@@ -6,7 +6,7 @@ import type { GroundTruth, KeyState } from "./ground-truth.ts";
 import type { Report } from "./report.ts";
 
 /** Clocks show whole milliseconds: one is rounded off at each end. */
-const ROUNDING_MS = 2;
+export const ROUNDING_MS = 2;
 
 export class StalenessChecker {
   readonly #report: Report;

@@ -93,10 +93,11 @@ export class Actor {
     const mutation = mayRepeat ? this.maybeIdempotent(plain) : plain;
     const operation = this.begun(object, mutation);
     const isIdempotent = mutation.idempotency !== undefined;
-    let reply = await this.orGone<WriteResult>(this.client.write(mutation));
+    const options = this.world.drawPreferences(this.random);
+    let reply = await this.orGone<WriteResult>(this.client.write(mutation, options));
     for (let tries = 1; isIdempotent && isOpen(reply) && tries < IDEMPOTENT_TRIES; tries++) {
       this.world.coverage.count("idempotent write sent again");
-      reply = await this.orGone<WriteResult>(this.client.write(mutation));
+      reply = await this.orGone<WriteResult>(this.client.write(mutation, options));
       // A refusal speaks of this attempt; an earlier one may still come true.
       if (reply.status !== "ok") reply = { status: "gone" };
     }
@@ -113,7 +114,9 @@ export class Actor {
     const slot = slotOf(key);
     const operation = this.begun(object, { kind: "get", slot, key });
     const boundMs = level === "bounded" ? BOUND_MS : undefined;
-    const reply = await this.orGone(this.client.read({ key, slot, level, boundMs }));
+    const reply = await this.orGone(
+      this.client.read({ key, slot, level, boundMs, ...this.world.drawPreferences(this.random) }),
+    );
     this.world.note(`client${this.number}`, `get ${level} ${key}`, reply.status);
     operation.returnedMs = this.nowMs;
     operation.outcome = reply.status === "ok" ? "ok" : "fail";

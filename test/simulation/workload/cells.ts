@@ -22,6 +22,7 @@ export class Cells implements WorkloadObject {
   readonly #register: string;
   readonly #counter: string;
   readonly #list: string;
+  readonly #float: string;
   readonly #slot: number;
   /** So that an increment can be told from all others in the log. */
   #increments = 0;
@@ -32,8 +33,9 @@ export class Cells implements WorkloadObject {
     this.#register = `{${name}}register`;
     this.#counter = `{${name}}counter`;
     this.#list = `{${name}}list`;
+    this.#float = `{${name}}float`;
     this.#slot = slotOf(this.#counter);
-    this.keys = [this.#register, this.#counter, this.#list];
+    this.keys = [this.#register, this.#counter, this.#list, this.#float];
   }
 
   async act(actor: Actor): Promise<void> {
@@ -76,6 +78,9 @@ export class Cells implements WorkloadObject {
   #increment(actor: Actor): Single {
     const { random } = actor;
     const by = ++this.#increments * (random.chance(0.5) ? 1 : -1);
+    // Halves, whose sums are exact.
+    if (random.chance(0.25))
+      return { kind: "increment", ...this.#at(this.#float), by: String(by + 0.5), isFloat: true };
     const bounds = random.chance(0.4) ? { min: String(-BOUND), max: String(BOUND), clamps: random.chance(0.5) } : {};
     return { kind: "increment", ...this.#at(this.#counter), by: String(by), ...bounds };
   }

@@ -6,6 +6,7 @@ import { storedKey } from "../../../durable/store/keyspace.ts";
 import { slotOf } from "../../../routing/slots.ts";
 import { bytesOf } from "../values.ts";
 import type { Actor, WorkloadObject } from "./actor.ts";
+import { BRIEF_NAMESPACE, BRIEF_TTL_SECONDS } from "./lifetimes.ts";
 
 const NAMESPACE = "tight";
 /** Of the whole cluster: three or four of the values, or half as many in each of two shards. */
@@ -16,7 +17,10 @@ const KEYS = 8;
 /** What the replicas of every world are told. */
 export const STORAGE: StorageOptions = {
   storageBytesMax: STORAGE_BYTES_MAX_DEFAULT,
-  namespaces: new Map([[NAMESPACE, { quotaBytes: QUOTA_BYTES }]]),
+  namespaces: new Map([
+    [NAMESPACE, { quotaBytes: QUOTA_BYTES }],
+    [BRIEF_NAMESPACE, { ttlSeconds: BRIEF_TTL_SECONDS }],
+  ]),
 };
 
 export class Evictable implements WorkloadObject {

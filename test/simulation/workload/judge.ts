@@ -12,6 +12,7 @@ import {
 } from "../checkers/cells-model.ts";
 import { checkFills } from "../checkers/fills.ts";
 import { checkLargeValues } from "../checkers/large-values.ts";
+import { checkLifetimes } from "../checkers/lifetimes.ts";
 import { checkLock } from "../checkers/locks.ts";
 import { checkRateLimit } from "../checkers/rate-limits.ts";
 import type { Report } from "../checkers/report.ts";
@@ -22,6 +23,7 @@ import { Cache } from "./cache.ts";
 import { Cells } from "./cells.ts";
 import { Evictable } from "./evictable.ts";
 import { type CommandOperation, describeCommand, type WorkloadHistory } from "./history.ts";
+import { BRIEF_TTL_SECONDS, Lifetimes } from "./lifetimes.ts";
 import { RateLimit } from "./limits.ts";
 import { Lock } from "./locks.ts";
 import { Scans } from "./scans.ts";
@@ -69,6 +71,10 @@ function judgeObject(
     const { grants, purges } = history;
     const commands = history.of(object.name);
     checkFills({ commands, grants, purges, shardOf, stampAt }, reportOf("fills and purges"));
+  } else if (object instanceof Lifetimes) {
+    const stampAt = (shard: number, index: number): number => world.checks.truthOf(shard).stampAt(index);
+    const lived = { commands: history.of(object.name), defaultTtlMs: BRIEF_TTL_SECONDS * 1_000, stampAt };
+    checkLifetimes(lived, reportOf("lifetimes"));
   } else if (object instanceof Uploads) {
     const { uploads, largeReads } = history;
     checkLargeValues({ commands: history.of(object.name), uploads, largeReads }, reportOf("large values whole"));

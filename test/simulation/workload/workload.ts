@@ -11,6 +11,7 @@ import { Cells } from "./cells.ts";
 import { Evictable } from "./evictable.ts";
 import { WorkloadHistory } from "./history.ts";
 import { judge } from "./judge.ts";
+import { Lifetimes } from "./lifetimes.ts";
 import { RateLimit } from "./limits.ts";
 import { Lock } from "./locks.ts";
 import { Scans } from "./scans.ts";
@@ -54,6 +55,7 @@ export function drawWorkload(seed: number | string): WorkloadConfig {
     () => new Uploads(),
     () => new Scans(),
     () => new Evictable(),
+    () => new Lifetimes(),
   ];
   const chosen = random.shuffled(kinds).slice(0, 1 + random.below(OBJECTS_MAX));
   return {

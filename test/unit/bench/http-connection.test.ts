@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { HttpConnection } from "../../../bench/load/http-connection.ts";
 import { type LoadTarget, loadTarget } from "../../../bench/load/workload.ts";
-import { httpServer, refusingTarget, tcpServer } from "./servers.ts";
+import { httpServer, httpsServer, refusingTarget, tcpServer } from "./servers.ts";
 
 const GET = { method: "GET", path: "/" };
 
@@ -24,6 +24,27 @@ describe("a connection", () => {
       expect(reply.kind === "reply" && reply.text()).toBe(path);
     }
     expect(sockets.size).toBe(1);
+  });
+
+  it("speaks TLS where the target does, and keeps the connection", async () => {
+    const sockets = new Set<unknown>();
+    const target = await httpsServer((request, response) => {
+      sockets.add(request.socket);
+      response.end(request.url);
+    });
+    const connection = connectionTo(target);
+    expect(await connection.open()).toBeUndefined();
+    for (const path of ["/a", "/b"]) {
+      const reply = await connection.request({ method: "GET", path });
+      expect(reply.kind === "reply" && reply.text()).toBe(path);
+    }
+    expect(sockets.size).toBe(1);
+  });
+
+  it("refuses a server whose certificate it does not know", async () => {
+    const { tls: _tls, ...target } = await httpsServer((_request, response) => response.end());
+    const failure = await connectionTo({ ...target, tls: {} }).open();
+    expect(failure).toMatchObject({ kind: "failure", reason: "refused" });
   });
 
   it("sends the method, the target's and the request's headers, and the bytes of the body", async () => {
@@ -116,6 +137,8 @@ describe("a load target", () => {
       headers: { a: "b" },
     });
     expect(loadTarget("http://[::1]/")).toMatchObject({ host: "::1", port: 80 });
-    expect(() => loadTarget("https://example.com")).toThrow("plain HTTP only");
+    expect(loadTarget("https://example.com")).toMatchObject({ port: 443, tls: { servername: "example.com" } });
+    expect(loadTarget("https://127.0.0.1:8443")).toMatchObject({ port: 8_443, tls: {} });
+    expect(() => loadTarget("ftp://example.com")).toThrow("not ftp:");
   });
 });

@@ -2,6 +2,7 @@
 
 import { once } from "node:events";
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 import type { LoadTarget } from "../../../bench/load/workload.ts";
@@ -39,6 +40,24 @@ export async function httpServer(
     await once(server, "close");
   });
   return { host: LOOPBACK, port: (server.address() as AddressInfo).port };
+}
+
+/** Both sides without a certificate: what is encrypted is what is tested, not who it is. */
+const ANONYMOUS = { ciphers: "ADH-AES128-GCM-SHA256:@SECLEVEL=0", maxVersion: "TLSv1.2" } as const;
+
+export async function httpsServer(
+  handle: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<LoadTarget> {
+  const server = createHttpsServer({ ...ANONYMOUS, dhparam: "auto" }, handle);
+  server.listen(0, LOOPBACK);
+  await once(server, "listening");
+  onTestFinished(async () => {
+    server.closeAllConnections();
+    server.close();
+    await once(server, "close");
+  });
+  const tls = { ...ANONYMOUS, checkServerIdentity: () => undefined, rejectUnauthorized: false };
+  return { host: LOOPBACK, port: (server.address() as AddressInfo).port, tls };
 }
 
 /** A port on which nobody listens. */

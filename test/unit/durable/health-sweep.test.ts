@@ -28,6 +28,8 @@ class Cluster implements SweepPorts {
   /** Names of replicas that answer nobody, and of those that only the sweep does not reach. */
   readonly down = new Set<string>();
   readonly hidden = new Set<string>();
+  /** Names of replicas that hold something else than they should. */
+  readonly differing = new Set<string>();
   /** Member ids that do not vote yet, by shard. */
   readonly learners = new Map<number, Set<string>>();
   readonly asked: string[] = [];
@@ -67,7 +69,8 @@ class Cluster implements SweepPorts {
     );
     const learners = this.learners.get(view?.shard ?? -1);
     const voters = (view?.replicas ?? []).map(memberId).filter((member) => learners?.has(member) !== true);
-    return { name, commitIndex: 7, voters } as unknown as ReplicaStatus;
+    const states = [{ index: 7, hash: this.differing.has(name) ? 1 : 0, way: 1, ranges: [] }];
+    return { name, commitIndex: 7, voters, states } as unknown as ReplicaStatus;
   };
 
   reaches: SweepPorts["reaches"] = async (witness, member) => {
@@ -88,6 +91,15 @@ class Cluster implements SweepPorts {
 }
 
 describe("a sweep", () => {
+  test("names those that hold something else than the others of their shard", async () => {
+    const cluster = new Cluster();
+    const [name = ""] = cluster.names(1);
+    cluster.differing.add(name);
+    expect((await cluster.sweep()).diverged).toEqual([{ shard: 1, index: 7, differing: [name] }]);
+    cluster.differing.clear();
+    expect((await cluster.sweep()).diverged).toEqual([]);
+  });
+
   test("of a cluster in which everybody answers and votes finds nothing, and writes that down", async () => {
     const cluster = new Cluster();
     expect(await cluster.sweep()).toEqual({
@@ -96,6 +108,7 @@ describe("a sweep", () => {
       nextShard: 0,
       unreachable: [],
       underReplicated: [],
+      diverged: [],
     });
     expect(cluster.asked.toSorted()).toEqual([...cluster.names(0), ...cluster.names(1)].toSorted());
   });

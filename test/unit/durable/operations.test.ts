@@ -128,6 +128,19 @@ describe("a batch", () => {
     expect(found(await group.clock.until(batch(leader, [get("a")])))).toEqual([false]);
   });
 
+  test("does not show a sliding value that was purged softly, although an access is due", async () => {
+    const group = new ShardGroup();
+    const leader = await group.lead(0);
+    const softens = { kind: "touch", slot: slotOf("a"), key: "a", softens: true } as const;
+    await group.clock.until(batch(leader, [set("a", "1", { slidingMs: 10_000 })]));
+    await group.clock.pass(5_000);
+    expect(await group.clock.until(batch(leader, [get("a")]))).toMatchObject({
+      items: [{ entry: { isAccessDue: true } }],
+    });
+    await group.clock.until(batch(leader, [softens]));
+    expect(found(await group.clock.until(batch(leader, [get("a")])))).toEqual([false]);
+  });
+
   test("whose leader is deposed before it is proposed goes to the next one as a whole, done by nobody", async () => {
     const group = new ShardGroup();
     await group.lead(0);

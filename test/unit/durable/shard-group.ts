@@ -1,7 +1,7 @@
 // The replicas of one shard as they run in production, on memory disks, a memory network and a manual clock.
 
 import { Ownership } from "../../../durable/ownership.ts";
-import type { MovePort, ReplicaTransport } from "../../../durable/ports.ts";
+import type { MovePort, ReplicaTransport, SnapshotPart } from "../../../durable/ports.ts";
 import {
   type ConsistencyLevel,
   PROTOCOL_VERSION,
@@ -118,6 +118,7 @@ export class Host {
       storage: this.group.storage,
       requestsPerSecondMax: this.group.requestsPerSecondMax,
       hotKeyPerSecond: this.group.hotKeyPerSecond,
+      checkEntries: this.group.checkEntries,
     };
     return new ShardReplica(options, {
       storage: this.storage,
@@ -129,6 +130,7 @@ export class Host {
       ownership: this.ownership,
       restart: (error) => this.failures.push(error),
       moves: this.group.moves,
+      diverged: (found) => this.group.diverged.push(found),
     });
   }
 
@@ -144,7 +146,9 @@ export class Host {
         );
       },
       sendSnapshotPart: (part) =>
-        network.call(describe(part.to, "snapshot"), () => this.group.at(part.to).replica.receiveSnapshotPart(part)),
+        network.call(describe(part.to, "snapshot"), () =>
+          this.group.at(part.to).replica.receiveSnapshotPart(this.group.onPart(part)),
+        ),
       ping: (to) => network.call(describe(to, "ping"), () => this.group.at(to).replica.ping()),
     };
   }
@@ -160,6 +164,11 @@ export class ShardGroup {
   /** Of replicas that are started from now on. */
   requestsPerSecondMax: number | undefined;
   hotKeyPerSecond: number | undefined;
+  checkEntries: number | undefined;
+  /** What leaders have found against members. */
+  readonly diverged: { readonly member: string; readonly index: number; readonly isRepaired: boolean }[] = [];
+  /** What happens to parts of snapshots on their way. */
+  onPart: (part: SnapshotPart) => SnapshotPart = (part) => part;
   readonly hosts: readonly Host[];
   /** For the leader of the group, if it is to give slots away. */
   moves: MovePort | undefined;

@@ -87,8 +87,13 @@ export class Node {
 
   /** `1:a 2:b`: term and content of each entry in the log. */
   get log(): string {
-    const entries = this.core.log.slice(this.core.log.firstIndex, this.core.log.lastIndex, Number.POSITIVE_INFINITY);
-    return (entries ?? []).map((entry) => `${entry.term}:${textOf(entry)}`).join(" ");
+    const { log } = this.core;
+    const entries: LogEntry[] = [];
+    // What is in storage and what is in memory come apart.
+    for (let from = log.firstIndex; from <= log.lastIndex; from = log.firstIndex + entries.length) {
+      entries.push(...(log.slice(from, log.lastIndex, Number.POSITIVE_INFINITY) ?? []));
+    }
+    return entries.map((entry) => `${entry.term}:${textOf(entry)}`).join(" ");
   }
 
   get appliedTexts(): readonly string[] {

@@ -11,6 +11,7 @@ import type {
   StoreState,
 } from "../../../durable/store/entry.ts";
 import { compareKeys, type KeyRange } from "../../../durable/store/keyspace.ts";
+import { RangeHashes } from "../../../durable/store/range-hashes.ts";
 import { decodeSnapshotChunk, encodeSnapshotChunk, type SnapshotChunk } from "../../../durable/store/snapshot-codec.ts";
 import { EMPTY_STORE_STATE } from "../../../durable/store/store.ts";
 import { idempotencyRowKey, Tables } from "../../simulation/disk.ts";
@@ -73,10 +74,12 @@ export class CheckpointTable implements CheckpointReader {
       ...slices(marks, rows).map((some) => ({ ...empty, marks: some })),
       empty,
     ];
+    const ranges = RangeHashes.ofNothing();
     for (const chunk of chunks) {
       const received = decodeSnapshotChunk(encodeSnapshotChunk(chunk));
       copy.#tables.insert(received);
-      copy.state = received.state;
+      for (const entry of received.entries) ranges.added(entry);
+      copy.state = { ...received.state, ranges: ranges.all() };
     }
     return copy;
   }

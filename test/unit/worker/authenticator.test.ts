@@ -7,7 +7,7 @@ describe("the authenticator", () => {
 
   for (const header of ["Bearer correct-token", "bearer correct-token", "BEARER  correct-token", "Bearer older"]) {
     it(`lets "${header}" in`, () => {
-      expect(authenticate(header)).toEqual({ ok: true, value: ROOT });
+      expect(authenticate(header)).toEqual({ ok: true, value: { principal: ROOT } });
     });
   }
 

@@ -2,6 +2,8 @@
 
 import { expect } from "vitest";
 import { readResponse } from "../../../durable/read-response.ts";
+import type { AuditDetail } from "../../../worker/access/audit.ts";
+import type { AuditLog } from "../../../worker/access/audit-log.ts";
 import { type AppDeps, createApp } from "../../../worker/app.ts";
 import { answerOf, type HttpAnswer } from "../../../worker/clients/http-answer.ts";
 import type { ReplicaPort } from "../../../worker/clients/ports.ts";
@@ -26,11 +28,19 @@ export function setUp(variables: Record<string, string> = {}, deps: Pick<Partial
   const read = parseEdgeConfig({ ...VARIABLES, ...variables });
   if (!read.ok) throw new Error(read.problem);
   const internalErrors: string[] = [];
+  const audited: { principal: string; action: string; target: string; detail: AuditDetail; outcome: string }[] = [];
+  const auditLog: AuditLog = {
+    append: async ({ id: principal }, action, target, detail, outcome) => {
+      audited.push({ principal, action, target, detail, outcome });
+    },
+    read: async () => ({ status: "ok", entries: [], missing: [], next: undefined }),
+  };
   const app = createApp({
     ...world,
     ...deps,
     port: asHttp(world.port),
     config: read.config,
+    auditLog,
     onInternalError: (name) => internalErrors.push(name),
   });
   const call = async (method: string, path: string, headers: Record<string, string> = {}, body?: Body) =>
@@ -39,7 +49,7 @@ export function setUp(variables: Record<string, string> = {}, deps: Pick<Partial
       headers: { Authorization: `Bearer ${TOKEN}`, ...headers },
       ...(body === undefined ? {} : { body, duplex: "half" }),
     } as RequestInit);
-  return { ...world, app, call, internalErrors };
+  return { ...world, app, call, internalErrors, audited };
 }
 
 /** The scripted answers as replicas give them: through HTTP. */

@@ -28,7 +28,7 @@ import { ReplicaLoads } from "../../../routing/replica-loads.ts";
 import { buildTopology, type Topology } from "../../../routing/topology.ts";
 import { changedTopology, type TopologyChange } from "../../../routing/topology-change.ts";
 import { TopologyView } from "../../../routing/topology-view.ts";
-import type { ReplicaAddress, ReplicaPort, Timers } from "../../../worker/clients/ports.ts";
+import type { AdminPort, ReplicaAddress, ReplicaPort, Timers } from "../../../worker/clients/ports.ts";
 import { TopologyHolder } from "../../../worker/clients/topology-holder.ts";
 import type { TopologyAdmin } from "../../../worker/routes/admin/topology.ts";
 
@@ -191,6 +191,18 @@ export class FakeAdmin implements TopologyAdmin {
   }
 }
 
+/** Leads wherever it is told to. */
+export class FakeReplicas implements AdminPort {
+  readonly transfers: { readonly shard: number; readonly from: number; readonly to: number }[] = [];
+  onTransfer: (address: ReplicaAddress, to: number) => Answer<boolean> = () => true;
+
+  transferLeadership(address: ReplicaAddress, to: number): Promise<boolean> {
+    const { shard, replica } = address;
+    this.transfers.push({ shard, from: replica, to });
+    return answer(this.onTransfer(address, to));
+  }
+}
+
 export function connectionLost(): Error {
   return Object.assign(new Error("Network connection lost."), { retryable: true, remote: true });
 }
@@ -218,6 +230,7 @@ export function createWorld(topology: Topology = buildTopology(CLUSTER)) {
     timers: clock,
     balancer: new RoundRobin(),
     admin: new FakeAdmin(topology),
+    replicas: new FakeReplicas(),
     loads,
     policies: {
       balancers: new Balancers({ from: "weur", loads, weights: new Map() }),

@@ -2,14 +2,16 @@
 
 import { reset } from "cloudflare:test";
 import { afterAll, describe, expect, test } from "vitest";
+import { slotOf } from "../../../routing/slots.ts";
 import {
   type ClusterView,
   clusterChangeSchema,
   clusterViewSchema,
+  keyViewSchema,
   slotsViewSchema,
 } from "../../../worker/api/admin-schemas.ts";
 import { shardOf, stubOf, topologyView, until } from "../replica/cluster.ts";
-import { call, fill, jsonOf } from "./edge.ts";
+import { batch, call, ignore, jsonOf } from "./edge.ts";
 
 afterAll(async () => {
   await reset();
@@ -19,6 +21,15 @@ const KEYS = Object.fromEntries(Array.from({ length: 40 }, (_, at) => [`admin/${
 
 async function cluster(): Promise<ClusterView> {
   return clusterViewSchema.parse(await jsonOf(await call("GET", "/admin/v1/cluster")));
+}
+
+async function store(entries: Record<string, string>): Promise<void> {
+  const operations = Object.entries(entries).map(([key, text]) => ({ op: "set", key, value: { text } }));
+  // On a busy machine the groups' first elections may take longer than a request waits.
+  await until(
+    () => batch(operations),
+    (results) => results.every(({ status }) => status < 300),
+  );
 }
 
 /** The events of a stream, which may come in any pieces. */
@@ -37,7 +48,7 @@ async function* eventsOf({ body }: Response) {
 
 describe("the cluster", () => {
   test("shows every replica of every shard, one leader each, and what they hold", async () => {
-    await fill(KEYS);
+    await store(KEYS);
     const { shards, underReplicated, defaults, moves } = await until(cluster, (view) =>
       view.shards.every(({ leader, replicas }) => leader !== null && replicas.every(({ lag }) => lag === 0)),
     );
@@ -80,5 +91,44 @@ describe("the cluster", () => {
     );
     expect(change?.shard).toBe(shard.shard);
     await events.return(undefined);
+  });
+});
+
+describe("a shard", () => {
+  test("has its leadership handed over, there and back", async () => {
+    const { shard, replicas } = shardOf("admin/0");
+    for (const to of [1, 2, 0]) {
+      const reply = await call("POST", `/admin/v1/shards/${shard}/transfer`, { json: { to } });
+      expect((await jsonOf(reply)).leader).toBe(replicas[to]?.name);
+      expect((await cluster()).shards.find((found) => found.shard === shard)?.leader).toBe(replicas[to]?.name);
+    }
+  });
+
+  test("has its leadership handed over although the group sleeps", async () => {
+    const { shard, replicas } = shardOf("admin/0");
+    await until(cluster, ({ shards }) =>
+      shards.every((found) => found.shard !== shard || found.replicas.every(({ quiesced }) => quiesced === true)),
+    );
+    const reply = await call("POST", `/admin/v1/shards/${shard}/transfer`, { json: { to: 1 } });
+    expect((await jsonOf(reply)).leader).toBe(replicas[1]?.name);
+  });
+});
+
+describe("a key", () => {
+  test("is shown as every replica has it", async () => {
+    const put = await call("PUT", "/v1/kv/admin/shown", {
+      body: "hello",
+      headers: { "Content-Type": "text/plain", "Cache-Tag": "one, two", "Cache-Control": "max-age=600" },
+    });
+    const version = Number(/\d+/.exec(put.headers.get("ETag") ?? "")?.[0]);
+    await ignore(put);
+    const view = await until(
+      async () => keyViewSchema.parse(await jsonOf(await call("GET", "/admin/v1/keys/admin/shown?value=true"))),
+      ({ replicas }) => replicas.every((replica) => replica.version !== null),
+    );
+    expect(view).toMatchObject({ key: "admin/shown", namespace: "", slot: slotOf("admin/shown") });
+    expect(view.entry).toMatchObject({ version, size: 5, value: { text: "hello" }, tags: ["one", "two"] });
+    expect(view.entry?.expiresMs).toBe((view.entry?.modifiedMs ?? 0) + 600_000);
+    expect(view.replicas.map((replica) => replica.version)).toEqual([version, version, version]);
   });
 });

@@ -5,7 +5,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test } from "vitest";
 import { SqlReplicaStorage } from "../../../durable/adapters/sql-storage.ts";
 import type { CacheReplica } from "../../../durable/cache-replica.ts";
-import type { LogEntry } from "../../../durable/replication/entry.ts";
+import { type LogEntry, withChecksum } from "../../../durable/replication/entry.ts";
 import { encodeMembership } from "../../../durable/replication/membership.ts";
 import type { KeyMutation } from "../../../durable/store/command.ts";
 import { Store } from "../../../durable/store/store.ts";
@@ -23,7 +23,7 @@ function onStorage<T>(run: (storage: DurableObjectStorage) => T, name = "storage
 }
 
 function entry(index: number, term: number, data = `entry ${index}`): LogEntry {
-  return { index, term, kind: "batch", data: new TextEncoder().encode(data) };
+  return withChecksum({ index, term, kind: "batch", data: new TextEncoder().encode(data) });
 }
 
 function put(key: string, value: string, id?: string): KeyMutation {
@@ -105,7 +105,7 @@ describe("the log", () => {
       const log = new SqlReplicaStorage(storage, members);
       const config: LogEntry = { index: 2, term: 1, kind: "config", data: encodeMembership(members) };
       log.appendLog([entry(1, 1), config, entry(3, 1)], 0);
-      expect(log.configEntries()).toEqual([config]);
+      expect(log.configEntries()).toMatchObject([config]);
     });
   });
 });

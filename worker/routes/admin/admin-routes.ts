@@ -1,6 +1,22 @@
 // The administrative routes, beside those of the route table that clients use: what serves each, and what the contract says.
 
-import { clusterViewSchema, eventsQuerySchema, slotsViewSchema } from "../../api/admin-schemas.ts";
+import {
+  clusterViewSchema,
+  eventsQuerySchema,
+  exportQuerySchema,
+  hotKeysReplySchema,
+  importQuerySchema,
+  importReplySchema,
+  inspectQuerySchema,
+  keyViewSchema,
+  replaceSchema,
+  slotsViewSchema,
+  transferReplySchema,
+  transferSchema,
+  verifyRequestSchema,
+  verifyViewSchema,
+} from "../../api/admin-schemas.ts";
+import { auditQuerySchema, auditReplySchema } from "../../api/audit-schemas.ts";
 import {
   changeQuerySchema,
   changeReplySchema,
@@ -8,11 +24,17 @@ import {
   topologyChangeSchema,
   topologyReplySchema,
 } from "../../api/schemas.ts";
-import { BODY_PROBLEMS, CHANGED_SHAPE_PROBLEMS } from "../route-problems.ts";
+import { NAMESPACE } from "../route-headers.ts";
+import { BODY_PROBLEMS, CHANGED_SHAPE_PROBLEMS, KEY_PROBLEMS, SHARD_PROBLEMS } from "../route-problems.ts";
 import type { Route } from "../route-table.ts";
+import { AUDIT_PATH, handleAudit } from "./audit.ts";
 import { CLUSTER_PATH, handleCluster, handleSlots, SLOTS_PATH } from "./cluster.ts";
 import { EVENTS_PATH, handleEvents } from "./events.ts";
+import { HOT_KEYS_PATH, handleHotKeys, handleInspect, INSPECT_PATH } from "./keys.ts";
+import { handleReplace, handleTransfer, REPLACE_PATH, TRANSFER_PATH } from "./shards.ts";
 import { handleMovesCancel, handleTopology, handleTopologyChange, MOVES_PATH, TOPOLOGY_PATH } from "./topology.ts";
+import { EXPORT_PATH, handleExport, handleImport, IMPORT_PATH } from "./transfer.ts";
+import { handleVerify, VERIFY_PATH } from "./verify.ts";
 
 export const ADMIN_ROUTES: readonly Route[] = [
   {
@@ -56,6 +78,111 @@ export const ADMIN_ROUTES: readonly Route[] = [
         query: eventsQuerySchema,
         replies: { 200: { description: "Events cluster, change and end, until the stream's limit", body: "events" } },
         problems: ["malformed-query", "too-many-streams"],
+      },
+    },
+  },
+  {
+    path: TRANSFER_PATH,
+    methods: {
+      POST: {
+        handle: handleTransfer,
+        id: "transferLeadership",
+        summary: "Has a shard's leader hand over to another replica",
+        scope: "admin",
+        headers: [],
+        body: { schema: transferSchema },
+        replies: { 200: { description: "It leads", body: transferReplySchema } },
+        problems: ["malformed-query", ...BODY_PROBLEMS, ...SHARD_PROBLEMS, "unknown-shard", "unknown-replica"],
+      },
+    },
+  },
+  {
+    path: REPLACE_PATH,
+    methods: {
+      POST: {
+        handle: handleReplace,
+        id: "replaceReplica",
+        summary: "Puts a new replica in the place of one: the change replace_replica of the topology",
+        scope: "admin",
+        headers: [],
+        body: { schema: replaceSchema },
+        replies: { 200: { description: "It is published", body: changeReplySchema } },
+        problems: [
+          ...CHANGED_SHAPE_PROBLEMS,
+          ...BODY_PROBLEMS,
+          "unknown-shard",
+          "unknown-replica",
+          "unknown-region",
+          "shared-regions",
+        ],
+      },
+    },
+  },
+  {
+    path: INSPECT_PATH,
+    parameter: "key",
+    methods: {
+      GET: {
+        handle: handleInspect,
+        id: "inspectKey",
+        summary: "What the leader has under a key, and which version of it each replica has",
+        scope: "admin",
+        headers: NAMESPACE,
+        query: inspectQuerySchema,
+        replies: { 200: { description: "The key, or that there is none", body: keyViewSchema } },
+        problems: [...KEY_PROBLEMS, ...SHARD_PROBLEMS, "malformed-query"],
+      },
+    },
+  },
+  {
+    path: HOT_KEYS_PATH,
+    methods: {
+      GET: {
+        handle: handleHotKeys,
+        id: "hotKeys",
+        summary: "The keys that are asked for, or written, most",
+        scope: "admin",
+        headers: [],
+        replies: { 200: { description: "Those that are hot", body: hotKeysReplySchema } },
+        problems: ["malformed-query"],
+      },
+    },
+  },
+  {
+    path: EXPORT_PATH,
+    methods: {
+      GET: {
+        handle: handleExport,
+        id: "export",
+        summary: "A segment of all keys and values, as a file for any cluster",
+        scope: "admin",
+        headers: [],
+        query: exportQuerySchema,
+        replies: { 200: { description: "Lines of JSON; the last says whether there is more", body: "lines" } },
+        problems: ["malformed-query", "malformed-namespace", "malformed-cursor", "too-many-streams", ...SHARD_PROBLEMS],
+      },
+    },
+  },
+  {
+    path: IMPORT_PATH,
+    methods: {
+      POST: {
+        handle: handleImport,
+        id: "import",
+        summary: "Puts the entries of an export into this cluster; doing it again does no harm",
+        scope: "admin",
+        headers: [],
+        query: importQuerySchema,
+        body: { schema: "lines" },
+        replies: { 200: { description: "All of the file is done", body: importReplySchema } },
+        problems: [
+          "malformed-query",
+          "malformed-import",
+          "unsupported-import",
+          "import-incomplete",
+          "storage-full",
+          "too-many-streams",
+        ],
       },
     },
   },
@@ -106,6 +233,36 @@ export const ADMIN_ROUTES: readonly Route[] = [
           200: { description: "They are cancelled, but for those that were made already", body: changeReplySchema },
         },
         problems: CHANGED_SHAPE_PROBLEMS,
+      },
+    },
+  },
+  {
+    path: VERIFY_PATH,
+    methods: {
+      POST: {
+        handle: handleVerify,
+        id: "verifyReplicas",
+        summary: "Whether the replicas of each shard hold the same",
+        scope: "admin",
+        headers: [],
+        body: { schema: verifyRequestSchema },
+        replies: { 200: { description: "Who agrees, and where those that do not differ", body: verifyViewSchema } },
+        problems: ["malformed-query", "unknown-shard", ...BODY_PROBLEMS],
+      },
+    },
+  },
+  {
+    path: AUDIT_PATH,
+    methods: {
+      GET: {
+        handle: handleAudit,
+        id: "readAuditLog",
+        summary: "Who did what to the cluster, the newest first; purges have a log of their own",
+        scope: "admin",
+        headers: [],
+        query: auditQuerySchema,
+        replies: { 200: { description: "The page; without a cursor the last one", body: auditReplySchema } },
+        problems: ["malformed-query", "unavailable", "overloaded"],
       },
     },
   },

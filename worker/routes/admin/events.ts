@@ -6,7 +6,6 @@ import {
   type ClusterChange,
   type ClusterView,
   EVENTS_INTERVAL_MS_DEFAULT,
-  EVENTS_INTERVAL_MS_MAX,
   type EventsEnd,
   eventsQuerySchema,
 } from "../../api/admin-schemas.ts";
@@ -15,6 +14,7 @@ import { problem } from "../../http/problem.ts";
 import { problemReply } from "../replies.ts";
 import { changesBetween } from "./cluster-changes.ts";
 import { type ClusterViewDeps, readClusterView } from "./cluster-view.ts";
+import { EVENT_STREAMS_MAX, type OpenStreams } from "./open-streams.ts";
 
 export const EVENTS_PATH = "/admin/v1/events";
 
@@ -24,41 +24,12 @@ export const STREAM_MS_MAX = 5 * 60_000;
 export const STREAM_CALLS_MAX = 900;
 /** Beside the replicas: the topology and the health. */
 const DIRECTORY_CALLS = 2;
-/** Streams of one isolate: each holds a request open. */
-export const STREAMS_MAX = 16;
 /** Silence after which a comment shows that the stream is alive; proxies cut what is silent for longer. */
 export const HEARTBEAT_MS = 4_000;
-/** A stream that was not read for so long is taken for gone. */
-const STREAM_LOST_MS = 3 * EVENTS_INTERVAL_MS_MAX;
 /** What a client is told to wait before it comes again, with up to half as much on top so that not all come at once. */
 const RETRY_MS = 500;
 
 const encoder = new TextEncoder();
-
-/**
- * Streams of this isolate, with the time at which each was last read. Race: the platform may drop a request whose client has
- * gone without a call of `cancel`, so a stream that only counted up and down would hold its place for ever.
- */
-export class OpenStreams {
-  readonly #lastReadMs = new Map<symbol, number>();
-
-  /** Undefined: there are as many as there may be. */
-  open(nowMs: number): symbol | undefined {
-    for (const [stream, atMs] of this.#lastReadMs) if (nowMs - atMs > STREAM_LOST_MS) this.#lastReadMs.delete(stream);
-    if (this.#lastReadMs.size >= STREAMS_MAX) return undefined;
-    const stream = Symbol("stream");
-    this.#lastReadMs.set(stream, nowMs);
-    return stream;
-  }
-
-  read(stream: symbol, nowMs: number): void {
-    this.#lastReadMs.set(stream, nowMs);
-  }
-
-  close(stream: symbol): void {
-    this.#lastReadMs.delete(stream);
-  }
-}
 
 export interface EventsDeps extends ClusterViewDeps {
   readonly streams: OpenStreams;
@@ -71,7 +42,7 @@ export function handleEvents(deps: EventsDeps, request: Request): Response {
   const intervalMs = Number(query.value.interval_ms ?? EVENTS_INTERVAL_MS_DEFAULT);
   const stream = deps.streams.open(deps.now());
   if (stream === undefined) {
-    const detail = `this isolate serves ${STREAMS_MAX} streams already; come again, or read /admin/v1/cluster`;
+    const detail = `this isolate serves ${EVENT_STREAMS_MAX} streams already; come again, or read /admin/v1/cluster`;
     return problemReply(problem("too-many-streams", detail), { "Retry-After": "5" });
   }
   const watch = new Watch(deps, stream, intervalMs);

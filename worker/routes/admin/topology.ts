@@ -10,7 +10,9 @@ import type { AccessDeps } from "../../access/audit.ts";
 import type { ClusterView, MovePair } from "../../api/admin-schemas.ts";
 import { readJson, readQuery, SMALL_BODY_BYTES_MAX } from "../../api/request-body.ts";
 import { changeQuerySchema, epochQuerySchema, noQuerySchema, topologyChangeSchema } from "../../api/schemas.ts";
+import type { Timers } from "../../clients/ports.ts";
 import type { TopologyHolder } from "../../clients/topology-holder.ts";
+import { within } from "../../clients/within.ts";
 import { type ProblemSlug, problem } from "../../http/problem.ts";
 import type { KeepAlive } from "../kv-context.ts";
 import { jsonReply, problemReply } from "../replies.ts";
@@ -24,7 +26,13 @@ export interface TopologyAdmin {
   change(change: TopologyChange, expectedEpoch: number): Promise<ChangeReply>;
 }
 
+/** A Directory that takes longer is as good as gone for whoever looks. */
+export const DIRECTORY_MS_MAX = 5_000;
+/** A change asks the replicas of every shard that it changes before it is published, and tells them after it. */
+export const CHANGE_MS_MAX = 30_000;
+
 export interface TopologyDeps extends AccessDeps {
+  readonly timers: Timers;
   readonly admin: TopologyAdmin;
   readonly topology: Pick<TopologyHolder, "maybeInstall">;
 }
@@ -41,10 +49,10 @@ const SLUGS: Readonly<Record<ChangeRefusalCode, ProblemSlug>> = {
   nothing_to_change: "nothing-to-change",
 };
 
-export async function handleTopology({ admin }: TopologyDeps, request: Request): Promise<Response> {
+export async function handleTopology({ admin, timers }: TopologyDeps, request: Request): Promise<Response> {
   const query = readQuery(request.url, noQuerySchema);
   if (!query.ok) return problemReply(query.problem);
-  const topology = await reached(admin.read());
+  const topology = await reached(timers, DIRECTORY_MS_MAX, admin.read());
   return topology === undefined ? unreachable() : jsonReply({ topology, progress: progressOf(topology) }, {});
 }
 
@@ -70,8 +78,8 @@ export async function handleMovesCancel(deps: TopologyDeps, request: Request, ke
 }
 
 /** What the change would do to the topology of now. */
-async function dryRun({ admin }: TopologyDeps, change: TopologyChange, epoch: number): Promise<Response> {
-  const current = await reached(admin.read());
+async function dryRun({ admin, timers }: TopologyDeps, change: TopologyChange, epoch: number): Promise<Response> {
+  const current = await reached(timers, DIRECTORY_MS_MAX, admin.read());
   if (current === undefined) return unreachable();
   if (current.epoch !== epoch) return epochConflict(current);
   const changed = changedTopology(current, change);
@@ -79,7 +87,7 @@ async function dryRun({ admin }: TopologyDeps, change: TopologyChange, epoch: nu
   return jsonReply({ dryRun: true, epoch: changed.topology.epoch, plan: planOf(changed.plan) }, {});
 }
 
-async function published(
+export async function published(
   deps: TopologyDeps,
   change: TopologyChange,
   epoch: number,
@@ -110,11 +118,11 @@ async function published(
 }
 
 async function publish(
-  { admin, audit, principal }: TopologyDeps,
+  { admin, audit, principal, timers }: TopologyDeps,
   change: TopologyChange,
   epoch: number,
 ): Promise<ChangeReply | undefined> {
-  const reply = await reached(admin.change(change, epoch));
+  const reply = await reached(timers, CHANGE_MS_MAX, admin.change(change, epoch));
   await audit(principal, "topology.change", change.kind, { ...change, epoch }, outcomeOf(reply));
   return reply;
 }
@@ -126,9 +134,9 @@ function outcomeOf(reply: ChangeReply | undefined): string {
   return reply.status.replaceAll("_", "-");
 }
 
-/** Undefined: the Directory, or the way to it, has failed. */
-function reached<T>(call: Promise<T>): Promise<T | undefined> {
-  return call.catch(() => undefined);
+/** Undefined: the Directory, or the way to it, has failed, or takes too long. */
+function reached<T>(timers: Timers, ms: number, call: Promise<T>): Promise<T | undefined> {
+  return within(timers, ms, call, () => undefined);
 }
 
 function unreachable(): Response {

@@ -11,8 +11,14 @@ export default {
   async fetch(request, env) {
     const halo = new Halo({ binding: env.HALO, retry: { attemptsMax: 1 } });
     if (new URL(request.url).pathname === "/raw") {
-      const refused = await env.HALO.request({ method: "GET", path: "https://elsewhere/", headers: {} }).catch(String);
-      return Response.json(refused);
+      const paths = [
+        "https://elsewhere/",
+        "/v1/../admin/v1/topology",
+        "/v1/%2e%2e/admin/v1/topology",
+        "/v1/kv/../../x",
+      ];
+      const ask = (path: string) => env.HALO.request({ method: "GET", path, headers: {} }).then(() => "served", String);
+      return Response.json(await Promise.all(paths.map(ask)));
     }
     const value = new Uint8Array(await request.arrayBuffer());
     // A stream that is no byte stream, as user code often has; with an empty chunk in it.

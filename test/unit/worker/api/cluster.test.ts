@@ -9,7 +9,8 @@ import {
   eventsEndSchema,
   slotsViewSchema,
 } from "../../../../worker/api/admin-schemas.ts";
-import { HEARTBEAT_MS, STREAM_CALLS_MAX, STREAM_MS_MAX, STREAMS_MAX } from "../../../../worker/routes/admin/events.ts";
+import { HEARTBEAT_MS, STREAM_CALLS_MAX, STREAM_MS_MAX } from "../../../../worker/routes/admin/events.ts";
+import { EVENT_STREAMS_MAX } from "../../../../worker/routes/admin/open-streams.ts";
 import { VERSION } from "../../../../worker/version.ts";
 import { problemOf, setUp } from "../fake-edge.ts";
 import { connectionLost, settle } from "../fake-world.ts";
@@ -239,7 +240,7 @@ describe("GET /admin/v1/events", () => {
   test("one isolate serves a limited number; a place is free when a reader goes, or was lost without a word", async () => {
     const { call, clock } = edge();
     const open = () => call("GET", "/admin/v1/events");
-    const streams = await Promise.all(Array.from({ length: STREAMS_MAX }, open));
+    const streams = await Promise.all(Array.from({ length: EVENT_STREAMS_MAX }, open));
     expect(streams.map(({ status }) => status)).toEqual(streams.map(() => 200));
     expect(await problemOf(await open())).toMatchObject({ status: 503, type: "/problems/too-many-streams" });
     await streams[0]?.body?.cancel();

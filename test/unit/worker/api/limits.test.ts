@@ -16,6 +16,7 @@ import {
 import { PURGE_KEYS_MAX } from "../../../../worker/api/schemas.ts";
 import { IDEMPOTENCY_KEY_CHARS_MAX } from "../../../../worker/routes/idempotency.ts";
 import { CONTENT_TYPE_CHARS_MAX } from "../../../../worker/routes/kv-write.ts";
+import { PART_RETRIES_MAX } from "../../../../worker/routes/large-value.ts";
 import { type Body, problemOf, setUp } from "../fake-edge.ts";
 import { from, stored } from "../fake-world.ts";
 
@@ -203,9 +204,12 @@ describe("what a shard has no room for", () => {
     ],
     ["a part that is shed", { status: "overloaded", retryAfterMs: 1 }, 503, "overloaded", large],
   ])("%s is refused as that", async (_name, reply, status, slug, body) => {
-    const { call, port } = setUp();
+    const { call, port, clock } = setUp();
     port.onWrite = () => reply;
-    const response = await call("PUT", "/v1/kv/k", {}, body);
+    const answered = call("PUT", "/v1/kv/k", {}, body);
+    // As long as a part that is shed is sent again.
+    await clock.advance(PART_RETRIES_MAX);
+    const response = await answered;
     expect([response.status, (await problemOf(response)).type]).toEqual([status, `/problems/${slug}`]);
   });
 

@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { openApiDocument } from "../../../../worker/api/openapi.ts";
 import { PROBLEMS } from "../../../../worker/http/problem.ts";
 import { HEADERS } from "../../../../worker/routes/route-headers.ts";
-import { ROUTES } from "../../../../worker/routes/route-table.ts";
+import { ROUTES, templateOf } from "../../../../worker/routes/route-table.ts";
 import { setUp } from "../fake-edge.ts";
 
 interface Document {
@@ -32,9 +32,11 @@ describe("/openapi.json", () => {
 
   test("describes every method of every route that the app has, and no other", () => {
     const described = Object.entries(document.paths).flatMap(([path, { parameters: _, ...methods }]) =>
-      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replace(/\{.*\}$/, "")}`),
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
-    const registered = ROUTES.flatMap(({ path, methods }) => Object.keys(methods).map((method) => `${method} ${path}`));
+    const registered = ROUTES.flatMap((route) =>
+      Object.keys(route.methods).map((method) => `${method} ${templateOf(route)}`),
+    );
     expect(described).toEqual(registered);
   });
 
@@ -59,10 +61,7 @@ describe("/openapi.json", () => {
 });
 
 describe("docs/api.md", () => {
-  test.each(ROUTES.map(({ path, parameter }) => `${path}${parameter === undefined ? "" : `{${parameter}}`}`))(
-    "speaks of %s",
-    (path) => expect(docs).toContain(path),
-  );
+  test.each(ROUTES.map(templateOf))("speaks of %s", (path) => expect(docs).toContain(path));
 
   test.each(Object.keys(PROBLEMS))("lists the problem %s", (slug) => expect(docs).toContain(`\`${slug}\``));
 

@@ -1,0 +1,15 @@
+// The console's start.
+
+import { render } from "preact";
+import { App } from "./app.tsx";
+import { startLive } from "./live.ts";
+import { startRouter } from "./router.ts";
+import { startTheme } from "./theme.ts";
+
+startTheme();
+startRouter();
+startLive();
+const root = document.getElementById("app");
+if (root === null) throw new Error("the page has no place for the console");
+root.replaceChildren();
+render(<App />, root);

@@ -1,0 +1,101 @@
+// The operator of a cluster, who asks for changes as worker/routes/topology.ts does: the production code plans them, and the
+// Directory's own rules decide whether they may follow. Replicas are told over the network, in vain now and then.
+//
+// Slots that no client uses show nothing when they move, and there are a thousand of them: their moves are recorded as done in
+// the moment in which they are planned, as if the log of their source had reported it. So plans are as large as they really
+// are, and a run moves the few slots that matter.
+
+import type { ChangeReply, PublishReply } from "../../durable/ports.ts";
+import { publishChange, type TellReplica, tellSources } from "../../durable/topology-changes.ts";
+import { withCompleted } from "../../routing/slot-moves.ts";
+import type { Topology } from "../../routing/topology.ts";
+import { successorProblem, type TopologyChange } from "../../routing/topology-change.ts";
+import { parseTopology } from "../../routing/topology-parser.ts";
+import type { Caller } from "./rpc.ts";
+import { DIRECTORY, type World } from "./world.ts";
+
+/** As in topology-admin.ts. */
+const TELL_DEADLINE_MS = 2_000;
+
+/** Changes for which moves are planned. The others leave slots where they are, or call moves off. */
+const PLANNING: ReadonlySet<TopologyChange["kind"]> = new Set(["add_shard", "drain_shard", "set_weight", "rebalance"]);
+
+/** Keeps nothing of its own, so its calls wait for nothing. */
+export const OPERATOR: Caller = {
+  name: DIRECTORY,
+  isAlive: true,
+  busyUntilMs: 0,
+  whenGateOpens: (send) => send(),
+  enter: (run) => run(),
+};
+
+export class Operator {
+  readonly #world: World;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** Of the topology of this moment. */
+  change(change: TopologyChange, expectedEpoch = this.#world.directory.epoch): Promise<ChangeReply> {
+    const ports = {
+      read: async () => this.#world.directory,
+      publish: async (topology: Topology, epoch: number) => {
+        if (PLANNING.has(change.kind)) this.#world.checks.planned(topology);
+        return this.#publish(topology, epoch);
+      },
+      tell: this.#tell,
+    };
+    return publishChange(ports, change, expectedEpoch);
+  }
+
+  /** Looks how far the moves are, and lets those go on that have fallen asleep over them. */
+  async watchMoves(): Promise<void> {
+    await tellSources(this.#tell, this.#world.directory);
+  }
+
+  /** As directory.ts does it. */
+  #publish(topology: Topology, expectedEpoch: number): PublishReply {
+    const { directory, checks } = this.#world;
+    if (expectedEpoch !== directory.epoch) return { status: "epoch_conflict", current: directory };
+    const parsed = parseTopology(topology);
+    const problem = parsed.ok ? successorProblem(directory, topology) : parsed.problem;
+    if (problem !== undefined) {
+      checks.report("placement", `a planned document is none that the Directory takes: ${problem}`);
+      return { status: "invalid", problem };
+    }
+    const recorded = withCompleted(topology, this.#unusedMoves(topology));
+    if (!recorded.ok) throw new Error(recorded.problem);
+    this.#world.publish(recorded.topology);
+    return { status: "ok", topology: recorded.topology };
+  }
+
+  #unusedMoves({ moves = [] }: Topology) {
+    const used = new Set(this.#world.movingSlots);
+    return moves.filter(({ slot }) => !used.has(slot));
+  }
+
+  readonly #tell: TellReplica = ({ name }, epoch) => {
+    const { hosts, loop, rpc } = this.#world;
+    const host = hosts.find(({ options }) => options.name === name);
+    if (host === undefined) throw new Error(`no replica ${name}`);
+    return new Promise((resolve) => {
+      const cancel = loop.after(TELL_DEADLINE_MS, () => resolve(false));
+      const settle = (isTold: boolean): void => {
+        cancel();
+        resolve(isTold);
+      };
+      rpc
+        .call(OPERATOR, host, {
+          label: `epoch ${epoch} is there`,
+          kind: "other",
+          isRepeatable: true,
+          run: (instance) => instance.topologyChanged(epoch),
+        })
+        .then(
+          () => settle(true),
+          () => settle(false),
+        );
+    });
+  };
+}

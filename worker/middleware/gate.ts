@@ -1,0 +1,111 @@
+// Every request passes here before a handler sees it: who is it, may they do this at all, have they asked too often. What they
+// may do to which key is checked where keys are used, in guarded-client.ts.
+//
+// Nothing is awaited and nothing allocated for a root token: that is the hot path.
+
+import { guardedClient } from "../access/guarded-client.ts";
+import { hasScope, type Principal, ROOT, type RouteScope } from "../access/principal.ts";
+import { isSignedUrl, type VerifySignedUrl } from "../access/signed-urls.ts";
+import type { TokenLimits, Verdict } from "../access/token-limits.ts";
+import { KEY_PATH } from "../http/key.ts";
+import { type Parsed, problem } from "../http/problem.ts";
+import type { KeepAlive } from "../routes/kv-context.ts";
+import { methodNotAllowed, problemReply } from "../routes/replies.ts";
+import type { EdgeDeps, Method, Route, RouteOperation } from "../routes/route-table.ts";
+import { type Authenticator, type Visitor, WELCOME } from "./authenticator.ts";
+
+export interface GateDeps {
+  readonly authenticate: Authenticator;
+  /** Absent: no URL lets anybody in. */
+  readonly signedUrls?: VerifySignedUrl | undefined;
+  readonly limits: TokenLimits;
+  /** What handlers work with, for a root token. */
+  readonly edge: EdgeDeps;
+}
+
+export type Gate = (route: Route, request: Request, keepAlive: KeepAlive) => Response | Promise<Response>;
+
+export function createGate({ authenticate, signedUrls, limits, edge }: GateDeps): Gate {
+  const edges = new EdgesOfPrincipals(edge);
+
+  const admit = (route: Route, known: Parsed<Visitor>, request: Request, keepAlive: KeepAlive) => {
+    if (!known.ok) return problemReply(known.problem);
+    const { principal, token } = known.value;
+    const operation = route.methods[request.method as Method];
+    if (operation === undefined) return methodNotAllowed(request.method, Object.keys(route.methods).join(", "));
+    if (!hasScope(principal, operation.scope)) return lacksScope(operation.scope);
+    if (token === undefined) return operation.handle(edges.of(principal, operation), request, keepAlive);
+    const serve = (verdict: Verdict) =>
+      verdict === undefined
+        ? operation.handle(edges.of(principal, operation), request, keepAlive)
+        : problemReply(verdict.problem, verdict.headers);
+    const verdict = limits.take(token);
+    return verdict instanceof Promise ? verdict.then(serve) : serve(verdict);
+  };
+
+  return (route, request, keepAlive) => {
+    const authorization = request.headers.get("Authorization");
+    if (authorization === null && signedUrls !== undefined && route.path === KEY_PATH && isSignedUrl(request.url)) {
+      return signedUrls(request).then(async (visit) => {
+        if (!visit.ok) return problemReply(visit.problem);
+        const { principal, request: signed } = visit.value;
+        return secluded(await admit(route, { ok: true, value: { principal } }, signed, keepAlive));
+      });
+    }
+    const known = authenticate(authorization);
+    if (known === WELCOME) {
+      const operation = route.methods[request.method as Method];
+      if (operation !== undefined) return operation.handle(edge, request, keepAlive);
+    }
+    return known instanceof Promise
+      ? known.then((visitor) => admit(route, visitor, request, keepAlive))
+      : admit(route, known, request, keepAlive);
+  };
+}
+
+/** Kept by principal, which lives as long as its token is known here. */
+class EdgesOfPrincipals {
+  readonly #root: EdgeDeps;
+  readonly #others = new WeakMap<Principal, Record<"data" | "purge" | "admin", EdgeDeps>>();
+
+  constructor(root: EdgeDeps) {
+    this.#root = root;
+  }
+
+  of(principal: Principal, { scope }: RouteOperation): EdgeDeps {
+    if (principal === ROOT) return this.#root;
+    let edges = this.#others.get(principal);
+    if (edges === undefined) {
+      const { client } = this.#root;
+      edges = {
+        data: { ...this.#root, principal, client: guardedClient(client, principal) },
+        purge: { ...this.#root, principal, client: guardedClient(client, principal, "purge") },
+        // Administrators act on the cluster as a whole.
+        admin: { ...this.#root, principal },
+      };
+      this.#others.set(principal, edges);
+    }
+    return edges[scope === "admin" || scope === "purge" ? scope : "data"];
+  }
+}
+
+function lacksScope(wanted: RouteScope): Response {
+  const scopes = typeof wanted === "string" ? wanted : wanted.join(" or ");
+  return problemReply(problem("forbidden", `the token lacks the scope ${scopes}`));
+}
+
+/**
+ * A signed URL is the one way for a value to be opened as a page, at the address of the console and with whatever its writer
+ * put into it: it gets an origin of its own, no scripts, and says to nobody where it was. Caches that many share do not keep
+ * it, since they would serve it after its time.
+ */
+function secluded(reply: Response): Response {
+  const headers = new Headers(reply.headers);
+  headers.set("Content-Security-Policy", "sandbox; default-src 'none'");
+  headers.set("Referrer-Policy", "no-referrer");
+  const cacheControl = headers.get("Cache-Control");
+  if (cacheControl !== null && !/\b(?:private|no-store)\b/.test(cacheControl)) {
+    headers.set("Cache-Control", `private, ${cacheControl}`);
+  }
+  return new Response(reply.body, { status: reply.status, headers });
+}
