@@ -75,8 +75,8 @@ function kneesPlot(part: PartReport | undefined): string | undefined {
   return render(
     {
       ...titled("p99 by rate, open loop: the knee of each path", part),
-      legend: { top: 50, data: series.map(({ name }) => name) },
-      grid: { left: 70, right: 40, top: 90, bottom: 50 },
+      legend: { top: 66, data: series.map(({ name }) => name) },
+      grid: { left: 70, right: 40, top: 110, bottom: 50 },
       xAxis: { type: "log", name: "requests/s", nameLocation: "middle", nameGap: 30 },
       yAxis: { type: "log", name: "p99 ms" },
       series,
@@ -95,8 +95,8 @@ function gapsPlot(part: PartReport | undefined): string | undefined {
   return render(
     {
       ...titled("Longest gap of each kill of the leading region, sorted", part),
-      legend: { top: 50, data: ["writes", "reads below strong"] },
-      grid: { left: 70, right: 40, top: 90, bottom: 50 },
+      legend: { top: 66, data: ["writes", "reads below strong"] },
+      grid: { left: 70, right: 40, top: 110, bottom: 50 },
       xAxis: { type: "category", data: write_gaps_ms.map((_, at) => String(at + 1)) },
       yAxis: { type: "value", name: "ms" },
       series: [

@@ -142,7 +142,7 @@ export class Stage implements Listener {
       const loaded = await runClosedLoop(system.target, mix.load(), { connections: LOAD_CONNECTIONS });
       complaints = loaded.errorSamples;
     }
-    if (!mix.isLoaded) throw new Error(`${spec.id}: loading failed: ${complaints.join("; ")}`);
+    if (!mix.isLoaded) throw new Error(`${spec.id}: loading failed: ${complaints[0]}`);
     const { keysPerRequest } = mix;
     return {
       id: spec.id,

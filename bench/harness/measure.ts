@@ -54,7 +54,7 @@ export class Complaints {
 }
 
 /** A busy machine makes a group lose its majority for a moment: loading is not measured, and goes on. */
-const LOAD_ATTEMPTS_MAX = 5;
+const LOAD_ATTEMPTS_MAX = 20;
 const LOAD_PAUSE_MS = 500;
 
 /** Writes every key. Throws if that does not succeed: there is nothing to measure on a part of the data. */
@@ -64,7 +64,7 @@ export async function loadDataSet({ name, target, dataSet }: Loadable): Promise<
     if (attempt > 1) await pause(LOAD_PAUSE_MS * attempt);
     complaints = await loadOnce(target, dataSet);
   }
-  if (!dataSet.isLoaded) throw new Error(`${name}: loading the data set failed: ${complaints.join("; ")}`);
+  if (!dataSet.isLoaded) throw new Error(`${name}: loading the data set failed: ${complaints[0]}`);
 }
 
 type Loadable = Pick<System, "name" | "target" | "dataSet">;

@@ -42,3 +42,30 @@ test("the rows of every command are counted: nine for a PUT alone, none for a GE
   const rows = new Map(commands.map(({ command, rows_per_op }) => [command, rows_per_op]));
   expect([rows.get("GET, strong"), rows.get("PUT, new key"), rows.get("touch")]).toEqual([0, 9, 9]);
 });
+
+test("a part of --all runs to its end, finds every reply right, and its bars are judged", async () => {
+  const file = path.join(directory, "all.json");
+  const options = ["--all", "--smoke", "--only", "wake", "--dir", directory, "--json", file, "--plots", directory];
+  command = new Command("npm", ["run", "bench", "--", ...options]);
+  // What is measured is not judged here: 1 is a missed bar.
+  expect([0, 1], command.output).toContain(await command.untilEnd());
+  const { bars, parts } = JSON.parse(await readFile(file, "utf8"));
+  expect(parts.wake, command.output).toMatchObject({ errors: 0, size: { rounds: 1 } });
+  expect(parts.wake.failure).toBeUndefined();
+  expect(["met", "missed"]).toContain(bars.idle_wake.state);
+  expect(bars.idle_wake.median).toBeGreaterThan(0);
+  expect(bars.bundle_kb).toMatchObject({ state: "not measured", reason: 'part "bundle" did not run' });
+  expect(await readFile(path.join(directory, "bars.svg"), "utf8")).toMatch(/^<svg/);
+});
+
+test("a profile names the project's files, and is drawn", async () => {
+  const { profiles } = (await figuresOf("profile", "--paths", "bare_read", "--seconds", "1", "--out", directory)) as {
+    profiles: { bare_read: { busy_us_per_op: number; allocated_bytes_per_op: number; functions: { name: string }[] } };
+  };
+  const { busy_us_per_op, allocated_bytes_per_op, functions } = profiles.bare_read;
+  expect(busy_us_per_op).toBeGreaterThan(0);
+  expect(allocated_bytes_per_op).toBeGreaterThan(0);
+  expect(functions.map(({ name }) => name)).toContain("fetch (bench/baselines/map-read.ts)");
+  expect(await readFile(path.join(directory, "bare_read.svg"), "utf8")).toContain("<title>");
+  expect(JSON.parse(await readFile(path.join(directory, "bare_read.cpuprofile"), "utf8"))).toHaveProperty("nodes");
+});
