@@ -236,6 +236,7 @@ describe("the guard", () => {
       "fetch",
       "health",
       "noteSweep",
+      "pauseBackground",
       "publish",
       "read",
       "reportHealth",
