@@ -3,10 +3,12 @@
 import { Command } from "commander";
 import { VERSION } from "../worker/version.ts";
 import { addAudit } from "./commands/audit.ts";
+import { addBackgroundCommands } from "./commands/background.ts";
 import { addBench } from "./commands/bench.ts";
 import { addCompletion } from "./commands/completion.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addInit } from "./commands/init.ts";
+import { addInsightCommands } from "./commands/insight.ts";
 import { addKeyCommands } from "./commands/keys.ts";
 import { addProfileCommands } from "./commands/profile.ts";
 import { addReplicaCommands, addShardCommands } from "./commands/shard.ts";
@@ -27,6 +29,8 @@ const COMMANDS: readonly Add[] = [
   addShardCommands,
   addReplicaCommands,
   addKeyCommands,
+  addInsightCommands,
+  addBackgroundCommands,
   addTransferCommands,
   addVerify,
   addAudit,

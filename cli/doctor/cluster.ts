@@ -176,7 +176,7 @@ function checkMoves({ moves }: ClusterView): Check {
 
 function checkBackground({ background }: ClusterView): Check {
   if (!background.paused) return pass("background", "runs");
-  return warn("background", "background work is paused", "resume it when the reason is gone");
+  return warn("background", "background work is paused", "`halo resume` when the reason is gone");
 }
 
 function checkSweep({ sweep, local, view }: ClusterFindings): Check {

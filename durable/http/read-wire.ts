@@ -107,19 +107,32 @@ function parseOptions(
 }
 
 /** Headers of the reply to a client that asked for exactly this: the edge adds what only it knows, if anything. */
-export function readHeaders({ entry, level, clockMs, from }: ReadOk): Record<string, string> {
-  if (entry === undefined) return { "Halo-Consistency": level, [SERVED_BY]: servedBy(from) };
-  const headers: Record<string, string> = {
+export function readHeaders(reply: ReadOk): Record<string, string> {
+  const { entry, level } = reply;
+  const headers = { ...commonHeaders(level, entry), ...ownHeaders(reply) };
+  return entry?.extras === undefined ? headers : withExtras(headers, entry);
+}
+
+/** Those of them that many replies have in the same form. */
+export function commonHeaders(level: ConsistencyLevel, entry: ReadEntry | undefined): Record<string, string> {
+  if (entry === undefined) return { "Halo-Consistency": level };
+  return {
     "Content-Type": entry.contentType,
-    ETag: entityTag(entry.version),
-    Age: String(ageSeconds(entry, clockMs)),
     "Cache-Control": replyCacheControl(entry),
     // Values are anybody's bytes under anybody's type.
     "X-Content-Type-Options": "nosniff",
     "Halo-Consistency": level,
+  };
+}
+
+/** The others, of an entry without extras. */
+export function ownHeaders({ entry, clockMs, from }: ReadOk): Record<string, string> {
+  if (entry === undefined) return { [SERVED_BY]: servedBy(from) };
+  return {
+    ETag: entityTag(entry.version),
+    Age: String(ageSeconds(entry, clockMs)),
     [SERVED_BY]: servedBy(from),
   };
-  return entry.extras === undefined ? headers : withExtras(headers, entry);
 }
 
 function withExtras(headers: Record<string, string>, { extras, stale }: ReadEntry): Record<string, string> {

@@ -299,6 +299,28 @@ describe("halo", () => {
     expect((await halo(["audit", "--limit", "1"])).stdout).toMatch(/^WHEN .*\n\S+Z +root +topology\.change /);
   });
 
+  test("what it costs is said from its own counters, and what took long with where it was measured", async () => {
+    await halo(["set", "counted", "x"]);
+    const { perDay, lines } = await haloJson<{ perDay: { total: number }; lines: { what: string; usd: number }[] }>([
+      "cost",
+    ]);
+    expect(perDay.total).toBeCloseTo(
+      lines.reduce((sum, { usd }) => sum + usd, 0),
+      6,
+    );
+    expect((await halo(["cost"])).stdout).toMatch(/^a day +\$\d/m);
+    const { entries } = await haloJson<{ entries: { operation: string; ms: number }[] }>(["slow-log", "--limit", "5"]);
+    expect(entries.length).toBeLessThanOrEqual(5);
+    for (const { operation, ms } of entries) expect([operation, ms > 0]).toEqual([expect.any(String), true]);
+  });
+
+  test("background work is held up for a while, seen by the doctor, and goes on", async () => {
+    expect((await halo(["pause", "--for", "10m"])).stderr).toMatch(/held up until \d{4}-/);
+    expect((await halo(["doctor"])).stdout).toMatch(/background work is paused/);
+    expect((await halo(["resume"])).stderr).toMatch(/it goes on/);
+    expect((await halo(["doctor"])).stdout).not.toMatch(/background work is paused/);
+  });
+
   test("replicas that hold the same are found to agree", async () => {
     await halo(["set", "verified", "x"]);
     const { status, stdout } = await halo(["verify"]);
