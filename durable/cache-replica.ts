@@ -66,8 +66,14 @@ const TOPOLOGY_KEY = "topology";
 /** Beside it: until when background work is paused. */
 const PAUSED_KEY = "paused_until";
 
+interface Opened {
+  readonly replica: ShardReplica;
+  readonly transport: RpcTransport;
+  readonly hasServerTiming: boolean;
+}
+
 export class CacheReplica extends DurableObject<ReplicaEnv> {
-  #open: { readonly name: string; readonly replica: ShardReplica; readonly transport: RpcTransport } | undefined;
+  #open: ({ readonly name: string } & Opened) | undefined;
   /** Something that it has stored is damaged. */
   #isEnding = false;
   readonly #ownership: Ownership;
@@ -99,9 +105,12 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     const read = parseReadUrl(request.url, isHead);
     if (read === undefined) return readResponse({ status: "invalid", reason: "not a read" }, isHead);
     const reply = this.#read(read);
-    return reply instanceof Promise
-      ? reply.then((settled) => readResponse(settled, isHead))
-      : readResponse(reply, isHead);
+    if (!(reply instanceof Promise)) return readResponse(reply, isHead, this.#open?.hasServerTiming ? 0 : undefined);
+    const startedMs = platformTimers.now();
+    return reply.then((settled) => {
+      const tookMs = Math.max(0, platformTimers.now() - startedMs);
+      return readResponse(settled, isHead, this.#open?.hasServerTiming ? tookMs : undefined);
+    });
   }
 
   #read(request: ReadRequest): ReadReply | Promise<ReadReply> {
@@ -218,7 +227,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     return this.#open.replica;
   }
 
-  #start(name: string): { readonly replica: ShardReplica; readonly transport: RpcTransport } {
+  #start(name: string): Opened {
     if (this.ctx.id.name !== undefined && this.ctx.id.name !== name) {
       throw new Error(`this object is ${this.ctx.id.name}, not ${name}`);
     }
@@ -267,7 +276,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
         moves: this.#movePort(),
       },
     );
-    return { replica, transport };
+    return { replica, transport, hasServerTiming: telemetry.config.hasServerTiming };
   }
 
   #spanPort(replica: string, { otlp, traceSample }: TelemetryConfig) {

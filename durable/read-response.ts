@@ -15,13 +15,16 @@ import {
 } from "./http/read-wire.ts";
 import type { ReadEntry, ReadOk, ReadReply } from "./protocol.ts";
 
-/** `isHead`: the value was left out, and its length is told. */
-export function readResponse(reply: ReadReply, isHead: boolean): Response {
+const SERVER_TIMING = "Server-Timing";
+
+/** `isHead`: the value was left out, and its length is told. `tookMs`: told too; absent: it is not. */
+export function readResponse(reply: ReadReply, isHead: boolean, tookMs?: number): Response {
   if (reply.status !== "ok") return Response.json(reply, { status: STATUS_REFUSED });
   const { entry } = reply;
   const isPlain = entry?.extras === undefined && reply.hot === undefined;
-  if (isPlain && entry !== undefined && !isHead) return plainResponse(reply, entry);
+  if (isPlain && entry !== undefined && !isHead) return plainResponse(reply, entry, tookMs);
   const headers = readHeaders(reply);
+  if (tookMs !== undefined) headers[SERVER_TIMING] = replicaTiming(tookMs);
   const remark = isPlain ? undefined : remarkOf(reply);
   if (entry === undefined) {
     if (remark !== undefined) headers[REMARK] = remark;
@@ -39,20 +42,28 @@ const TEMPLATES_MAX = 256;
 const templates = new LRUCache<string, Response>({ max: TEMPLATES_MAX });
 
 /** Nearly every reply. The runtime copies a reply's headers for half of what it takes to make them. */
-function plainResponse(reply: ReadOk, entry: ReadEntry): Response {
-  const response = new Response(entry.value ?? null, templateOf(reply, entry));
+function plainResponse(reply: ReadOk, entry: ReadEntry, tookMs: number | undefined): Response {
+  const response = new Response(entry.value ?? null, templateOf(reply, entry, tookMs));
   const { headers } = response;
   const own = ownHeaders(reply);
   for (const name in own) headers.set(name, own[name] ?? "");
   return response;
 }
 
-function templateOf({ level }: ReadOk, entry: ReadEntry): Response {
-  const name = `${level} ${replyCacheControl(entry)}\n${entry.contentType}`;
+function templateOf({ level }: ReadOk, entry: ReadEntry, tookMs: number | undefined): Response {
+  // Most take no time that a clock would show.
+  const name = `${level} ${tookMs ?? "-"} ${replyCacheControl(entry)}\n${entry.contentType}`;
   let template = templates.get(name);
   if (template === undefined) {
-    template = new Response(null, { status: STATUS_VALUE, headers: commonHeaders(level, entry) });
+    const headers = commonHeaders(level, entry);
+    if (tookMs !== undefined) headers[SERVER_TIMING] = replicaTiming(tookMs);
+    template = new Response(null, { status: STATUS_VALUE, headers });
     templates.set(name, template);
   }
   return template;
+}
+
+/** Server-Timing of the W3C: how long the replica had the request, in milliseconds. */
+function replicaTiming(tookMs: number): string {
+  return `r;dur=${tookMs}`;
 }

@@ -13,6 +13,7 @@ export interface HttpBody {
 }
 
 const REMARK_NAME = REMARK.toLowerCase();
+const SERVER_TIMING_NAME = "server-timing";
 const SERVED_BY_NAME = SERVED_BY.toLowerCase();
 
 export const httpCodec: AnswerCodec<HttpAnswer, HttpBody> = {
@@ -37,6 +38,8 @@ export const httpCodec: AnswerCodec<HttpAnswer, HttpBody> = {
     if (level === undefined || ageMs === undefined)
       return new HttpAnswer(new Response(value ?? null, { status, headers }));
     const said: Record<string, string> = { ...headers, "halo-consistency": level };
+    // No replica had a part in it.
+    if (headers[SERVER_TIMING_NAME] !== undefined) said[SERVER_TIMING_NAME] = "l1;dur=0";
     said[SERVED_BY_NAME] = `${headers[SERVED_BY_NAME] ?? ""}, l1=${ageMs}`;
     // Rounded up: whoever computes what is left of its freshness must not get more than there is.
     if (headers.age !== undefined) said.age = String(Number(headers.age) + Math.ceil(ageMs / 1_000));

@@ -55,7 +55,7 @@ describe("GET", () => {
     expect(await response.text()).toBe("hello");
     expect(Object.fromEntries(response.headers)).toEqual({
       age: "2",
-      "server-timing": "e;dur=0",
+      "server-timing": "r;dur=0",
       "cache-control": "max-age=60",
       "content-type": "text/plain",
       etag: '"5"',

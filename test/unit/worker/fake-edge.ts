@@ -41,7 +41,7 @@ export function setUp(
   const app = createApp({
     ...world,
     ...deps,
-    port: asHttp(world.port),
+    port: asHttp(world.port, variables.HALO_SERVER_TIMING !== "off"),
     config: read.config,
     auditLog,
     onInternalError: (name) => internalErrors.push(name),
@@ -56,10 +56,11 @@ export function setUp(
 }
 
 /** The scripted answers as replicas give them: through HTTP. */
-function asHttp(port: ScriptedPort): ReplicaPort<HttpAnswer> {
+function asHttp(port: ScriptedPort, hasServerTiming: boolean): ReplicaPort<HttpAnswer> {
+  const tookMs = hasServerTiming ? 0 : undefined;
   return {
     read: async (address, request) =>
-      answerOf(readResponse(await port.read(address, request), request.omitValue === true)),
+      answerOf(readResponse(await port.read(address, request), request.omitValue === true, tookMs)),
     write: (address, request) => port.write(address, request),
     suspect: (address, request) => port.suspect(address, request),
     status: (address, request) => port.status(address, request),

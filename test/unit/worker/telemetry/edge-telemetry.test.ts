@@ -233,6 +233,7 @@ describe("a trace", () => {
 
 describe("a request", () => {
   test("is told the edge's time, unless that is switched off", async () => {
+    // Of a reply that is the edge's own; one that is passed on has its replica's (app.test.ts).
     expect((await edge().call("GET", "/v1/kv/k")).headers.get("Server-Timing")).toBe("e;dur=0");
     const off = edge({ HALO_SERVER_TIMING: "off" });
     expect((await off.call("GET", "/v1/kv/k")).headers.has("Server-Timing")).toBe(false);
