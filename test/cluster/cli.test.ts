@@ -309,9 +309,15 @@ describe("halo", () => {
       6,
     );
     expect((await halo(["cost"])).stdout).toMatch(/^a day +\$\d/m);
-    const { entries } = await haloJson<{ entries: { operation: string; ms: number }[] }>(["slow-log", "--limit", "5"]);
+    // Whether anything took long is the machine's affair.
+    const { entries } = await haloJson<{ entries: unknown[] }>(["slow-log", "--limit", "5"]);
     expect(entries.length).toBeLessThanOrEqual(5);
-    for (const { operation, ms } of entries) expect([operation, ms > 0]).toEqual([expect.any(String), true]);
+    const shown = await halo(["slow-log"]);
+    expect([shown.status, `${shown.stdout}${shown.stderr}`]).toEqual([
+      EXIT.ok,
+      expect.stringMatching(/^WHEN +MS |nothing took long/),
+    ]);
+    expect((await halo(["slow-log", "--limit", "0"])).status).toBe(EXIT.usage);
   });
 
   test("background work is held up for a while, seen by the doctor, and goes on", async () => {

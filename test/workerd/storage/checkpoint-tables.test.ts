@@ -169,7 +169,7 @@ describe("the tables", () => {
     });
   });
 
-  test("take a statement of eleven values of the largest size, and give them back", async () => {
+  test("take more values of the largest size than go into one statement, and give them back", async () => {
     await onStorage((storage) => {
       const sql = new Checkpointed(storage);
       const value = (index: number) => new Uint8Array(VALUE_BYTES_MAX).fill(index);
