@@ -40,6 +40,7 @@ import type {
   SuspectRequest,
 } from "./protocol.ts";
 import { readResponse } from "./read-response.ts";
+import { parseReads, type ReadsReply, readsReply } from "./reads-wire.ts";
 import type { Message } from "./replication/message.ts";
 import { ShardReplica } from "./shard-replica.ts";
 import { parseStorage, type StorageVariables } from "./storage-config.ts";
@@ -49,7 +50,7 @@ import { parseTelemetry, type TelemetryConfig, type TelemetryVariables } from ".
 import type { Span } from "./telemetry/trace-context.ts";
 import { parseTiming, type TimingVariables } from "./timing-config.ts";
 import { TopologyWatch } from "./topology-watch.ts";
-import { type WireWriteReply, type WriteArguments, wireWriteReply, writeRequest } from "./write-wire.ts";
+import { type WireWriteReply, WRITES_MAX, type WriteArguments, wireWriteReply, writeRequest } from "./write-wire.ts";
 
 export type ReplicaEnv = ReplicaBindings & {
   readonly DIRECTORY: DurableObjectNamespace<Directory>;
@@ -65,6 +66,8 @@ export type ReplicaEnv = ReplicaBindings & {
 const TOPOLOGY_KEY = "topology";
 /** Beside it: until when background work is paused. */
 const PAUSED_KEY = "paused_until";
+
+const NOT_A_WRITE = { status: "invalid", reason: "not a write" } as const;
 
 interface Opened {
   readonly replica: ShardReplica;
@@ -113,6 +116,19 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     });
   }
 
+  /** Several reads in one call (reads-wire.ts). */
+  async reads(base: string, lines: string): Promise<ReadsReply> {
+    const startedMs = platformTimers.now();
+    const requests = parseReads(base, lines);
+    const [first] = requests ?? [];
+    if (requests === undefined || first === undefined) throw new Error("not reads");
+    const epoch = requests.reduce((newest, request) => Math.max(newest, request.epoch), 0);
+    const replica = await this.#replica(first.to, epoch);
+    const replies = await Promise.all(requests.map((request) => replica.read(request)));
+    const tookMs = Math.max(0, platformTimers.now() - startedMs);
+    return readsReply(replies, this.#open?.hasServerTiming ? tookMs : undefined);
+  }
+
   #read(request: ReadRequest): ReadReply | Promise<ReadReply> {
     const replica = this.#replica(request.to, request.epoch);
     return replica instanceof Promise ? replica.then((ready) => ready.read(request)) : replica.read(request);
@@ -120,8 +136,24 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
 
   async write(...wire: WriteArguments): Promise<WireWriteReply> {
     const request = writeRequest(...wire);
-    if (request === undefined) return { status: "invalid", reason: "not a write" };
+    if (request === undefined) return NOT_A_WRITE;
     return wireWriteReply(await (await this.#replica(request.to, request.epoch)).write(request));
+  }
+
+  /** Several writes in one call. Null: to be sent by itself, since it would keep the others waiting. */
+  async writes(wires: readonly WriteArguments[]): Promise<readonly (WireWriteReply | null)[]> {
+    const requests = wires.slice(0, WRITES_MAX).map((wire) => writeRequest(...wire));
+    const known = requests.find((request) => request !== undefined);
+    if (known === undefined) throw new Error("not writes");
+    const epoch = requests.reduce((newest, request) => Math.max(newest, request?.epoch ?? 0), 0);
+    const replica = await this.#replica(known.to, epoch);
+    return await Promise.all(
+      requests.map(async (request) => {
+        if (request === undefined) return NOT_A_WRITE;
+        if (replica.waitsForMove(request.slot)) return null;
+        return wireWriteReply(await replica.write(request));
+      }),
+    );
   }
 
   async batch(request: BatchRequest): Promise<BatchReply> {

@@ -147,6 +147,11 @@ export class ShardReplica {
     return this.#watch.timed({ operation, level: null, key, trace }, this.#writes.write(traced));
   }
 
+  /** A write to the slot is held until it is decided who owns it. */
+  waitsForMove(slot: number): boolean {
+    return this.#writes.waitsForMove(slot);
+  }
+
   /** Increments of one key cost little more than one of them: they share a log entry and a row. */
   #isFloodedBy({ mutation }: WriteRequest): boolean {
     return mutation.kind !== "increment" && this.#context.hotKeys.isWriteHot(mutation.key, this.#nowMs);

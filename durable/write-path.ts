@@ -230,9 +230,13 @@ export class WritePath {
   #mustWait(mutation: Mutation): boolean {
     const { slots } = this.#context.store.marks;
     if (mutation.kind === "purge") return slots.hasFrozen;
-    if (!isClients(mutation)) return false;
-    const refusal = slots.refusal(mutation.slot);
-    return refusal === "moving" || (refusal === "moved" && this.isHandingOver(mutation.slot));
+    return isClients(mutation) && this.waitsForMove(mutation.slot);
+  }
+
+  /** Writes to the slot are held until it is decided who owns it. */
+  waitsForMove(slot: number): boolean {
+    const refusal = this.#context.store.marks.slots.refusal(slot);
+    return refusal === "moving" || (refusal === "moved" && this.isHandingOver(slot));
   }
 
   /** At the end of a turn: whatever waits and may leave. */

@@ -12,6 +12,10 @@
 import type { ReplicaRole, WriteReply, WriteRequest } from "./protocol.ts";
 import type { KeyMutation } from "./store/command.ts";
 
+/** Of writes that travel in one call, as a list of what each would have gone as; the reply is a list too. */
+export const WRITES_MAX = 64;
+export const WRITES_BYTES_MAX = 256 * 1024;
+
 /** What a mutation has beside slot, key and, of a put, value and type. `kind` only of those that are no put and no delete. */
 export type WriteOptions = Readonly<Record<string, unknown>>;
 

@@ -18,7 +18,7 @@ import { TopologyView } from "../routing/topology-view.ts";
 import { createApp } from "./app.ts";
 import type { Timers } from "./clients/ports.ts";
 import { createReplicaPort } from "./clients/replica-port.ts";
-import { SharedTimers } from "./clients/shared-timers.ts";
+import { SharedTimers, type TimerPlatform } from "./clients/shared-timers.ts";
 import { TopologyHolder } from "./clients/topology-holder.ts";
 import { type EdgeConfig, type EdgeVariables, parseEdgeConfig } from "./config.ts";
 import { createEntrypoint } from "./entrypoint.ts";
@@ -63,9 +63,10 @@ const ownTimers: Timers = {
 /** What one request resolves is not heard by another where this compatibility flag is off. */
 const { handle_cross_request_promise_resolution: isResolvedAcrossRequests } = Cloudflare.compatibilityFlags;
 
-const timers: Timers = isResolvedAcrossRequests
-  ? new SharedTimers({ ...ownTimers, now: () => Date.now(), keepAlive: waitUntil })
-  : ownTimers;
+const platform: TimerPlatform | undefined = isResolvedAcrossRequests
+  ? { ...ownTimers, now: () => Date.now(), keepAlive: waitUntil }
+  : undefined;
+const timers: Timers = platform === undefined ? ownTimers : new SharedTimers(platform);
 
 /** Made by the first request: only then is there an environment to read. */
 let edge: Edge | undefined;
@@ -103,7 +104,7 @@ function createEdge(env: Env, request: Request): Edge {
   const loads = new ReplicaLoads();
   const region = regionOf(request, config);
   const balancers = new Balancers({ from: region, loads, weights: config.regionWeights });
-  const port = createReplicaPort(env);
+  const port = createReplicaPort(env, platform);
   const directory = createDirectoryClient(env.DIRECTORY, config.cluster.cluster);
   let lastRousedMs = Number.NEGATIVE_INFINITY;
   const app = createApp({

@@ -40,16 +40,21 @@ export function readUrlBase(to: string): string {
 
 /** `base` is `readUrlBase(request.to)`. A HEAD request leaves the value out: that is `omitValue`. */
 export function readUrl(base: string, request: ReadRequest): string {
+  return base + readLine(request);
+}
+
+/** The rest of the URL; no character in it ends a line. */
+export function readLine(request: ReadRequest): string {
   const { epoch, slot, level, key, after, boundMs, maxStaleMs, omitValueOfVersions, urgency, alsoFor, trace } = request;
-  let url = `${base}${epoch}/${slot}/${level}`;
-  if (after !== undefined) url += `/after=${after.term}-${after.index}`;
-  if (boundMs !== undefined) url += `/bound=${boundMs}`;
-  if (maxStaleMs !== undefined) url += `/stale=${Number.isFinite(maxStaleMs) ? maxStaleMs : ANY_STALENESS}`;
-  if (omitValueOfVersions !== undefined) url += `/not=${omitValueOfVersions.join(",")}`;
-  if (urgency !== undefined) url += `/u=${urgency}`;
-  if (alsoFor !== undefined) url += `/also=${alsoFor}`;
-  if (trace !== undefined) url += `/trace=${trace}`;
-  return `${url}?${PLAIN_KEY.test(key) ? key : encodeURIComponent(key)}`;
+  let line = `${epoch}/${slot}/${level}`;
+  if (after !== undefined) line += `/after=${after.term}-${after.index}`;
+  if (boundMs !== undefined) line += `/bound=${boundMs}`;
+  if (maxStaleMs !== undefined) line += `/stale=${Number.isFinite(maxStaleMs) ? maxStaleMs : ANY_STALENESS}`;
+  if (omitValueOfVersions !== undefined) line += `/not=${omitValueOfVersions.join(",")}`;
+  if (urgency !== undefined) line += `/u=${urgency}`;
+  if (alsoFor !== undefined) line += `/also=${alsoFor}`;
+  if (trace !== undefined) line += `/trace=${trace}`;
+  return `${line}?${PLAIN_KEY.test(key) ? key : encodeURIComponent(key)}`;
 }
 
 /** Undefined for anything that no edge sends. */

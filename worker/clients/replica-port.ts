@@ -6,12 +6,29 @@ import { waitUntil } from "cloudflare:workers";
 import type { CacheReplica } from "../../durable/cache-replica.ts";
 import { readUrl, readUrlBase } from "../../durable/http/read-wire.ts";
 import { type ReplicaBindings, type ReplicaNamespace, replicaNamespace } from "../../durable/namespaces.ts";
-import { PROTOCOL_VERSION, type Refusal } from "../../durable/protocol.ts";
+import {
+  PROTOCOL_VERSION,
+  type ReadReply,
+  type ReadRequest,
+  type Refusal,
+  type WriteReply,
+  type WriteRequest,
+} from "../../durable/protocol.ts";
+import { readResponse } from "../../durable/read-response.ts";
+import { parseReplies, READS_BYTES_MAX, READS_MAX, readLines } from "../../durable/reads-wire.ts";
 import type { SlowEntry } from "../../durable/telemetry/slow-log.ts";
-import { writeArguments, writeReply } from "../../durable/write-wire.ts";
+import {
+  type WireWriteReply,
+  WRITES_BYTES_MAX,
+  WRITES_MAX,
+  writeArguments,
+  writeReply,
+} from "../../durable/write-wire.ts";
+import { Gatherer } from "./gatherer.ts";
 import type { HealthPorts } from "./health-watch.ts";
 import { answerOf, HttpAnswer } from "./http-answer.ts";
 import type { AdminPort, ReplicaAddress, ReplicaPort } from "./ports.ts";
+import type { TimerPlatform } from "./shared-timers.ts";
 
 /** The runtime would retry for up to ten seconds, hiding a dead leader for as long: retries are the shard client's. */
 const NO_RETRIES = { maxRetries: 0 } as const;
@@ -27,6 +44,28 @@ interface ReplicaObject {
   readonly id: DurableObjectId;
   options: DurableObjectNamespaceGetDurableObjectOptions;
   readonly readUrlBase: string;
+  /** Absent: every call is sent by itself. */
+  readonly reads?: Gatherer<ReadRequest, TimedReply> | undefined;
+  readonly writes?: Gatherer<WriteRequest, WireWriteReply> | undefined;
+}
+
+/** A reply that came with others, and how long the replica had their call. */
+interface TimedReply {
+  readonly read: ReadReply;
+  readonly tookMs: number | undefined;
+}
+
+function answerFrom({ read, tookMs }: TimedReply): HttpAnswer | Refusal {
+  return read.status === "ok" ? new HttpAnswer(readResponse(read, false, tookMs)) : read;
+}
+
+function valueBytes({ mutation }: WriteRequest): number {
+  return "value" in mutation ? mutation.value.byteLength : 0;
+}
+
+/** A read that may have to wait at the replica would keep those waiting that need not. */
+function mayWaitForOthers({ omitValue, after }: ReadRequest): boolean {
+  return omitValue !== true && after === undefined;
 }
 
 export interface SlowLogPort {
@@ -35,8 +74,12 @@ export interface SlowLogPort {
 
 const HEAD: RequestInit = { method: "HEAD" };
 
+const READS_LIMITS = { calls: READS_MAX, bytes: READS_BYTES_MAX };
+const WRITES_LIMITS = { calls: WRITES_MAX, bytes: WRITES_BYTES_MAX };
+
 export function createReplicaPort(
   env: ReplicaBindings,
+  platform: TimerPlatform | undefined,
 ): ReplicaPort<HttpAnswer> & AdminPort & Pick<HealthPorts, "ping"> & SlowLogPort {
   const objects = new Map<string, ReplicaObject>();
 
@@ -47,6 +90,8 @@ export function createReplicaPort(
       id: namespace.idFromName(name),
       options: { locationHint: region, retry: NO_RETRIES },
       readUrlBase: readUrlBase(name),
+      reads: platform && new Gatherer(platform, READS_LIMITS),
+      writes: platform && new Gatherer(platform, WRITES_LIMITS),
     };
   };
 
@@ -62,22 +107,47 @@ export function createReplicaPort(
   const stubOf = ({ namespace, id, options }: ReplicaObject): DurableObjectStub<CacheReplica> =>
     namespace.get(id, options);
 
+  const readAlone = (object: ReplicaObject, request: ReadRequest): Promise<HttpAnswer | Refusal> => {
+    const url = readUrl(object.readUrlBase, request);
+    const sent = request.omitValue === true ? stubOf(object).fetch(url, HEAD) : stubOf(object).fetch(url);
+    return sent.then<HttpAnswer | Refusal>((response) => {
+      const answer = answerOf(response);
+      if (answer instanceof HttpAnswer) object.options = EXISTING;
+      return answer;
+    });
+  };
+
+  const readTogether = async (object: ReplicaObject, requests: readonly ReadRequest[]) => {
+    const reply = await stubOf(object).reads(object.readUrlBase, readLines(requests));
+    const { tookMs } = reply;
+    return parseReplies(reply).map((read) => (read === null ? undefined : { read, tookMs }));
+  };
+
+  const writeAlone = async (object: ReplicaObject, request: WriteRequest): Promise<WriteReply> => {
+    const reply = await stubOf(object).write(...writeArguments(request));
+    object.options = EXISTING;
+    return writeReply(reply);
+  };
+
+  const writeTogether = async (object: ReplicaObject, requests: readonly WriteRequest[]) => {
+    const replies: readonly (WireWriteReply | null)[] = await stubOf(object).writes(requests.map(writeArguments));
+    return replies.map((reply) => reply ?? undefined);
+  };
+
   return {
     read(address, request) {
       const object = knownObject(address);
-      const url = readUrl(object.readUrlBase, request);
-      const sent = request.omitValue === true ? stubOf(object).fetch(url, HEAD) : stubOf(object).fetch(url);
-      return sent.then<HttpAnswer | Refusal>((response) => {
-        const answer = answerOf(response);
-        if (answer instanceof HttpAnswer) object.options = EXISTING;
-        return answer;
-      });
+      const alone = () => readAlone(object, request);
+      if (object.reads === undefined || !mayWaitForOthers(request)) return alone();
+      const together = (requests: readonly ReadRequest[]) => readTogether(object, requests);
+      return object.reads.call(request, 0, { alone, together, take: answerFrom });
     },
-    async write(address, request) {
+    write(address, request) {
       const object = knownObject(address);
-      const reply = await stubOf(object).write(...writeArguments(request));
-      object.options = EXISTING;
-      return writeReply(reply);
+      const alone = () => writeAlone(object, request);
+      if (object.writes === undefined) return alone();
+      const together = (requests: readonly WriteRequest[]) => writeTogether(object, requests);
+      return object.writes.call(request, valueBytes(request), { alone, together, take: writeReply });
     },
     batch: (address, request) => stubOf(knownObject(address)).batch(request),
     fill: (address, request) => stubOf(knownObject(address)).fill(request),
