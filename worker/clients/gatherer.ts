@@ -15,8 +15,8 @@ import type { TimerPlatform } from "./shared-timers.ts";
 
 /** While fewer calls are under way, the next one is sent by itself: it would hardly meet another. */
 export const CROWD_MIN = 2;
-/** As many as it takes at most, where calls that might have met others did not. */
-export const CROWD_MAX = 64;
+/** So many calls at most are sent at once before the next one waits again, where those that waited have met nobody. */
+export const PATIENCE_MAX = 32;
 /** A call counts as under way for one to two of these: the end of one whose request has ended is heard by nobody. */
 export const WINDOW_MS = 1_000;
 /** After a reply that did not hold everything, or a replica that does not know such calls. */
@@ -68,7 +68,9 @@ export class Gatherer<Request, Reply> {
   #number = Number.NEGATIVE_INFINITY;
   #window: Window = { calls: 0 };
   #windowBefore: Window = { calls: 0 };
-  #crowd = CROWD_MIN;
+  /** Calls that are sent at once before the next one waits for company: the more, the longer nobody has come. */
+  #patience = 0;
+  #atOnce = 0;
   #apartUntilMs = Number.NEGATIVE_INFINITY;
   #open: Gathering<Request, Reply> | undefined;
 
@@ -82,7 +84,7 @@ export class Gatherer<Request, Reply> {
     const nowMs = this.#platform.now();
     const window = this.#windowAt(nowMs);
     const gathering = this.#openFor(bytes, nowMs);
-    const isAlone = gathering === undefined && window.calls + this.#windowBefore.calls < this.#crowd;
+    const isAlone = gathering === undefined && !this.#isCrowd(window);
     if (isAlone || nowMs < this.#apartUntilMs || bytes > this.#limits.bytes) return counted(window, ways.alone());
     const { promise, resolve, reject } = Promise.withResolvers<Reply | undefined>();
     const joined = { request, resolve, reject };
@@ -105,6 +107,12 @@ export class Gatherer<Request, Reply> {
     return this.#window;
   }
 
+  #isCrowd(window: Window): boolean {
+    if (window.calls + this.#windowBefore.calls < CROWD_MIN) return false;
+    this.#atOnce += 1;
+    return this.#atOnce > this.#patience;
+  }
+
   #openFor(bytes: number, nowMs: number): Gathering<Request, Reply> | undefined {
     const open = this.#open;
     if (open === undefined || nowMs > open.openedMs + OPENER_LATE_MS) return undefined;
@@ -119,8 +127,8 @@ export class Gatherer<Request, Reply> {
     this.#platform.after(0, () => {
       if (this.#open === gathering) this.#open = undefined;
       const { joined } = gathering;
-      // Whoever waited for nobody waits less often.
-      this.#crowd = joined.length === 1 ? Math.min(CROWD_MAX, this.#crowd * 2) : CROWD_MIN;
+      this.#patience = joined.length === 1 ? Math.min(PATIENCE_MAX, this.#patience * 2 + 1) : 0;
+      this.#atOnce = 0;
       void counted(window, this.#leave(joined, send)).then(resolve);
     });
   }

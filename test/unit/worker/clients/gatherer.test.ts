@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import {
   APART_MS,
-  CROWD_MAX,
   CROWD_MIN,
   Gatherer,
   HOLD_MS,
   OPENER_LATE_MS,
+  PATIENCE_MAX,
   WINDOW_MS,
 } from "../../../../worker/clients/gatherer.ts";
 import { createRequestPlatform } from "../../../support/request-platform.ts";
@@ -76,20 +76,28 @@ describe("calls that are sent together", () => {
     expect([sent, armed.size]).toEqual([[], 0]);
   });
 
-  it("are none either where requests overlap and never meet: ever more must be under way for one to wait", async () => {
+  it("are few where requests overlap and never meet: the longer nobody has come, the fewer wait", async () => {
     const { ask, advance, sent, fates } = setUp();
+    const calls = 1_000;
     let waited = 0;
-    for (let number = 0; number < CROWD_MAX; number += 1) {
+    for (let number = 0; number < calls; number += 1) {
       ask(`${number}`, 1, new Promise(() => undefined));
       if (!fates.has(`${number}`)) waited += 1;
       await advance(1);
       expect(fates.get(`${number}`)).toBe("alone");
     }
-    expect(waited).toBe(Math.log2(CROWD_MAX / CROWD_MIN));
-    // They do meet now, and the next ones meet more easily.
-    for (const name of ["A", "B"]) ask(name);
+    expect(waited).toBeGreaterThan(1);
+    expect(waited).toBeLessThan(calls / PATIENCE_MAX + Math.log2(PATIENCE_MAX) + 1);
+    // Now they do meet, and from then on at once.
+    for (let number = 0; sent.length === 0 && number <= PATIENCE_MAX + 1; number += 1) {
+      ask(`A${number}`);
+      ask(`B${number}`);
+      await advance(1);
+    }
+    ask("C");
+    ask("D");
     await advance(1);
-    expect(sent).toEqual([{ by: "A", requests: ["A", "B"] }]);
+    expect(sent.at(-1)?.requests).toEqual(["C", "D"]);
   });
 
   it("do not wait for calls whose requests have ended, of which nobody hears", async () => {
