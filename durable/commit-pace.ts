@@ -3,7 +3,8 @@
 // Near replicas answer within a flush: one batch at a time is best, because whatever waits goes into the next one and more
 // batches only mean more flushes. Far replicas take a round trip: waiting for it would double the latency of whoever comes
 // just after a batch has left, so batches are pipelined, a few per round trip. What tells the two apart is the shortest
-// recent commit: queueing makes commits longer, but never the shortest one.
+// recent round trip, which no disk and no queue makes longer: where those are slow, more and thinner batches would only make them
+// slower.
 
 /**
  * The clients of a batch that was just committed are on their way back with their next writes, for so long: a busy isolate
@@ -31,18 +32,14 @@ const COMMITS_PER_MERGE = 5;
 /** Where so many writes are expected, another batch within RETURN_MS is as good as certain. */
 const BUSY_WRITES = 4;
 
-/** A commit that is never faster than this is waiting for the network, not for a disk. */
+/** A round trip that is never faster than this is the network's. */
 const FAR_MS = 20;
 
 /** Batches in flight per round trip. */
 const BATCHES_PER_ROUND_TRIP = 4;
 
-/** The shortest commit is forgotten after this many, so that a group whose replicas move is measured anew. */
-const COMMITS_REMEMBERED = 64;
-
 export class CommitPace {
-  #shortestMs = Number.POSITIVE_INFINITY;
-  #shortestSoFarMs = Number.POSITIVE_INFINITY;
+  #roundTripMs = Number.POSITIVE_INFINITY;
   #commits = 0;
   #lastWrites = 0;
   #expectedWrites = 0;
@@ -52,21 +49,16 @@ export class CommitPace {
   /** Nobody waits for company since longer. */
   #waitingSinceMs = Number.NEGATIVE_INFINITY;
 
-  /** A batch of so many writes was committed at `nowMs`, `latencyMs` after it was proposed, while others were waiting. */
-  noteCommit(writes: number, waiting: number, latencyMs: number, nowMs: number): void {
+  /** A batch of so many writes was committed at `nowMs`, while others were waiting. `roundTripMs`: to a majority; infinite: not known. */
+  noteCommit(writes: number, waiting: number, roundTripMs: number, nowMs: number): void {
     const expected = Math.max(writes, this.#lastWrites);
-    this.#expectedWrites = this.#commits % COMMITS_PER_MERGE === 0 ? Math.max(expected, writes + waiting) : expected;
+    this.#expectedWrites = this.#commits === 0 ? Math.max(expected, writes + waiting) : expected;
     this.#lastWrites = writes;
     this.#lastCommitMs = nowMs;
     this.#waitingSinceMs = nowMs;
     this.#companyUntilMs = nowMs + LINGER_MS;
-    this.#shortestSoFarMs = Math.min(this.#shortestSoFarMs, latencyMs);
-    this.#shortestMs = Math.min(this.#shortestMs, latencyMs);
-    this.#commits++;
-    if (this.#commits < COMMITS_REMEMBERED) return;
-    this.#shortestMs = this.#shortestSoFarMs;
-    this.#shortestSoFarMs = Number.POSITIVE_INFINITY;
-    this.#commits = 0;
+    this.#roundTripMs = roundTripMs;
+    this.#commits = (this.#commits + 1) % COMMITS_PER_MERGE;
   }
 
   /** A write has come, and makes `waiting` of them. */
@@ -90,7 +82,7 @@ export class CommitPace {
 
   /** Time after a batch at which the next may follow although none is committed; infinite for near replicas. */
   get intervalMs(): number {
-    const isFar = Number.isFinite(this.#shortestMs) && this.#shortestMs >= FAR_MS;
-    return isFar ? this.#shortestMs / BATCHES_PER_ROUND_TRIP : Number.POSITIVE_INFINITY;
+    const isFar = Number.isFinite(this.#roundTripMs) && this.#roundTripMs >= FAR_MS;
+    return isFar ? this.#roundTripMs / BATCHES_PER_ROUND_TRIP : Number.POSITIVE_INFINITY;
   }
 }

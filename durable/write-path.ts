@@ -182,7 +182,8 @@ export class WritePath {
     const isOwn = own?.term === entry.term;
     if (isOwn) {
       const nowMs = ports.timers.now();
-      this.#pace.noteCommit(own.batch.mutations.length, this.#queue.waiting, nowMs - own.proposedMs, nowMs);
+      const roundTripMs = core.leaderState?.roundTripMs(core) ?? Number.POSITIVE_INFINITY;
+      this.#pace.noteCommit(own.batch.mutations.length, this.#queue.waiting, roundTripMs, nowMs);
       telemetry.commitMs.note(nowMs - own.proposedMs);
       telemetry.batchSize.note(own.batch.mutations.length);
       const { nextExpectedMs } = this.#pace;

@@ -65,6 +65,13 @@ export class LeaderState {
     );
   }
 
+  /** What the network takes to the nearest majority and back, in milliseconds; infinite while it is not known. */
+  roundTripMs(replica: Replica): number {
+    return -quorumValue(replica.membership.voters, (id) =>
+      id === replica.id ? 0 : -(this.progress.get(id)?.roundTripMs.value ?? Number.POSITIVE_INFINITY),
+    );
+  }
+
   leaseRemainingMs(replica: Replica): number {
     if (this.leaseForfeited || replica.asleep) return 0;
     const ackMs = this.quorumAckMs(replica);
@@ -169,6 +176,7 @@ export function handleAppendReply(replica: Replica, message: AppendReplyMessage)
     progress.check = message.check;
     replica.hasNewChecks = true;
   }
+  progress.roundTripMs.note(replica.nowMs - message.sentAtMs);
   progress.ackedSentAtMs = Math.max(progress.ackedSentAtMs, message.sentAtMs);
   progress.ackedSequence = Math.max(progress.ackedSequence, message.sequence);
   if (message.success) {

@@ -5,6 +5,7 @@
 //   snapshot   the log that it needs is compacted; nothing is sent until the stream has ended
 
 import type { StateCheck } from "./message.ts";
+import { RecentMinimum } from "./recent-minimum.ts";
 
 export type ProgressState = "probe" | "replicate" | "snapshot";
 
@@ -24,6 +25,11 @@ export class Progress {
   isPaused = false;
   /** Send time (leader's clock) of the newest append that it acknowledged in this term; the lease counts from it. */
   ackedSentAtMs = Number.NEGATIVE_INFINITY;
+  /**
+   * Milliseconds from an append to its answer, the least of the last ones: queueing and flushes make them longer, and
+   * most heartbeats meet neither, so that this is what the network takes.
+   */
+  readonly roundTripMs = new RecentMinimum();
   /** Sequence of the newest append that it acknowledged in this term; ReadIndex rounds count by it. */
   ackedSequence = 0;
   /** The member's own clock in its newest answer, and which instance of it answered: echoed back to it. */

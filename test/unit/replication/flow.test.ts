@@ -9,6 +9,34 @@ function progressOf(leader: Node, id: string) {
   return progress;
 }
 
+describe("the round trip", () => {
+  test("is what the network takes to the nearest majority, however long an entry takes to be answered", () => {
+    const group = new CoreGroup();
+    const leader = group.elect("a");
+    leader.core.leaderState?.progress.clear();
+    leader.core.leaderState?.syncMembers(leader.core);
+    for (const awayMs of [90, 30, 400]) {
+      group.nowMs += T.heartbeatMs;
+      leader.tick();
+      const sent = new Set(group.outbox);
+      group.nowMs += awayMs;
+      group.deliver((message) => message.kind === "append" && !sent.has(message));
+      group.take("append");
+    }
+    expect(leader.core.leaderState?.roundTripMs(leader.core)).toBe(30);
+  });
+
+  test("is not known to a leader who has not been answered", () => {
+    const group = new CoreGroup();
+    const leader = group.elect("a");
+    group.cut("b");
+    group.cut("c");
+    leader.core.leaderState?.progress.clear();
+    leader.core.leaderState?.syncMembers(leader.core);
+    expect(leader.core.leaderState?.roundTripMs(leader.core)).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
 describe("the window", () => {
   test("holds at most so many unanswered appends; the rest waits for answers", () => {
     const group = new CoreGroup(["a", "b", "c"], [], { appendsInFlightMax: 3 });
