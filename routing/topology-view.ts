@@ -37,7 +37,10 @@ export class TopologyView {
       };
     });
     const indexes = new Map(topology.shards.map(({ shard }, index) => [shard, index]));
-    this.#owners = Uint16Array.from(topology.slots, (shard) => indexes.get(shard) ?? topology.shards.length);
+    // Not by `from` with a function, which takes ten times as long.
+    this.#owners = new Uint16Array(topology.slots.length);
+    let slot = 0;
+    for (const shard of topology.slots) this.#owners[slot++] = indexes.get(shard) ?? topology.shards.length;
   }
 
   get epoch(): number {

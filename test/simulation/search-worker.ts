@@ -19,6 +19,8 @@ export interface SeedReport {
 
 const { mutant, workload } = workerData as { readonly mutant?: Mutant; readonly workload?: WorkloadName };
 if (mutant !== undefined) loadMutated(mutant);
+// Networks that break make thousands of errors whose stacks nobody reads; a failing seed is run again by itself, with them.
+Error.stackTraceLimit = 0;
 // Only now: what it imports is the code under test.
 const { simulate } = await import("./simulation.ts");
 

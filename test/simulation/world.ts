@@ -71,6 +71,7 @@ export class World {
   readonly health = new HealthBoard();
   /** All that were ever placed. */
   readonly hosts: ReplicaHost[] = [];
+  readonly #hostsByShard = new Map<number, ReplicaHost[]>();
   readonly #clockRandom: SeededRandom;
   /** All keys that the clients of registers use. */
   readonly keys: readonly string[];
@@ -142,7 +143,11 @@ export class World {
       this.checks.placed(shard);
       for (const view of replicas) {
         if (this.hosts.some(({ options }) => options.name === view.name)) continue;
-        this.hosts.push(new ReplicaHost(this, shard, view, this.directory, this.drawClock(this.#clockRandom)));
+        const host = new ReplicaHost(this, shard, view, this.directory, this.drawClock(this.#clockRandom));
+        this.hosts.push(host);
+        const group = this.#hostsByShard.get(shard);
+        if (group === undefined) this.#hostsByShard.set(shard, [host]);
+        else group.push(host);
       }
     }
   }
@@ -153,7 +158,7 @@ export class World {
   }
 
   hostsOf(shard: number): readonly ReplicaHost[] {
-    return this.hosts.filter(({ options }) => options.shard === shard);
+    return this.#hostsByShard.get(shard) ?? [];
   }
 
   /** Hosts of the replicas that the newest topology lists for a shard. */
@@ -163,7 +168,7 @@ export class World {
   }
 
   member(shard: number, member: string): ReplicaHost {
-    const host = this.hosts.find((other) => other.options.shard === shard && other.member === member);
+    const host = this.hostsOf(shard).find((other) => other.member === member);
     if (host === undefined) throw new RangeError(`no member ${member} of shard ${shard}`);
     return host;
   }
