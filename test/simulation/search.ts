@@ -62,5 +62,6 @@ export async function search({ seeds, jobs, mutant, workload, onReport }: Search
 function brokenRun(seed: number, error: unknown): SeedReport {
   const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
   const violations = [{ checker: "invariants", message, atMs: 0 }];
-  return { seed, violations, groupMs: 0, simulatedMs: 0, operations: 0, traceHash: "", counts: {}, cpuMs: 0 };
+  const nothing = { groupMs: 0, simulatedMs: 0, operations: 0, cpuMs: 0, isOneGroupOfThree: false };
+  return { seed, violations, traceHash: "", counts: {}, ...nothing };
 }

@@ -94,7 +94,7 @@ export class World {
     this.#diskRandom = this.random.fork("disk");
     this.bitRot = new BitRot(this.random.fork("bit rot"), config.disk.rotProbability, this.coverage);
     this.network = new Network(this.loop, this.networkRandom, config.network, this.coverage);
-    this.rpc = new Rpc(this.loop, this.network, this.networkRandom, (who, what, label) => this.note(who, what, label));
+    this.rpc = new Rpc(this.loop, this.network, this.networkRandom, (...parts) => this.note(...parts));
     this.topology = buildTopology(config.cluster);
     this.view = new TopologyView(this.topology);
     const [one, other] = this.topology.shards;
