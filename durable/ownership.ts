@@ -17,13 +17,13 @@ export interface ListedMembers {
 
 export class Ownership {
   #view: TopologyView;
-  #slotsOf: ReadonlyMap<number, number>;
+  /** Made when it is asked for, as the rest. */
+  #slotsOf: ReadonlyMap<number, number> | undefined;
   /** By shard; made when they are asked for. */
   #listed = new Map<number, ListedMembers>();
 
   constructor(topology: Topology) {
     this.#view = new TopologyView(topology);
-    this.#slotsOf = countSlots(topology);
   }
 
   get epoch(): number {
@@ -38,13 +38,14 @@ export class Ownership {
   install(topology: Topology): boolean {
     if (topology.epoch <= this.epoch) return false;
     this.#view = new TopologyView(topology);
-    this.#slotsOf = countSlots(topology);
+    this.#slotsOf = undefined;
     this.#listed = new Map();
     return true;
   }
 
   /** How many slots the shard owns. */
   slotsOf(shard: number): number {
+    this.#slotsOf ??= countSlots(this.#view.topology);
     return this.#slotsOf.get(shard) ?? 0;
   }
 

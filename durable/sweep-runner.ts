@@ -41,7 +41,8 @@ export function sweepPorts(env: TopologyBindings, cluster: string): SweepPorts {
       ),
     reaches: async (witness, member) => (await inTime(stubOf(witness).reaches(witness.name, member))) === true,
     replace: async (lost, epoch) => {
-      const reply = await changeTopology(env, cluster, { kind: "replace_replica", ...lost }, epoch);
+      const change = { kind: "replace_replica", ...lost } as const;
+      const reply = await changeTopology(env, cluster, change, epoch, { onlyOfTheDead: true });
       if (reply.status === "ok") return reply.topology.epoch;
       console.error(JSON.stringify({ event: "replacement_refused", ...lost, status: reply.status }));
       return undefined;

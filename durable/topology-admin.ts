@@ -7,7 +7,7 @@ import type { Directory } from "./directory.ts";
 import { createDirectoryClient } from "./directory-client.ts";
 import { type ReplicaBindings, replicaNamespace } from "./namespaces.ts";
 import type { ChangeReply } from "./ports.ts";
-import { publishChange, tellSources } from "./topology-changes.ts";
+import { type ChangeConditions, publishChange, tellSources } from "./topology-changes.ts";
 
 export type TopologyBindings = ReplicaBindings & { readonly DIRECTORY: DurableObjectNamespace<Directory> };
 
@@ -20,9 +20,10 @@ export function changeTopology(
   cluster: string,
   change: TopologyChange,
   expectedEpoch: number,
+  conditions?: ChangeConditions,
 ): Promise<ChangeReply> {
   const { read, publish } = createDirectoryClient(env.DIRECTORY, cluster);
-  return publishChange({ read, publish, tell: tellOn(env) }, change, expectedEpoch);
+  return publishChange({ read, publish, tell: tellOn(env) }, change, expectedEpoch, conditions);
 }
 
 export function rouseSources(env: ReplicaBindings, topology: Topology): Promise<void> {

@@ -6,7 +6,7 @@
 
 import type { Topology } from "../routing/topology.ts";
 import { changedTopology, type TopologyChange } from "../routing/topology-change.ts";
-import { type ReplicaView, TopologyView } from "../routing/topology-view.ts";
+import { type ReplicaView, type ShardView, TopologyView } from "../routing/topology-view.ts";
 import type { ChangeReply, PublishReply } from "./ports.ts";
 import { quorumSize } from "./replication/quorum.ts";
 
@@ -20,11 +20,17 @@ export interface TopologyChangePorts {
 
 export type TellReplica = (replica: ReplicaView, epoch: number) => Promise<boolean>;
 
+export interface ChangeConditions {
+  /** A replica is replaced only because it is taken for dead: not if it answers now. */
+  readonly onlyOfTheDead?: boolean | undefined;
+}
+
 /** `expectedEpoch`: of the topology that the operator saw when deciding. */
 export async function publishChange(
   ports: TopologyChangePorts,
   change: TopologyChange,
   expectedEpoch: number,
+  { onlyOfTheDead = false }: ChangeConditions = {},
 ): Promise<ChangeReply> {
   const current = await ports.read();
   if (current.epoch !== expectedEpoch) return { status: "epoch_conflict", current };
@@ -34,14 +40,16 @@ export async function publishChange(
   const changing = changed.topology.shards.filter(({ since, createdIn }) => since === epoch && createdIn !== epoch);
   const before = new TopologyView(current);
   const after = new TopologyView(changed.topology);
-  // Nobody founds a group once its replicas have changed (`foundingMembership`). One that was never used is founded by these
-  // calls; one that is, is alive enough to follow.
   for (const { shard } of changing) {
     const replicas = before.shard(shard)?.replicas ?? [];
-    const answered = (await tellAll(ports.tell, replicas, current.epoch)).filter((isTold) => isTold).length;
-    if (answered >= quorumSize(replicas.length)) continue;
-    const problem = `shard ${shard}: only ${answered} of ${replicas.length} replicas answer, a majority must`;
-    return { status: "unavailable", problem };
+    const told = await tellAll(ports.tell, replicas, current.epoch);
+    const answering = replicas.filter((_, index) => told[index]);
+    const isBack = ({ replica }: ReplicaView) => change.kind === "replace_replica" && replica === change.replica;
+    const problem =
+      onlyOfTheDead && answering.some(isBack)
+        ? `shard ${shard}: the replica that was taken for dead answers`
+        : majorityProblem(before.shard(shard), after.shard(shard), new Set(answering.map(({ name }) => name)));
+    if (problem !== undefined) return { status: "unavailable", problem };
   }
   const reply = await ports.publish(changed.topology, expectedEpoch);
   if (reply.status !== "ok") return reply;
@@ -54,6 +62,30 @@ export async function publishChange(
   }
   const told = await tellAll(ports.tell, [...concerned.values()], reply.topology.epoch);
   return { ...reply, plan: changed.plan, untold: [...concerned.keys()].filter((_, index) => !told[index]) };
+}
+
+/**
+ * Why a shard cannot get other replicas now. Nobody founds a group once its replicas have changed (`foundingMembership`): one
+ * that was never used is founded by the calls that a majority has answered, and one that is used is alive enough to follow.
+ *
+ * And of those that the document would list a majority must live, the new ones included. Otherwise a group that is alive would
+ * never get there, edges would ask nobody but the dead, and no later change could be made any more.
+ */
+export function majorityProblem(
+  before: ShardView | undefined,
+  after: ShardView | undefined,
+  answering: ReadonlySet<string>,
+): string | undefined {
+  if (before === undefined || after === undefined) return undefined;
+  const silent = before.replicas.filter(({ name }) => !answering.has(name));
+  const count = before.replicas.length;
+  if (count - silent.length < quorumSize(count)) {
+    return `shard ${before.shard}: only ${count - silent.length} of ${count} replicas answer, a majority must`;
+  }
+  const kept = after.replicas.filter(({ name }) => silent.some((replica) => replica.name === name));
+  if (after.replicas.length - kept.length >= quorumSize(after.replicas.length)) return undefined;
+  const numbers = kept.map(({ replica }) => replica).join(", ");
+  return `shard ${before.shard}: of the ${after.replicas.length} replicas that it would have, ${numbers} do not answer, and a majority must; replace these first`;
 }
 
 /**

@@ -28,8 +28,9 @@ export class LatencyQuantile {
   at(share: number): number | undefined {
     if (this.#total < SAMPLES_MIN) return undefined;
     let left = this.#total * share;
-    for (const [index, count] of this.#counts.entries()) {
-      left -= count;
+    // By index: this is asked for every read that may be hedged, and entries would be made for each bucket.
+    for (let index = 0; index < BUCKETS; index++) {
+      left -= this.#counts[index] ?? 0;
       if (left <= 0) return FIRST_BUCKET_MS * GROWTH ** index;
     }
     return FIRST_BUCKET_MS * GROWTH ** (BUCKETS - 1);

@@ -26,7 +26,7 @@ export class RangeHashes {
   }
 
   all(): readonly number[] | undefined {
-    return this.#sums === undefined ? undefined : [...this.#sums];
+    return this.#sums === undefined ? undefined : Array.from(this.#sums);
   }
 
   added(entry: Entry, checksum = rowChecksum(entry)): void {

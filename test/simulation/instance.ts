@@ -72,6 +72,8 @@ export class Instance implements Caller {
   /** Highest term in which it has asked for votes. */
   seenCandidacy = 0;
 
+  readonly #label: string;
+  readonly #zombieLabel: string;
   #openWrites: DiskWrite[] = [];
   #pending: Unit[] = [];
   #closedUnits = 0;
@@ -83,6 +85,8 @@ export class Instance implements Caller {
     const { world } = host;
     this.host = host;
     this.incarnation = incarnation;
+    this.#label = `${host.name}#${incarnation}`;
+    this.#zombieLabel = `${this.#label}z`;
     this.storage = new SimStorage(
       host.disk.copy(),
       (write) => this.#openWrites.push(write),
@@ -144,11 +148,11 @@ export class Instance implements Caller {
 
   /** Of its machine. A zombie runs on another one than its successor, or there could not be two. */
   get name(): string {
-    return this.isZombie ? `${this.host.name}#${this.incarnation}z` : this.host.name;
+    return this.isZombie ? this.#zombieLabel : this.host.name;
   }
 
   get label(): string {
-    return `${this.host.name}#${this.incarnation}${this.isZombie ? "z" : ""}`;
+    return this.isZombie ? this.#zombieLabel : this.#label;
   }
 
   // --- Caller ---

@@ -75,11 +75,13 @@ async function searchSeeds(runs: number, jobs: number, firstSeed: number): Promi
   printCoverage(reports);
   const speed = simulatedSeconds / wallSeconds / jobs;
   // On a shared machine the wall clock counts other people's work too.
-  const cpuSpeed = simulatedSeconds / (reports.reduce((sum, { cpuMs }) => sum + cpuMs, 0) / 1_000);
+  const cpuSpeed = cpuSpeedOf(reports);
+  const speedOfThree = cpuSpeedOf(reports.filter(({ isOneGroupOfThree }) => isOneGroupOfThree));
   console.log(
     `${runs} runs, ${failed.length} failures${failed.length > 0 ? ` (seeds ${failed.map(({ seed }) => seed).join(", ")})` : ""}; ` +
       `${operations} operations in ${simulatedSeconds.toFixed(0)} simulated group-seconds, ${wallSeconds.toFixed(1)} s; ` +
-      `${speed.toFixed(0)} group-seconds per second and thread, ${cpuSpeed.toFixed(0)} per second of processor time`,
+      `${speed.toFixed(0)} group-seconds per second and thread, ${cpuSpeed.toFixed(0)} per second of processor time, ` +
+      `${speedOfThree.toFixed(0)} in worlds of one group of three`,
   );
   return {
     runs,
@@ -88,6 +90,12 @@ async function searchSeeds(runs: number, jobs: number, firstSeed: number): Promi
     wall_seconds: wallSeconds,
     trace_hash: combinedHash(reports.map(({ traceHash }) => traceHash)),
   };
+}
+
+/** Group-seconds per second of processor time. */
+function cpuSpeedOf(reports: readonly SeedReport[]): number {
+  const sum = (of: (report: SeedReport) => number) => reports.reduce((total, report) => total + of(report), 0);
+  return sum(({ groupMs }) => groupMs) / sum(({ cpuMs }) => cpuMs);
 }
 
 function printCoverage(reports: readonly SeedReport[]): void {

@@ -44,15 +44,22 @@ export type Fate =
 
 export type CutMode = "silent" | "refusing";
 
+/** One direction between two machines. */
+interface Link {
+  /** Drawn when it is first needed. */
+  baseDelayMs: number | undefined;
+  cut: { readonly mode: CutMode } | undefined;
+  cloggedUntilMs: number;
+}
+
 /** A refused connection answers faster than a message travels. */
 const REFUSAL_MS = 1;
 
 export class Network {
   readonly #loop: EventLoop;
   readonly #random: SeededRandom;
-  readonly #baseDelays = new Map<string, number>();
-  readonly #cuts = new Map<string, { readonly mode: CutMode }>();
-  readonly #cloggedUntil = new Map<string, number>();
+  /** By sender, then by receiver. */
+  readonly #links = new Map<string, Map<string, Link>>();
   readonly #config: NetworkConfig;
   readonly #coverage: Coverage;
   /** No more random losses, delays and repeats. */
@@ -67,14 +74,15 @@ export class Network {
 
   /** What happens to one message that leaves now. */
   fate(from: string, to: string, kind: MessageKind): Fate {
-    const link = linkName(from, to);
-    const cut = this.#cuts.get(link)?.mode;
+    const link = this.#link(from, to);
+    const cut = link.cut?.mode;
     if (cut !== undefined) this.#coverage.count("message met a cut");
     if (cut === "silent") return { kind: "lost" };
     if (cut === "refusing") return { kind: "refused", delayMs: REFUSAL_MS };
     const random = this.#random;
     const config = this.#config;
-    let delayMs = this.#baseDelay(link) + random.exponential(config.jitterMs);
+    link.baseDelayMs ??= random.logarithmic(...config.delayMs);
+    let delayMs = link.baseDelayMs + random.exponential(config.jitterMs);
     if (!this.isCalm) {
       if (random.chance(config.lossProbability)) {
         const isNoticed = random.chance(config.lossIsNoticedProbability);
@@ -83,8 +91,7 @@ export class Network {
       }
       delayMs += this.#heldUpMs(kind);
     }
-    const cloggedUntil = this.#cloggedUntil.get(link) ?? 0;
-    const openMs = Math.max(0, cloggedUntil - this.#loop.nowMs);
+    const openMs = Math.max(0, link.cloggedUntilMs - this.#loop.nowMs);
     if (openMs > 0) this.#coverage.count("message held up by a clogged link");
     return { kind: "delivered", delayMs: openMs + delayMs };
   }
@@ -98,21 +105,22 @@ export class Network {
 
   /** Returns a function that mends this cut, and no later one of the same link. */
   cut(from: string, to: string, mode: CutMode): () => void {
-    const link = linkName(from, to);
+    const link = this.#link(from, to);
     const cut = { mode };
-    this.#cuts.set(link, cut);
+    link.cut = cut;
     return () => {
-      if (this.#cuts.get(link) === cut) this.#cuts.delete(link);
+      if (link.cut === cut) link.cut = undefined;
     };
   }
 
   clog(from: string, to: string, untilMs: number): void {
-    this.#cloggedUntil.set(linkName(from, to), untilMs);
+    this.#link(from, to).cloggedUntilMs = untilMs;
   }
 
   mendAll(): void {
-    this.#cuts.clear();
-    this.#cloggedUntil.clear();
+    for (const links of this.#links.values()) {
+      for (const link of links.values()) Object.assign(link, { cut: undefined, cloggedUntilMs: 0 });
+    }
   }
 
   #heldUpMs(kind: MessageKind): number {
@@ -124,16 +132,12 @@ export class Network {
     return isSlowKind || isStraggler ? this.#random.between(0, stragglerMsMax) : 0;
   }
 
-  #baseDelay(link: string): number {
-    let delayMs = this.#baseDelays.get(link);
-    if (delayMs === undefined) {
-      delayMs = this.#random.logarithmic(...this.#config.delayMs);
-      this.#baseDelays.set(link, delayMs);
-    }
-    return delayMs;
+  #link(from: string, to: string): Link {
+    const known = this.#links.get(from)?.get(to);
+    if (known !== undefined) return known;
+    const links = this.#links.get(from) ?? new Map<string, Link>();
+    const link = { baseDelayMs: undefined, cut: undefined, cloggedUntilMs: 0 };
+    this.#links.set(from, links.set(to, link));
+    return link;
   }
-}
-
-function linkName(from: string, to: string): string {
-  return `${from}>${to}`;
 }

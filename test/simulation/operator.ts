@@ -6,7 +6,7 @@
 // are, and a run moves the few slots that matter.
 
 import type { ChangeReply, PublishReply } from "../../durable/ports.ts";
-import { publishChange, type TellReplica, tellSources } from "../../durable/topology-changes.ts";
+import { type ChangeConditions, publishChange, type TellReplica, tellSources } from "../../durable/topology-changes.ts";
 import { withCompleted } from "../../routing/slot-moves.ts";
 import type { Topology } from "../../routing/topology.ts";
 import { successorProblem, type TopologyChange } from "../../routing/topology-change.ts";
@@ -16,6 +16,12 @@ import { DIRECTORY, type World } from "./world.ts";
 
 /** As in topology-admin.ts. */
 const TELL_DEADLINE_MS = 2_000;
+
+export interface OperatorOptions extends ChangeConditions {
+  readonly tellDeadlineMs?: number | undefined;
+  /** The Directory has taken a document of this operator. */
+  readonly onPublished?: ((topology: Topology) => void) | undefined;
+}
 
 /** Changes for which moves are planned. The others leave slots where they are, or call moves off. */
 const PLANNING: ReadonlySet<TopologyChange["kind"]> = new Set(["add_shard", "drain_shard", "set_weight", "rebalance"]);
@@ -31,9 +37,11 @@ export const OPERATOR: Caller = {
 
 export class Operator {
   readonly #world: World;
+  readonly #options: OperatorOptions;
 
-  constructor(world: World) {
+  constructor(world: World, options: OperatorOptions = {}) {
     this.#world = world;
+    this.#options = options;
   }
 
   /** Of the topology of this moment. */
@@ -46,7 +54,7 @@ export class Operator {
       },
       tell: this.#tell,
     };
-    return publishChange(ports, change, expectedEpoch);
+    return publishChange(ports, change, expectedEpoch, this.#options);
   }
 
   /** Looks how far the moves are, and lets those go on that have fallen asleep over them. */
@@ -67,6 +75,7 @@ export class Operator {
     const recorded = withCompleted(topology, this.#unusedMoves(topology));
     if (!recorded.ok) throw new Error(recorded.problem);
     this.#world.publish(recorded.topology);
+    this.#options.onPublished?.(recorded.topology);
     return { status: "ok", topology: recorded.topology };
   }
 
@@ -80,7 +89,7 @@ export class Operator {
     const host = hosts.find(({ options }) => options.name === name);
     if (host === undefined) throw new Error(`no replica ${name}`);
     return new Promise((resolve) => {
-      const cancel = loop.after(TELL_DEADLINE_MS, () => resolve(false));
+      const cancel = loop.after(this.#options.tellDeadlineMs ?? TELL_DEADLINE_MS, () => resolve(false));
       const settle = (isTold: boolean): void => {
         cancel();
         resolve(isTold);

@@ -4,10 +4,12 @@
 import { memberId } from "../../durable/replica-context.ts";
 import { decodeMembership, type Membership } from "../../durable/replication/membership.ts";
 import { quorumSize } from "../../durable/replication/quorum.ts";
+import { majorityProblem } from "../../durable/topology-changes.ts";
 import type { Region } from "../../routing/region.ts";
 import type { Topology } from "../../routing/topology.ts";
 import { changedTopology, type ReplicaChange } from "../../routing/topology-change.ts";
 import { FORMER_REPLICAS_MAX } from "../../routing/topology-parser.ts";
+import { TopologyView } from "../../routing/topology-view.ts";
 import { OPERATOR } from "./operator.ts";
 import type { SeededRandom } from "./random.ts";
 import type { ReplicaHost } from "./replica-host.ts";
@@ -88,9 +90,17 @@ export class Reshaping {
   #change(change: ReplicaChange): void {
     const changed = changedTopology(this.#world.directory, { ...change, allowSharedRegions: true });
     if (!changed.ok || !this.hasRoomFor(changed.topology, change.shard)) return;
+    if (this.#isRefused(changed.topology, change.shard ?? 0)) return;
     this.#world.publish(changed.topology);
     const told = this.#random.pick([0, 0.4, 1]);
     for (const host of this.#world.hostsOf(change.shard ?? 0)) if (this.#random.chance(told)) this.#tell(host);
+  }
+
+  /** As the production code refuses it. Only the dead keep silent here: whoever is out of reach now is back a moment later. */
+  #isRefused(next: Topology, shard: number): boolean {
+    const [before, after] = [this.#world.directory, next].map((topology) => new TopologyView(topology).shard(shard));
+    const living = this.#world.listedHostsOf(shard).filter(({ isDestroyed }) => !isDestroyed);
+    return majorityProblem(before, after, new Set(living.map(({ options }) => options.name))) !== undefined;
   }
 
   #tell(host: ReplicaHost): void {
@@ -106,7 +116,11 @@ export class Reshaping {
       .catch(() => undefined);
   }
 
-  /** Not where it would end a majority, nor two of the replicas that a new edge begins with. */
+  /**
+   * Not where it would end a majority, nor two of the replicas that a new edge begins with. A majority of those that are listed
+   * counts like one of those that vote: whoever has asked for three replicas survives the loss of one, while five vote as well.
+   * Edges ask nobody else, and the topology takes no change without it.
+   */
   maybeDestroy(victim: ReplicaHost): void {
     const { shard } = victim.options;
     if (!this.#world.isStormy || victim.isDestroyed) return;
@@ -114,7 +128,9 @@ export class Reshaping {
     gone.add(victim);
     // A shard that has, or is to have, one replica survives the loss of none, nor does it while two are members.
     const isSmall = [...membershipsInForce(this.#world, shard)].some(({ voters }) => voters.length < 3);
-    if (!isSmall && canSpare(this.#world, shard, gone, 2)) victim.destroy();
+    const listed = this.#world.listedHostsOf(shard);
+    const isListLost = listed.filter((host) => !gone.has(host)).length < quorumSize(listed.length);
+    if (!isSmall && !isListLost && canSpare(this.#world, shard, gone, 2)) victim.destroy();
   }
 }
 

@@ -38,7 +38,7 @@ const HANG_MS_MAX = 20_000;
 export class Rpc {
   readonly loop: EventLoop;
   readonly network: Network;
-  readonly note: (who: string, what: string, label: string) => void;
+  readonly note: (who: string, what: "<-" | "->", whom: string, label: string) => void;
   readonly #random: SeededRandom;
   readonly #hung = new Set<() => void>();
 
@@ -125,7 +125,7 @@ class Call<T> {
       this.#sendBack(() => this.#fail(objectReset()));
       return;
     }
-    this.#rpc.note(instance.label, `<- ${this.#caller.name}`, this.#options.label);
+    this.#rpc.note(instance.label, "<-", this.#caller.name, this.#options.label);
     this.#handle(instance);
   }
 
@@ -174,7 +174,7 @@ class Call<T> {
       loop.at(this.#caller.busyUntilMs, () => this.#settle(run));
       return;
     }
-    this.#rpc.note(this.#caller.name, `-> ${this.#to.name}`, this.#options.label);
+    this.#rpc.note(this.#caller.name, "->", this.#to.name, this.#options.label);
     this.#caller.enter(run);
   }
 }

@@ -5,6 +5,9 @@ import type { Mutant } from "./mutate.ts";
 import type { SeedReport } from "./search-worker.ts";
 import type { WorkloadName } from "./swarm.ts";
 
+/** What an event makes is garbage soon after: with more room for it, less of it is moved about. */
+const YOUNG_MB = 64;
+
 export interface SearchOptions {
   /** Begun in this order. */
   readonly seeds: readonly number[];
@@ -32,7 +35,10 @@ export async function search({ seeds, jobs, mutant, workload, onReport }: Search
         resolve();
         return;
       }
-      const worker = new Worker(new URL("./search-worker.ts", import.meta.url), { workerData: { mutant, workload } });
+      const worker = new Worker(new URL("./search-worker.ts", import.meta.url), {
+        workerData: { mutant, workload },
+        resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+      });
       const finish = (end: () => void): void => {
         worker.terminate().then(end, reject);
       };
@@ -56,5 +62,6 @@ export async function search({ seeds, jobs, mutant, workload, onReport }: Search
 function brokenRun(seed: number, error: unknown): SeedReport {
   const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
   const violations = [{ checker: "invariants", message, atMs: 0 }];
-  return { seed, violations, groupMs: 0, simulatedMs: 0, operations: 0, traceHash: "", counts: {}, cpuMs: 0 };
+  const nothing = { groupMs: 0, simulatedMs: 0, operations: 0, cpuMs: 0, isOneGroupOfThree: false };
+  return { seed, violations, traceHash: "", counts: {}, ...nothing };
 }

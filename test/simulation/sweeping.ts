@@ -26,21 +26,27 @@ const CALLER: Caller = {
   enter: (run) => run(),
 };
 
+class OutOfReachError extends Error {
+  override readonly name = "OutOfReachError";
+}
+
 export class Sweeping {
   readonly #world: World;
   readonly #config: SweepConfig;
   readonly #reshaping: Reshaping;
-  readonly #operator: Operator;
   readonly #random: SeededRandom;
   readonly #checker: ReplacementChecker;
   /** Kept by the Directory. */
   #record: SweepRecord | undefined;
+  /** Whom the sweep that is under way has reached, and when. */
+  readonly #reached = new Map<string, number>();
+  /** Tells a sweep's record from that of one before, which the network still holds up. */
+  #sweeps = 0;
 
   constructor(world: World, config: SweepConfig, reshaping: Reshaping, random: SeededRandom) {
     this.#world = world;
     this.#config = config;
     this.#reshaping = reshaping;
-    this.#operator = new Operator(world);
     this.#random = random;
     this.#checker = world.checks.replacements;
   }
@@ -56,16 +62,24 @@ export class Sweeping {
     return unreachable.length + underReplicated.length === 0 && epoch === this.#world.directory.epoch;
   }
 
+  /** One after the other: everything that a sweep waits for has a deadline. */
   #sweepAgain(): void {
-    const { loop, checks, coverage } = this.#world;
+    const { loop, coverage } = this.#world;
     loop.after(this.#config.everyMs, () => {
-      // A Directory that cannot be reached ends a sweep; the next one comes.
-      const swept = this.#inTime(sweep(this.#ports(), this.#config), 4 * ANSWER_DEADLINE_MS);
-      swept.then((record) => {
-        coverage.count(record === undefined ? "sweep without a result" : "sweep");
-        if (record !== undefined && record.underReplicated.length > 0) coverage.count("shard found under-replicated");
-        this.#sweepAgain();
-      }, checks.failed);
+      this.#sweeps++;
+      this.#reached.clear();
+      const swept = sweep(this.#ports(this.#sweeps), this.#config).then(
+        ({ underReplicated }) => {
+          coverage.count("sweep");
+          if (underReplicated.length > 0) coverage.count("shard found under-replicated");
+        },
+        (error) => {
+          // A Directory that cannot be reached ends a sweep; the next one comes.
+          if (!(error instanceof OutOfReachError)) throw error;
+          coverage.count("sweep without a result");
+        },
+      );
+      swept.then(() => this.#sweepAgain(), this.#world.checks.failed);
     });
   }
 
@@ -78,19 +92,16 @@ export class Sweeping {
     });
   }
 
-  #ports(): SweepPorts {
+  #ports(sweepNumber: number): SweepPorts {
     const { loop } = this.#world;
     return {
       now: () => Math.round(loop.nowMs),
-      topology: () => this.#world.readDirectory(CALLER),
-      lastRecord: () => this.#world.askDirectory(CALLER, () => this.#record),
-      record: (record) =>
-        this.#world.askDirectory(CALLER, () => {
-          this.#record = record;
-        }),
+      topology: () => this.#askDirectory(() => this.#world.directory),
+      lastRecord: () => this.#askDirectory(() => this.#record),
+      record: (record) => this.#askDirectory(() => this.#keep(record, sweepNumber)),
       status: async (replica) => {
         const status = await this.#call(replica, "status", (instance) => instance.replica.status());
-        if (status !== undefined) this.#checker.answered(replica.name, loop.nowMs);
+        if (status !== undefined) this.#reached.set(replica.name, loop.nowMs);
         return status;
       },
       reaches: async (witness, member) =>
@@ -99,16 +110,33 @@ export class Sweeping {
     };
   }
 
+  /** What a sweep has seen counts from here on: one that cannot write it down has looked in vain. */
+  #keep(record: SweepRecord, sweepNumber: number): void {
+    if (sweepNumber !== this.#sweeps) return;
+    this.#record = record;
+    for (const [name, atMs] of this.#reached) this.#checker.answered(name, atMs);
+  }
+
   async #replace(lost: LostReplica, epoch: number): Promise<number | undefined> {
     const { checks, coverage, directory, loop } = this.#world;
     if (!this.#reshaping.hasRoomFor(directory, lost.shard)) return undefined;
     const host = this.#world.listedHostsOf(lost.shard).find(({ options }) => options.replica === lost.replica);
-    const reply = await this.#operator.change({ kind: "replace_replica", ...lost }, epoch);
-    if (reply.status !== "ok") return undefined;
-    coverage.count("replica replaced by a sweep");
-    if (host !== undefined) this.#checker.replaced(host.options.name, loop.nowMs, this.#config.replaceAfterMs);
-    if (host === undefined) checks.report("replacement", `shard ${lost.shard} has no replica ${lost.replica}`);
-    return reply.topology.epoch;
+    const onPublished = (): void => {
+      coverage.count("replica replaced by a sweep");
+      if (host === undefined) checks.report("replacement", `shard ${lost.shard} has no replica ${lost.replica}`);
+      else this.#checker.replaced(host.options.name, loop.nowMs, this.#config.replaceAfterMs);
+    };
+    const options = { onlyOfTheDead: true, tellDeadlineMs: ANSWER_DEADLINE_MS, onPublished };
+    const operator = new Operator(this.#world, options);
+    const reply = await operator.change({ kind: "replace_replica", ...lost }, epoch);
+    return reply.status === "ok" ? reply.topology.epoch : undefined;
+  }
+
+  async #askDirectory<T>(answerOf: () => T): Promise<T> {
+    const asked = this.#world.askDirectory(CALLER, () => ({ answer: answerOf() }));
+    const reply = await this.#inTime(asked, ANSWER_DEADLINE_MS);
+    if (reply === undefined) throw new OutOfReachError("the Directory does not answer");
+    return reply.answer;
   }
 
   #call<T>(

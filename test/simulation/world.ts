@@ -71,6 +71,7 @@ export class World {
   readonly health = new HealthBoard();
   /** All that were ever placed. */
   readonly hosts: ReplicaHost[] = [];
+  readonly #hostsByShard = new Map<number, ReplicaHost[]>();
   readonly #clockRandom: SeededRandom;
   /** All keys that the clients of registers use. */
   readonly keys: readonly string[];
@@ -93,7 +94,7 @@ export class World {
     this.#diskRandom = this.random.fork("disk");
     this.bitRot = new BitRot(this.random.fork("bit rot"), config.disk.rotProbability, this.coverage);
     this.network = new Network(this.loop, this.networkRandom, config.network, this.coverage);
-    this.rpc = new Rpc(this.loop, this.network, this.networkRandom, (who, what, label) => this.note(who, what, label));
+    this.rpc = new Rpc(this.loop, this.network, this.networkRandom, (...parts) => this.note(...parts));
     this.topology = buildTopology(config.cluster);
     this.view = new TopologyView(this.topology);
     const [one, other] = this.topology.shards;
@@ -142,7 +143,11 @@ export class World {
       this.checks.placed(shard);
       for (const view of replicas) {
         if (this.hosts.some(({ options }) => options.name === view.name)) continue;
-        this.hosts.push(new ReplicaHost(this, shard, view, this.directory, this.drawClock(this.#clockRandom)));
+        const host = new ReplicaHost(this, shard, view, this.directory, this.drawClock(this.#clockRandom));
+        this.hosts.push(host);
+        const group = this.#hostsByShard.get(shard);
+        if (group === undefined) this.#hostsByShard.set(shard, [host]);
+        else group.push(host);
       }
     }
   }
@@ -153,7 +158,7 @@ export class World {
   }
 
   hostsOf(shard: number): readonly ReplicaHost[] {
-    return this.hosts.filter(({ options }) => options.shard === shard);
+    return this.#hostsByShard.get(shard) ?? [];
   }
 
   /** Hosts of the replicas that the newest topology lists for a shard. */
@@ -163,7 +168,7 @@ export class World {
   }
 
   member(shard: number, member: string): ReplicaHost {
-    const host = this.hosts.find((other) => other.options.shard === shard && other.member === member);
+    const host = this.hostsOf(shard).find((other) => other.member === member);
     if (host === undefined) throw new RangeError(`no member ${member} of shard ${shard}`);
     return host;
   }

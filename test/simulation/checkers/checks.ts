@@ -152,14 +152,14 @@ export class Checks {
       this.#world.onLeader(instance);
     }
     if (hasGrown || core.role === "leader") {
-      const instances = this.#world.hostsOf(shard).flatMap((host) => host.instances);
-      if (hasGrown) {
-        this.#completeness.committed(
-          instances.filter((other) => other.core.role === "leader"),
-          truth,
-        );
+      const leaders: Instance[] = [];
+      for (const { zombies, current } of this.#world.hostsOf(shard)) {
+        for (const zombie of zombies) if (zombie.core.role === "leader") leaders.push(zombie);
+        if (current?.core.role === "leader") leaders.push(current);
       }
-      this.#leases.check(instances, this.#world.loop.nowMs, truth);
+      if (hasGrown) this.#completeness.committed(leaders, truth);
+      // Nobody else has a lease.
+      this.#leases.check(leaders, this.#world.loop.nowMs, truth);
     }
   }
 

@@ -14,21 +14,20 @@ export class LeaseExclusivityChecker {
 
   /** To be looked at whenever somebody leads or something was committed; time alone only ends leases. */
   check(instances: readonly Instance[], nowMs: number, truth: GroundTruth): void {
-    const holders = instances.filter((instance) => holdsLease(instance, nowMs));
-    const [first, second] = holders;
-    if (first !== undefined && second !== undefined) {
-      this.#report(
-        `${first.label} (term ${first.core.term}) and ${second.label} (term ${second.core.term}) hold a lease`,
-      );
-    }
-    const newest = truth.entries.at(-1);
-    if (newest === undefined) return;
-    for (const { core, label } of holders) {
-      if (newest.entry.term > core.term && newest.entry.index > core.commitIndex) {
-        this.#report(
-          `${label} holds a lease of term ${core.term} at ${core.commitIndex} while ${newest.entry.index} of term ${newest.entry.term} is committed`,
-        );
+    // With nothing made for it: this is looked at after every event of a leader.
+    const newest = truth.entries.at(-1)?.entry;
+    let other: Instance | undefined;
+    for (const instance of instances) {
+      if (!holdsLease(instance, nowMs)) continue;
+      const { core, label } = instance;
+      if (other !== undefined) {
+        this.#report(`${other.label} (term ${other.core.term}) and ${label} (term ${core.term}) hold a lease`);
       }
+      other = instance;
+      if (newest === undefined || newest.term <= core.term || newest.index <= core.commitIndex) continue;
+      this.#report(
+        `${label} holds a lease of term ${core.term} at ${core.commitIndex} while ${newest.index} of term ${newest.term} is committed`,
+      );
     }
   }
 }
