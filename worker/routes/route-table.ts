@@ -89,8 +89,8 @@ export type EdgeDeps = KvDeps &
   SlowLogDeps;
 export type Method = "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
 
-/** `bytes`: the value as it was stored; `events`: a stream of them; `lines`: the file of an export; `text`: plain text. */
-export type Content = "bytes" | "events" | "lines" | "text";
+/** `bytes`: the value as it was stored; `events`: a stream of them; `lines`: the file of an export; `metrics`: text of one of two formats. */
+export type Content = "bytes" | "events" | "lines" | "metrics";
 
 export interface RouteReply {
   readonly description: string;
@@ -486,7 +486,12 @@ export const ROUTES: readonly Route[] = [
         scope: ["read", ...OBSERVING],
         headers: [],
         query: metricsQuerySchema,
-        replies: { 200: { description: "The text format of Prometheus, version 0.0.4", body: "text" } },
+        replies: {
+          200: {
+            description: "The text format of Prometheus, version 0.0.4, or OpenMetrics 1.0 where Accept prefers it",
+            body: "metrics",
+          },
+        },
         problems: ["malformed-query"],
       },
     },
