@@ -2,18 +2,13 @@
 
 import type { ReplicaView } from "../routing/topology-view.ts";
 import { createDirectoryClient } from "./directory-client.ts";
-import type { SweepRecord } from "./health-protocol.ts";
-import { type SweepOptions, type SweepPorts, sweep } from "./health-sweep.ts";
+import type { SweepPorts } from "./health-sweep.ts";
 import { replicaNamespace } from "./namespaces.ts";
 import { PROTOCOL_VERSION, type ReplicaStatus } from "./protocol.ts";
 import { changeTopology, type TopologyBindings } from "./topology-admin.ts";
 
 /** An object that has to be loaded first takes some hundred milliseconds. */
 const ANSWER_DEADLINE_MS = 2_000;
-
-export function runSweep(env: TopologyBindings, cluster: string, options: SweepOptions): Promise<SweepRecord> {
-  return sweep(sweepPorts(env, cluster), options);
-}
 
 export function sweepPorts(env: TopologyBindings, cluster: string): SweepPorts {
   const directory = createDirectoryClient(env.DIRECTORY, cluster);

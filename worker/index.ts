@@ -6,8 +6,9 @@ import type { Hono } from "hono";
 import consoleFiles from "../console/dist/console.txt";
 import type { Directory } from "../durable/directory.ts";
 import { createDirectoryClient } from "../durable/directory-client.ts";
+import { sweep } from "../durable/health-sweep.ts";
 import type { ReplicaBindings } from "../durable/namespaces.ts";
-import { runSweep } from "../durable/sweep-runner.ts";
+import { sweepPorts } from "../durable/sweep-runner.ts";
 import { changeTopology, rouseSources } from "../durable/topology-admin.ts";
 import { Balancers } from "../routing/balance-policy.ts";
 import type { Region } from "../routing/region.ts";
@@ -26,6 +27,8 @@ import { problem } from "./http/problem.ts";
 import { dataCentreCopies } from "./l1/data-centre.ts";
 import { problemReply } from "./routes/replies.ts";
 import type { Analytics } from "./telemetry/edge-telemetry.ts";
+import { Overheard, pushReplicas } from "./telemetry/replica-push.ts";
+import { VERSION } from "./version.ts";
 
 export { CacheReplica } from "../durable/cache-replica.ts";
 export { Directory } from "../durable/directory.ts";
@@ -35,9 +38,6 @@ export type Env = ReplicaBindings & {
   /** Workers Analytics Engine; absent: no data points are written. */
   readonly ANALYTICS?: Analytics;
 } & EdgeVariables;
-
-/** As package.json says. */
-const VERSION = "0.1.0";
 
 /** Operators' programs look at the progress of moves more often than sleepers have to be woken for it. */
 const ROUSE_INTERVAL_MS = 1_000;
@@ -68,6 +68,9 @@ const platform: TimerPlatform | undefined = isResolvedAcrossRequests
   : undefined;
 const timers: Timers = platform === undefined ? ownTimers : new SharedTimers(platform);
 
+/** Looked up when it is called: a Worker's own `fetch` wants to be called by its name. */
+const fetchPlainly = (url: string, init: RequestInit) => fetch(url, init);
+
 /** Made by the first request: only then is there an environment to read. */
 let edge: Edge | undefined;
 
@@ -82,10 +85,14 @@ const handler = {
   async scheduled(_controller: ScheduledController, env: Env) {
     const read = parseEdgeConfig(env);
     if (!read.ok) throw new Error(read.problem);
-    const { cluster, replaceAfterMs } = read.config;
-    const { unreachable, underReplicated, replaced } = await runSweep(env, cluster.cluster, { replaceAfterMs });
+    const { cluster, replaceAfterMs, telemetry } = read.config;
+    const heard = new Overheard(sweepPorts(env, cluster.cluster));
+    const { unreachable, underReplicated, replaced } = await sweep(heard.ports, { replaceAfterMs });
     const found = { unreachable: unreachable.length, underReplicated: underReplicated.length, replaced };
-    console.log(JSON.stringify({ event: "sweep", ...found }));
+    const { otlp } = telemetry;
+    const deps = { cluster: cluster.cluster, version: VERSION, fetch: fetchPlainly };
+    const isPushed = otlp === undefined ? undefined : await pushReplicas({ ...deps, otlp }, heard.reports, Date.now());
+    console.log(JSON.stringify({ event: "sweep", ...found, pushed: isPushed }));
   },
 } satisfies ExportedHandler<Env>;
 
@@ -151,7 +158,7 @@ function createEdge(env: Env, request: Request): Edge {
       version: VERSION,
       log: (line) => console.log(line),
       background: (work) => waitUntil(work),
-      fetch: (url, init) => fetch(url, init),
+      fetch: fetchPlainly,
       analytics: env.ANALYTICS,
     },
     consoleFiles,

@@ -2,8 +2,9 @@
 
 import { openAsBlob } from "node:fs";
 import { FileReader } from "../../worker/transfer/file-reader.ts";
-import { type ExportEnd, kindOfLine, LINE_BYTES_MAX } from "../../worker/transfer/format.ts";
+import type { ExportEnd } from "../../worker/transfer/format.ts";
 import { linesOf } from "../../worker/transfer/lines.ts";
+import { kindOfLine, LINE_BYTES_MAX } from "../../worker/transfer/segment-lines.ts";
 
 /** Where a segment is in its file, and what it holds. */
 export interface Segment {

@@ -28,7 +28,7 @@ export interface Call {
   readonly method?: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
   readonly headers?: Readonly<Record<string, string>>;
   /** An object goes out as JSON. */
-  readonly body?: object | Uint8Array<ArrayBuffer>;
+  readonly body?: object | Uint8Array<ArrayBuffer> | Blob;
   readonly signal?: AbortSignal;
   /** Default: that of this tab. */
   readonly token?: string;
@@ -40,7 +40,7 @@ export async function call(
   { method = "GET", headers = {}, body, ...options }: Call = {},
 ): Promise<Response> {
   const bearer = options.token ?? token.value;
-  const isBytes = body instanceof Uint8Array;
+  const isBytes = body instanceof Uint8Array || body instanceof Blob;
   let response: Response;
   try {
     response = await fetch(path, {

@@ -2,6 +2,7 @@
 
 import type { FunctionComponent } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { isReadOnly, me } from "./access.ts";
 import { signOut, token } from "./api.ts";
 import { duration } from "./format.ts";
 import { link, linkProblem, staleMs, view } from "./live.ts";
@@ -13,6 +14,7 @@ import { theme, toggleTheme } from "./theme.ts";
 import { ActivityView } from "./views/activity.tsx";
 import { CostView } from "./views/cost.tsx";
 import { KeysView } from "./views/keys.tsx";
+import { MaintenanceView } from "./views/maintenance.tsx";
 import { Overview } from "./views/overview.tsx";
 import { ShardsView } from "./views/shards.tsx";
 import { SlotsView } from "./views/slots.tsx";
@@ -26,6 +28,7 @@ const CONTENT: Readonly<Record<ViewName, FunctionComponent>> = {
   keys: KeysView,
   activity: ActivityView,
   cost: CostView,
+  maintenance: MaintenanceView,
 };
 
 export function App() {
@@ -68,6 +71,11 @@ function Console() {
       </nav>
       <main id="main" ref={main} tabIndex={-1} class={staleMs.value === undefined ? "" : "is-stale"}>
         <h1 class="unseen">{TITLES[name]}</h1>
+        {isReadOnly.value && (
+          <p class="read-only" data-testid="read-only">
+            Read only: {me.value?.id} may {me.value?.scopes.join(", ")}. What takes more is disabled.
+          </p>
+        )}
         {view.value === undefined ? <FirstView /> : <Content />}
       </main>
       <p class={`notice ${notice.value?.kind ?? "none"}`} role="status">

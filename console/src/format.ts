@@ -72,8 +72,8 @@ export function relative(ms: number | null | undefined, nowMs: number): string {
   return ms > nowMs ? `in ${length}` : `${length} ago`;
 }
 
-export function plural(number: number, noun: string): string {
-  return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+export function plural(number: number, noun: string, nouns = `${noun}s`): string {
+  return `${count(number)} ${number === 1 ? noun : nouns}`;
 }
 
 function figures(value: number): string {

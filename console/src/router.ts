@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 
-export const VIEWS = ["overview", "shards", "slots", "traffic", "keys", "activity", "cost"] as const;
+export const VIEWS = ["overview", "shards", "slots", "traffic", "keys", "activity", "cost", "maintenance"] as const;
 export type ViewName = (typeof VIEWS)[number];
 
 export const TITLES: Readonly<Record<ViewName, string>> = {
@@ -13,6 +13,7 @@ export const TITLES: Readonly<Record<ViewName, string>> = {
   keys: "Keys",
   activity: "Activity",
   cost: "Cost",
+  maintenance: "Maintenance",
 };
 
 export const current = signal<ViewName>(read());

@@ -1,7 +1,8 @@
 // Signing in: a token is taken if the cluster shows itself for it. It is kept until the tab is closed.
 
 import { useRef } from "preact/hooks";
-import { ApiError, callJson, signedOutBecause, signIn } from "./api.ts";
+import { askWhoIs, me, type WhoAmI } from "./access.ts";
+import { ApiError, signedOutBecause, signIn } from "./api.ts";
 import { Problem } from "./parts/dialog.tsx";
 import { useAction } from "./parts/hooks.ts";
 
@@ -12,7 +13,7 @@ export function SignIn() {
     event.preventDefault();
     const given = input.current?.value.trim() ?? "";
     action.run(async () => {
-      await check(given);
+      me.value = await check(given);
       signIn(given);
     });
   };
@@ -39,7 +40,7 @@ export function SignIn() {
           aria-describedby="token-note"
         />
         <p class="note" id="token-note">
-          One with the scope admin. It is kept in this tab until the tab is closed.
+          One with the scope admin, or with observe to look only. It is kept in this tab until the tab is closed.
         </p>
         <Problem text={action.problem} />
         <button type="submit" class="primary" disabled={action.isBusy}>
@@ -50,11 +51,11 @@ export function SignIn() {
   );
 }
 
-async function check(token: string): Promise<void> {
+async function check(token: string): Promise<WhoAmI> {
   // What no header can hold is no token, and `fetch` would say so in other words.
   if (!/^[\x21-\x7e]+$/.test(token)) throw new Error("A token has no spaces and nothing but ASCII characters.");
   try {
-    await callJson("/admin/v1/cluster", { token });
+    return await askWhoIs(token);
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) throw new Error("The token is not one of this cluster's.");
     throw error;

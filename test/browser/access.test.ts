@@ -54,11 +54,16 @@ async function everywhere(page: Page, look: (name: string) => Promise<void>): Pr
   await openKey(page, "a-long-key-without-a-place-to-break-it/".repeat(6));
   await page.getByTestId("value").waitFor();
   await look("a key");
+  await showView(page, "Maintenance");
+  await page.getByRole("button", { name: "Compare", exact: true }).click();
+  await page.getByRole("region", { name: "What the replicas hold" }).waitFor();
+  await look("replicas compared");
   const dialogs = [
     ["Keys", "Purge"],
     ["Keys", "New key"],
     ["Shards", "Add shard"],
     ["Shards", "Drain shard 1"],
+    ["Maintenance", "Pause"],
   ] as const;
   for (const [view, button] of dialogs) {
     await showView(page, view);

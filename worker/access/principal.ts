@@ -2,11 +2,18 @@
 // prefixes say on which keys. How somebody is recognised is the authenticator's business; where rights are enforced is
 // guarded-client.ts.
 
-/** `admin` is of the whole cluster: export reads everything, so it stands above namespaces and prefixes. */
-export const SCOPES = ["read", "write", "purge", "admin"] as const;
+/**
+ * `admin` is of the whole cluster: export reads everything, so it stands above namespaces and prefixes. So is `observe`, which
+ * looks at the cluster, and changes nothing of it: names of keys are in its logs, values are not.
+ */
+export const SCOPES = ["read", "write", "purge", "observe", "admin"] as const;
 export type Scope = (typeof SCOPES)[number];
 
-export type PrincipalKind = "root" | "token" | "signed_token" | "signed_url";
+/** Either lets in: whoever administers may look. */
+export const OBSERVING = ["observe", "admin"] as const satisfies readonly Scope[];
+
+export const PRINCIPAL_KINDS = ["root", "token", "signed_token", "signed_url"] as const;
+export type PrincipalKind = (typeof PRINCIPAL_KINDS)[number];
 
 export interface Principal {
   /** For the audit log and for logs: never a secret, nor a part of one. */

@@ -8,7 +8,7 @@ import * as z from "zod";
 import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../../durable/store/keyspace.ts";
 import { type Parsed, parsed, refused } from "../http/problem.ts";
 import { equalsInConstantTime } from "./constant-time.ts";
-import { type Principal, principalWith, SCOPES } from "./principal.ts";
+import { OBSERVING, type Principal, principalWith, SCOPES } from "./principal.ts";
 
 export interface ScopedToken {
   readonly principal: Principal;
@@ -61,10 +61,13 @@ const entrySchema = z
     ratePerSecond: z.number().positive().max(RATE_PER_SECOND_MAX).optional(),
     quotaPerDay: z.int().positive().max(QUOTA_PER_DAY_MAX).optional(),
   })
-  .refine(isAdminUnlimited, "admin is of the whole cluster; expected no namespaces and no prefixes beside it");
+  .refine(
+    isClusterUnlimited,
+    "admin and observe are of the whole cluster; expected no namespaces and no prefixes beside them",
+  );
 
-/** Administrators see and change the cluster as a whole: limits of keys beside that would promise what does not hold. */
-export function isAdminUnlimited({
+/** Administrators and observers see the cluster as a whole: limits of keys beside that would promise what does not hold. */
+export function isClusterUnlimited({
   scopes,
   namespaces,
   prefixes,
@@ -73,7 +76,8 @@ export function isAdminUnlimited({
   readonly namespaces?: readonly string[] | undefined;
   readonly prefixes?: readonly string[] | undefined;
 }): boolean {
-  return !scopes.includes("admin") || (namespaces === undefined && prefixes === undefined);
+  const isOfCluster = OBSERVING.some((scope) => scopes.includes(scope));
+  return !isOfCluster || (namespaces === undefined && prefixes === undefined);
 }
 
 export type ScopedTokensResult =

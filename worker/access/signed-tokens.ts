@@ -11,7 +11,7 @@ import { LRUCache } from "lru-cache";
 import * as z from "zod";
 import { type Parsed, parsed, refused } from "../http/problem.ts";
 import { type Principal, principalWith, SCOPES } from "./principal.ts";
-import { isAdminUnlimited, namespacesSchema, prefixesSchema, scopesSchema, sha256Hex } from "./scoped-tokens.ts";
+import { isClusterUnlimited, namespacesSchema, prefixesSchema, scopesSchema, sha256Hex } from "./scoped-tokens.ts";
 import type { SigningKey } from "./signing-keys.ts";
 
 /** From now to `exp`: what a stolen token is good for at most. */
@@ -37,8 +37,8 @@ const claimsSchema = z
     exp: z.number(),
   })
   .refine(
-    ({ scope, ns, prefix }) => isAdminUnlimited({ scopes: scope, namespaces: ns, prefixes: prefix }),
-    "admin is of the whole cluster; expected no ns and no prefix beside it",
+    ({ scope, ns, prefix }) => isClusterUnlimited({ scopes: scope, namespaces: ns, prefixes: prefix }),
+    "admin and observe are of the whole cluster; expected no ns and no prefix beside them",
   );
 
 interface Verified {

@@ -140,8 +140,8 @@ function contentOf(body: z.ZodType | Content): object {
       return { "*/*": {} };
     case "events":
       return { "text/event-stream": { schema: TEXT } };
-    case "text":
-      return { "text/plain": { schema: TEXT } };
+    case "metrics":
+      return { "text/plain": { schema: TEXT }, "application/openmetrics-text": { schema: TEXT } };
     case "lines":
       return { "application/x-ndjson": { schema: TEXT } };
     default:

@@ -20,6 +20,7 @@ import {
 } from "../../durable/store/limits.ts";
 import { TAG } from "../../durable/store/validate.ts";
 import { SLOT_COUNT } from "../../routing/slots.ts";
+import { PRINCIPAL_KINDS, SCOPES } from "../access/principal.ts";
 import { checkKey } from "../http/key.ts";
 import { readValueSchema, valueSchema } from "./values.ts";
 
@@ -354,6 +355,16 @@ export const limitReplySchema = named(
   "LimitReply",
   z.strictObject({ allowed: z.boolean(), remaining: z.int(), resetMs: time }),
 );
+export const whoAmISchema = named(
+  "WhoAmI",
+  z.object({
+    id: z.string().meta({ description: "As the audit log has it" }),
+    kind: z.enum(PRINCIPAL_KINDS),
+    scopes: z.array(z.enum(SCOPES)),
+    cluster: z.string(),
+  }),
+);
+
 export const statusReplySchema = named(
   "StatusReply",
   z.looseObject({

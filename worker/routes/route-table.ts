@@ -3,7 +3,7 @@
 
 import type { z } from "zod";
 import type { AccessDeps } from "../access/audit.ts";
-import type { RouteScope } from "../access/principal.ts";
+import { OBSERVING, type RouteScope, SCOPES } from "../access/principal.ts";
 import {
   batchReplySchema,
   batchSchema,
@@ -24,6 +24,7 @@ import {
   statusReplySchema,
   transactionReplySchema,
   transactionSchema,
+  whoAmISchema,
 } from "../api/schemas.ts";
 import { KEY_PATH } from "../http/key.ts";
 import type { ProblemSlug } from "../http/problem.ts";
@@ -73,6 +74,7 @@ import { handleCount, handleScan } from "./scan.ts";
 import { handleStatus, type StatusDeps } from "./status.ts";
 import { handleTouch, TOUCH_PATH } from "./touch.ts";
 import { handleTransaction } from "./transactions.ts";
+import { handleWhoAmI, WHOAMI_PATH } from "./whoami.ts";
 
 export type EdgeDeps = KvDeps &
   StatusDeps &
@@ -87,8 +89,8 @@ export type EdgeDeps = KvDeps &
   SlowLogDeps;
 export type Method = "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
 
-/** `bytes`: the value as it was stored; `events`: a stream of them; `lines`: the file of an export; `text`: plain text. */
-export type Content = "bytes" | "events" | "lines" | "text";
+/** `bytes`: the value as it was stored; `events`: a stream of them; `lines`: the file of an export; `metrics`: text of one of two formats. */
+export type Content = "bytes" | "events" | "lines" | "metrics";
 
 export interface RouteReply {
   readonly description: string;
@@ -444,7 +446,7 @@ export const ROUTES: readonly Route[] = [
         handle: handleStatus,
         id: "status",
         summary: "What every replica says of itself",
-        scope: "read",
+        scope: ["read", ...OBSERVING],
         headers: [],
         replies: { 200: { description: "The cluster", body: statusReplySchema } },
         problems: ["malformed-query"],
@@ -453,9 +455,23 @@ export const ROUTES: readonly Route[] = [
         handle: handleStatus,
         id: "headStatus",
         summary: "Whether the status can be read",
-        scope: "read",
+        scope: ["read", ...OBSERVING],
         headers: [],
         replies: { 200: { description: "It can" } },
+        problems: ["malformed-query"],
+      },
+    },
+  },
+  {
+    path: WHOAMI_PATH,
+    methods: {
+      GET: {
+        handle: handleWhoAmI,
+        id: "whoAmI",
+        summary: "Who the request comes from, and what its token may do",
+        scope: SCOPES,
+        headers: [],
+        replies: { 200: { description: "Whoever it is", body: whoAmISchema } },
         problems: ["malformed-query"],
       },
     },
@@ -467,10 +483,15 @@ export const ROUTES: readonly Route[] = [
         handle: handleMetrics,
         id: "metrics",
         summary: "What this isolate has counted and what every replica says of itself, as Prometheus reads it",
-        scope: ["read", "admin"],
+        scope: ["read", ...OBSERVING],
         headers: [],
         query: metricsQuerySchema,
-        replies: { 200: { description: "The text format of Prometheus, version 0.0.4", body: "text" } },
+        replies: {
+          200: {
+            description: "The text format of Prometheus, version 0.0.4, or OpenMetrics 1.0 where Accept prefers it",
+            body: "metrics",
+          },
+        },
         problems: ["malformed-query"],
       },
     },

@@ -7,6 +7,8 @@ import { type LabelsOf, METRICS, type Metric, type MetricName } from "./catalogu
 export interface Point {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number | HistogramReading;
+  /** When whoever counts began to; absent: with everything else that is pushed. */
+  readonly startMs?: number | undefined;
 }
 
 export interface Family extends Metric {
@@ -18,13 +20,17 @@ type ValueOf<Name extends MetricName> = (typeof METRICS)[Name]["kind"] extends "
 
 /** Collects points; a family without any is not there. */
 export class FamilySet {
+  /** Of the points that are added from now on. */
+  startMs: number | undefined;
   readonly #points = new Map<MetricName, Point[]>();
 
   add<Name extends MetricName>(name: Name, labels: LabelsOf<Name>, value: ValueOf<Name> | undefined): void {
     if (value === undefined) return;
+    const { startMs } = this;
+    const point = startMs === undefined ? { labels, value } : { labels, value, startMs };
     const points = this.#points.get(name);
-    if (points === undefined) this.#points.set(name, [{ labels, value }]);
-    else points.push({ labels, value });
+    if (points === undefined) this.#points.set(name, [point]);
+    else points.push(point);
   }
 
   /** In the order of the catalogue. */

@@ -55,7 +55,10 @@ function metricData({ name, help, kind, points }: Family, startTime: HrTime, end
     aggregationTemporality: AggregationTemporality.CUMULATIVE,
   };
   const pointsOf = <T>(read: (value: number | HistogramReading) => T) =>
-    points.map(({ labels: attributes, value }) => ({ startTime, endTime, attributes, value: read(value) }));
+    points.map(({ labels: attributes, value, startMs }) => {
+      const since = startMs === undefined ? startTime : hrTime(startMs);
+      return { startTime: since, endTime, attributes, value: read(value) };
+    });
   switch (kind) {
     case "counter":
       return { ...base, dataPointType: DataPointType.SUM, isMonotonic: true, dataPoints: pointsOf(numberOf) };

@@ -47,6 +47,8 @@ export function addReplicas(set: FamilySet, shards: readonly ShardReport[]): voi
     const furthest = Math.max(0, ...replicas.map((report) => ("error" in report ? 0 : report.commitIndex)));
     for (const report of replicas) {
       const labels = { shard: `${shard}`, replica: `${report.replica}` };
+      // Its counters are of this instance of the object, and start from 0 with the next.
+      set.startMs = "error" in report ? undefined : report.startedMs;
       set.add("halo_replica_up", { ...labels, region: report.region }, "error" in report ? 0 : 1);
       if (!("error" in report)) addReplica(set, labels, report, furthest);
     }

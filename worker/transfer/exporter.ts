@@ -13,15 +13,8 @@ import type { Operations, ScanPage } from "../clients/operations.ts";
 import type { FinalRefusal } from "../clients/shard-call.ts";
 import { problemOfRefusal } from "../routes/replies.ts";
 import { type ExportScope, encodeExportCursor } from "./export-cursor.ts";
-import {
-  BLOCK_BYTES_MAX,
-  BLOCK_ENTRIES_MAX,
-  type ExportEntry,
-  type ExportHeader,
-  FORMAT_VERSION,
-  SegmentDigest,
-  sealed,
-} from "./format.ts";
+import { BLOCK_BYTES_MAX, BLOCK_ENTRIES_MAX, type ExportEntry, type ExportHeader } from "./format.ts";
+import { FORMAT_VERSION, SegmentDigest, sealed } from "./segment-lines.ts";
 
 /** Of one segment: what comes in one reply, and can be sent in one request, of at most 100 MB where the plan is a small one. */
 export const SEGMENT_BYTES_MAX = 48 * 1024 * 1024;

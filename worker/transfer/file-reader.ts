@@ -12,16 +12,13 @@ import {
   type ExportHeader,
   endSchema,
   type FileFault,
-  FORMAT_VERSION,
   headerSchema,
   IMPORT_BLOCK_BYTES_MAX,
-  kindOfLine,
-  LINE_BYTES_MAX,
   lineSchema,
   type partSchema,
-  SegmentDigest,
 } from "./format.ts";
 import { linesOf } from "./lines.ts";
+import { FORMAT_VERSION, kindOfLine, LINE_BYTES_MAX, SegmentDigest } from "./segment-lines.ts";
 
 export type ContentLine = ExportEntry | z.infer<typeof partSchema>;
 

@@ -15,21 +15,11 @@ import * as z from "zod";
 import { TAG_CHARS_MAX, TAGS_MAX, TIME_MS_MAX, TTL_MS_MAX } from "../../durable/store/limits.ts";
 import { keySchema } from "../api/schemas.ts";
 
-export const FORMAT_VERSION = 1;
-
 /** Of the lines of one block, after which a check comes. */
 export const BLOCK_BYTES_MAX = 1024 * 1024;
 /** Of the lines of one block as an importer takes them, which holds them until the check. */
 export const IMPORT_BLOCK_BYTES_MAX = 4 * 1024 * 1024;
 export const BLOCK_ENTRIES_MAX = 500;
-/** A value of a mebibyte in base64, the longest key and metadata with every character escaped. */
-export const LINE_BYTES_MAX = 1_500_000;
-
-const HEADER_START = '{"halo":"export"';
-const CHECK_START = '{"type":"check"';
-const END_START = '{"type":"end"';
-const DIGEST_MARK = ',"sha256":"';
-
 const time = z.int().min(0).max(TIME_MS_MAX);
 const duration = z.int().min(0).max(TTL_MS_MAX);
 const bytes = z.base64();
@@ -101,49 +91,3 @@ export interface FileFault {
 }
 
 export const lineSchema = z.discriminatedUnion("type", [partSchema, entrySchema]);
-
-export type LineKind = "header" | "check" | "end" | "content";
-
-/** By how it starts: the rest is not looked at before its digest was. */
-export function kindOfLine(text: string): LineKind {
-  if (text.startsWith(HEADER_START)) return "header";
-  if (text.startsWith(CHECK_START)) return "check";
-  return text.startsWith(END_START) ? "end" : "content";
-}
-
-const encoder = new TextEncoder();
-
-/** The running digest of a segment. */
-export class SegmentDigest {
-  #before = "";
-  #pending: Uint8Array<ArrayBuffer>[] = [];
-  #bytes = 0;
-
-  /** Of the lines since the last seal. */
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  add(line: Uint8Array): void {
-    this.#pending.push(new Uint8Array(line));
-    this.#bytes += line.byteLength;
-  }
-
-  /** Of everything so far and of `line` up to its own digest. */
-  async seal(line: string): Promise<string> {
-    const end = line.lastIndexOf(DIGEST_MARK);
-    const own = encoder.encode(end === -1 ? line : line.slice(0, end));
-    const all = new Blob([encoder.encode(this.#before), ...this.#pending, own]);
-    this.#pending = [];
-    this.#bytes = 0;
-    const hash = await crypto.subtle.digest("SHA-256", await all.arrayBuffer());
-    this.#before = Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
-    return this.#before;
-  }
-}
-
-/** A line that ends in its digest. */
-export async function sealed(segment: SegmentDigest, fields: object): Promise<string> {
-  const text = JSON.stringify(fields).slice(0, -1);
-  return `${text}${DIGEST_MARK}${await segment.seal(text)}"}`;
-}

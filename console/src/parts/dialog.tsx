@@ -2,6 +2,8 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
+import { useAction } from "./hooks.ts";
+import { say } from "./notice.ts";
 
 interface DialogProps {
   readonly title: string;
@@ -46,16 +48,7 @@ interface ConfirmProps {
   readonly onClose: () => void;
 }
 
-export function Confirm({
-  title,
-  children,
-  action,
-  isDangerous = false,
-  isBusy,
-  problem,
-  onConfirm,
-  onClose,
-}: ConfirmProps) {
+function Confirm({ title, children, action, isDangerous = false, isBusy, problem, onConfirm, onClose }: ConfirmProps) {
   return (
     <Dialog title={title} onClose={onClose}>
       <div class="dialog-body">{children}</div>
@@ -70,6 +63,22 @@ export function Confirm({
       </footer>
     </Dialog>
   );
+}
+
+interface ConfirmActionProps extends Pick<ConfirmProps, "title" | "action" | "isDangerous" | "children" | "onClose"> {
+  /** Brings what came of it, for a person. */
+  readonly work: () => Promise<string>;
+}
+
+/** Does it once it is confirmed, says what came of it, and closes; where it fails, it says so and stays. */
+export function ConfirmAction({ work, onClose, ...props }: ConfirmActionProps) {
+  const { isBusy, problem, run } = useAction();
+  const confirm = () =>
+    run(async () => {
+      say(await work());
+      onClose();
+    });
+  return <Confirm {...props} isBusy={isBusy} problem={problem} onConfirm={confirm} onClose={onClose} />;
 }
 
 export function Problem({ text }: { readonly text: string | undefined }) {

@@ -5,12 +5,11 @@ import type { KeyView } from "../../../worker/api/admin-schemas.ts";
 import { ApiError, callJson, wordsOf } from "../api.ts";
 import { bytes, count, dateTime } from "../format.ts";
 import { hasRoute } from "../routes.ts";
-import { Confirm, Problem } from "./dialog.tsx";
-import { useAction } from "./hooks.ts";
+import { Act } from "./act.tsx";
+import { ConfirmAction, Problem } from "./dialog.tsx";
 import { KeyEditor } from "./key-editor.tsx";
 import { type Item, type Lookup, look, namespaceHeaders, purge, remove } from "./keyspace.ts";
 import { Role, ShardMark } from "./marks.tsx";
-import { say } from "./notice.ts";
 import { Empty, Panel, Table } from "./panel.tsx";
 import { shownText } from "./value-text.ts";
 
@@ -49,15 +48,15 @@ export function KeyPanel({ namespace, name, item, onGone, onChanged, onClose }: 
       className="key-panel"
       actions={
         <>
-          <button type="button" disabled={entry === undefined} onClick={() => setDialog("edit")}>
+          <Act needs="write" disabled={entry === undefined} onClick={() => setDialog("edit")}>
             Edit
-          </button>
-          <button type="button" class="danger-quiet" onClick={() => setDialog("delete")}>
+          </Act>
+          <Act needs="write" class="danger-quiet" onClick={() => setDialog("delete")}>
             Delete
-          </button>
-          <button type="button" class="danger-quiet" onClick={() => setDialog("purge")}>
+          </Act>
+          <Act needs="purge" class="danger-quiet" onClick={() => setDialog("purge")}>
             Purge key
-          </button>
+          </Act>
           <button type="button" class="plain" aria-label="Close the key" onClick={onClose}>
             ✕
           </button>
@@ -173,27 +172,19 @@ interface RemoveDialogProps {
 }
 
 function RemoveDialog({ kind, namespace, name, onClose, onGone }: RemoveDialogProps) {
-  const { isBusy, problem, run } = useAction();
-  const confirm = () =>
-    run(async () => {
-      if (kind === "delete") {
-        const existed = await remove(namespace, name);
-        say(existed ? "The key is deleted." : "There was no such key any more.");
-      } else {
-        await purge(namespace, { keys: [name] });
-        say("The key is purged.");
-      }
-      onClose();
-      onGone();
-    });
+  const work = async () => {
+    const existed = kind === "delete" ? await remove(namespace, name) : undefined;
+    if (kind === "purge") await purge(namespace, { keys: [name] });
+    onGone();
+    if (existed === undefined) return "The key is purged.";
+    return existed ? "The key is deleted." : "There was no such key any more.";
+  };
   return (
-    <Confirm
+    <ConfirmAction
       title={kind === "delete" ? "Delete key" : "Purge key"}
       action={kind === "delete" ? "Delete" : "Purge"}
       isDangerous
-      isBusy={isBusy}
-      problem={problem}
-      onConfirm={confirm}
+      work={work}
       onClose={onClose}
     >
       <p class="name key-name">{name}</p>
@@ -202,6 +193,6 @@ function RemoveDialog({ kind, namespace, name, onClose, onGone }: RemoveDialogPr
           ? "Its value is gone for good, on every replica."
           : "Its value is a miss at once, and copies at the edge with it. A fill that has begun already is refused."}
       </p>
-    </Confirm>
+    </ConfirmAction>
   );
 }

@@ -1,12 +1,13 @@
 // The slots under way, by pair of shards, and how far the whole is.
 
-import { count, plural } from "../format.ts";
+import { count, dateTime, plural } from "../format.ts";
 import { movesAtStart, slotsToMove, view } from "../live.ts";
 import { Bar, ShardMark } from "./marks.tsx";
 import { Empty, Panel, Table } from "./panel.tsx";
 
 export function Moves() {
   const { pending = [], cancelled = [] } = view.value?.moves ?? {};
+  const { paused = false, untilMs } = view.value?.background ?? {};
   const left = slotsToMove.value;
   const atStart = Math.max(left, movesAtStart.value);
   const rows = [
@@ -19,6 +20,7 @@ export function Moves() {
         <Empty>All slots are where they are to be.</Empty>
       ) : (
         <div data-testid="migrations">
+          {paused && <p class="note">Paused until {dateTime(untilMs)}: what has not begun waits.</p>}
           <p class="progress">
             <Bar value={atStart - left} max={atStart} label="Slots moved" />
             <span>

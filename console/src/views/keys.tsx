@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import { bytes, count, dateTime, plural, relative } from "../format.ts";
 import { view } from "../live.ts";
+import { Act } from "../parts/act.tsx";
 import { Problem } from "../parts/dialog.tsx";
 import { useAction } from "../parts/hooks.ts";
 import { KeyEditor } from "../parts/key-editor.tsx";
@@ -71,15 +72,15 @@ export function KeysView() {
               onInput={(event) => setPrefix(event.currentTarget.value)}
             />
           </label>
-          <button type="submit" class="primary" disabled={isBusy}>
+          <Act needs="read" type="submit" class="primary" disabled={isBusy}>
             Search
-          </button>
-          <button type="button" onClick={() => setDialog("new")}>
+          </Act>
+          <Act needs="write" onClick={() => setDialog("new")}>
             New key
-          </button>
-          <button type="button" class="danger-quiet" onClick={() => setDialog("purge")}>
+          </Act>
+          <Act needs="purge" class="danger-quiet" onClick={() => setDialog("purge")}>
             Purge
-          </button>
+          </Act>
         </form>
       </search>
       <Problem text={problem} />

@@ -2,14 +2,12 @@
 
 import { useState } from "preact/hooks";
 import { REGIONS } from "../../../routing/region.ts";
-import type { ReplicaView, ShardView } from "../../../worker/api/admin-schemas.ts";
+import type { ReplicaView, ShardView, TransferReply } from "../../../worker/api/admin-schemas.ts";
 import { callJson } from "../api.ts";
 import { count, plural } from "../format.ts";
 import { slotsToMove, view } from "../live.ts";
 import { ChangeDialog, type TopologyChange } from "../parts/change-dialog.tsx";
-import { Confirm } from "../parts/dialog.tsx";
-import { useAction } from "../parts/hooks.ts";
-import { say } from "../parts/notice.ts";
+import { ConfirmAction } from "../parts/dialog.tsx";
 
 interface OfReplica {
   readonly shard: ShardView;
@@ -18,7 +16,7 @@ interface OfReplica {
 
 export type Deed =
   | { readonly kind: "add" | "rebalance" | "cancel" }
-  | { readonly kind: "weight" | "drain" | "remove"; readonly shard: ShardView }
+  | { readonly kind: "weight" | "replicas" | "drain" | "remove"; readonly shard: ShardView }
   | ({ readonly kind: "transfer" | "replace" } & OfReplica);
 
 interface DeedProps {
@@ -39,6 +37,8 @@ export function DeedDialog({ deed, onClose }: DeedProps & { readonly deed: Deed 
       return <CancelMoves onClose={onClose} />;
     case "weight":
       return <Weight shard={deed.shard} onClose={onClose} />;
+    case "replicas":
+      return <ReplicaCount shard={deed.shard} onClose={onClose} />;
     case "drain":
       return (
         <ChangeDialog
@@ -82,34 +82,16 @@ function AddShard({ onClose }: DeedProps) {
   const number = Number(weight);
   const change: TopologyChange | undefined =
     isFit && number > 0 ? { kind: "add_shard", replicas: regions.length, regions, weight: number } : undefined;
-  const toggle = (region: string) =>
-    setRegions(regions.includes(region) ? regions.filter((other) => other !== region) : [...regions, region]);
   return (
     <ChangeDialog title="Add a shard" action="Add shard" change={change} onClose={onClose}>
       <p>It gets its share of the slots from the others. Reads and writes go on meanwhile.</p>
-      <label class="field">
-        Weight
-        <input
-          type="number"
-          min="0.1"
-          max="8"
-          step="0.1"
-          value={weight}
-          onInput={(event) => setWeight(event.currentTarget.value)}
-        />
-      </label>
-      <fieldset class="field">
-        <legend>Regions, one for each of its 1, 3 or 5 replicas</legend>
-        <div class="choices">
-          {REGIONS.map((region) => (
-            <label key={region}>
-              <input type="checkbox" checked={regions.includes(region)} onChange={() => toggle(region)} />
-              {region}
-            </label>
-          ))}
-        </div>
-        {!isFit && <p class="note">{plural(regions.length, "region")} chosen: choose 1, 3 or 5.</p>}
-      </fieldset>
+      <WeightField min={0.1} weight={weight} onChange={setWeight} />
+      <RegionsField
+        legend="Regions, one for each of its 1, 3 or 5 replicas"
+        regions={regions}
+        onChange={setRegions}
+        note={isFit ? undefined : `${plural(regions.length, "region")} chosen: choose 1, 3 or 5.`}
+      />
     </ChangeDialog>
   );
 }
@@ -124,17 +106,7 @@ function Weight({ shard, onClose }: DeedProps & { readonly shard: ShardView }) {
   return (
     <ChangeDialog title={`Weight of shard ${shard.shard}`} action="Set weight" change={change} onClose={onClose}>
       <p>A shard's share of the slots goes by its weight. Weight 0 drains it.</p>
-      <label class="field">
-        Weight
-        <input
-          type="number"
-          min="0"
-          max="8"
-          step="0.1"
-          value={weight}
-          onInput={(event) => setWeight(event.currentTarget.value)}
-        />
-      </label>
+      <WeightField min={0} weight={weight} onChange={setWeight} />
     </ChangeDialog>
   );
 }
@@ -165,65 +137,159 @@ function Replace({ shard, replica, onClose }: DeedProps & OfReplica) {
           ))}
         </select>
       </label>
-      <label class="field inline">
-        <input type="checkbox" checked={isShared} onChange={() => setShared(!isShared)} />
-        Two replicas of the shard may be in one region
+      <SharedRegionsField isShared={isShared} onChange={setShared} />
+    </ChangeDialog>
+  );
+}
+
+const COUNTS = [1, 3, 5];
+
+function ReplicaCount({ shard, onClose }: DeedProps & { readonly shard: ShardView }) {
+  const now = shard.replicas.length;
+  const [wanted, setWanted] = useState(now);
+  const [regions, setRegions] = useState<readonly string[]>([]);
+  const [isShared, setShared] = useState(false);
+  const added = Math.max(0, wanted - now);
+  // One for all of them is allowed where they may share it.
+  const isFit = regions.length === added || (isShared && regions.length === 1);
+  const change: TopologyChange | undefined =
+    wanted === now || !(added === 0 || isFit)
+      ? undefined
+      : {
+          kind: "set_replicas",
+          shard: shard.shard,
+          replicas: wanted,
+          ...(added === 0 ? {} : { regions }),
+          ...(isShared ? { allowSharedRegions: true } : {}),
+        };
+  const isFewer = wanted < now;
+  return (
+    <ChangeDialog
+      title={`Replicas of shard ${shard.shard}`}
+      action="Set replicas"
+      isDangerous={isFewer}
+      change={change}
+      onClose={onClose}
+    >
+      <p>
+        {isFewer
+          ? "The last ones leave, one after the other, and delete their data. A leader among them hands over first."
+          : "New ones learn the log from the leader, and vote when they have caught up, one after the other."}{" "}
+        Three survive one failure, five survive two. Reads and writes go on meanwhile.
+      </p>
+      <label class="field">
+        Replicas
+        <select value={wanted} onChange={(event) => setWanted(Number(event.currentTarget.value))}>
+          {[...new Set([...COUNTS, now])]
+            .toSorted((one, other) => one - other)
+            .map((number) => (
+              <option key={number} value={number}>
+                {number === now ? `${number}, as now` : number}
+              </option>
+            ))}
+        </select>
       </label>
+      {added > 0 && (
+        <>
+          <RegionsField
+            legend={`Regions of the ${plural(added, "new replica")}`}
+            regions={regions}
+            onChange={setRegions}
+            note={isFit ? undefined : `${plural(regions.length, "region")} chosen: choose ${added}.`}
+          />
+          <SharedRegionsField isShared={isShared} onChange={setShared} />
+        </>
+      )}
     </ChangeDialog>
   );
 }
 
 function Transfer({ shard, replica, onClose }: DeedProps & OfReplica) {
-  const { isBusy, problem, run } = useAction();
-  const confirm = () =>
-    run(async () => {
-      const path = `/admin/v1/shards/${shard.shard}/transfer`;
-      const reply = await callJson<{ leader: string; term: number }>(path, {
-        method: "POST",
-        body: { to: replica.replica },
-      });
-      say(`${reply.leader} leads shard ${shard.shard} in term ${reply.term}.`);
-      onClose();
-    });
+  const work = async () => {
+    const path = `/admin/v1/shards/${shard.shard}/transfer`;
+    const body = { to: replica.replica };
+    const { leader, term } = await callJson<TransferReply>(path, { method: "POST", body });
+    return `${leader} leads shard ${shard.shard} in term ${term}.`;
+  };
   return (
-    <Confirm
-      title={`Make ${replica.name} the leader`}
-      action="Transfer leadership"
-      isBusy={isBusy}
-      problem={problem}
-      onConfirm={confirm}
-      onClose={onClose}
-    >
+    <ConfirmAction title={`Make ${replica.name} the leader`} action="Transfer leadership" work={work} onClose={onClose}>
       <p>
         {shard.leader ?? "The leader"} hands shard {shard.shard} over to {replica.name} ({replica.region}) as soon as
         that has all of the log. Writes wait for that long; reads of the lower levels do not.
       </p>
-    </Confirm>
+    </ConfirmAction>
   );
 }
 
 function CancelMoves({ onClose }: DeedProps) {
-  const { isBusy, problem, run } = useAction();
-  const confirm = () =>
-    run(async () => {
-      await callJson(`/admin/v1/topology/moves?epoch=${view.value?.epoch}`, { method: "DELETE" });
-      say("The pending moves are called off.");
-      onClose();
-    });
+  const work = async () => {
+    await callJson(`/admin/v1/topology/moves?epoch=${view.value?.epoch}`, { method: "DELETE" });
+    return "The pending moves are called off.";
+  };
   return (
-    <Confirm
-      title="Cancel moves"
-      action="Cancel them"
-      isDangerous
-      isBusy={isBusy}
-      problem={problem}
-      onConfirm={confirm}
-      onClose={onClose}
-    >
+    <ConfirmAction title="Cancel moves" action="Cancel them" isDangerous work={work} onClose={onClose}>
       <p>
         {plural(slotsToMove.value, "slot")} stay where they are. Those that have moved already stay where they have
         gone.
       </p>
-    </Confirm>
+    </ConfirmAction>
+  );
+}
+
+interface WeightFieldProps {
+  readonly min: number;
+  readonly weight: string;
+  readonly onChange: (weight: string) => void;
+}
+
+function WeightField({ min, weight, onChange }: WeightFieldProps) {
+  return (
+    <label class="field">
+      Weight
+      <input
+        type="number"
+        min={min}
+        max="8"
+        step="0.1"
+        value={weight}
+        onInput={(event) => onChange(event.currentTarget.value)}
+      />
+    </label>
+  );
+}
+
+interface RegionsFieldProps {
+  readonly legend: string;
+  readonly regions: readonly string[];
+  readonly onChange: (regions: readonly string[]) => void;
+  /** What is wrong with the choice. */
+  readonly note: string | undefined;
+}
+
+function RegionsField({ legend, regions, onChange, note }: RegionsFieldProps) {
+  const toggle = (region: string) =>
+    onChange(regions.includes(region) ? regions.filter((other) => other !== region) : [...regions, region]);
+  return (
+    <fieldset class="field">
+      <legend>{legend}</legend>
+      <div class="choices">
+        {REGIONS.map((region) => (
+          <label key={region}>
+            <input type="checkbox" checked={regions.includes(region)} onChange={() => toggle(region)} />
+            {region}
+          </label>
+        ))}
+      </div>
+      {note !== undefined && <p class="note">{note}</p>}
+    </fieldset>
+  );
+}
+
+function SharedRegionsField({ isShared, onChange }: { isShared: boolean; onChange: (isShared: boolean) => void }) {
+  return (
+    <label class="field inline">
+      <input type="checkbox" checked={isShared} onChange={() => onChange(!isShared)} />
+      Two replicas of the shard may be in one region
+    </label>
   );
 }

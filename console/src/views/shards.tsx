@@ -2,8 +2,9 @@
 
 import { useState } from "preact/hooks";
 import type { ReplicaView, ShardView } from "../../../worker/api/admin-schemas.ts";
-import { bytes, count, milliseconds } from "../format.ts";
+import { bytes, count, milliseconds, plural } from "../format.ts";
 import { slotsToMove, view } from "../live.ts";
+import { Act } from "../parts/act.tsx";
 import { Health, Role, ShardMark, ShardState } from "../parts/marks.tsx";
 import { Moves } from "../parts/moves.tsx";
 import { Panel, Table } from "../parts/panel.tsx";
@@ -20,17 +21,21 @@ export function ShardsView() {
     <>
       <div class="toolbar">
         <p class="note">
-          {shards.length} shards, {shards.reduce((sum, { replicas }) => sum + replicas.length, 0)} replicas
+          {plural(shards.length, "shard")},{" "}
+          {plural(
+            shards.reduce((sum, { replicas }) => sum + replicas.length, 0),
+            "replica",
+          )}
         </p>
-        <button type="button" class="primary" onClick={() => setDeed({ kind: "add" })}>
+        <Act needs="admin" class="primary" onClick={() => setDeed({ kind: "add" })}>
           Add shard
-        </button>
-        <button type="button" disabled={isMoving} onClick={() => setDeed({ kind: "rebalance" })}>
+        </Act>
+        <Act needs="admin" disabled={isMoving} onClick={() => setDeed({ kind: "rebalance" })}>
           Rebalance
-        </button>
-        <button type="button" disabled={!isMoving} onClick={() => setDeed({ kind: "cancel" })}>
+        </Act>
+        <Act needs="admin" disabled={!isMoving} onClick={() => setDeed({ kind: "cancel" })}>
           Cancel moves
-        </button>
+        </Act>
       </div>
       {isMoving && <Moves />}
       {shards.map((shard) => (
@@ -75,17 +80,20 @@ function ShardPanel({ shard, onDeed }: ShardPanelProps) {
       }
       actions={
         <>
-          <button type="button" onClick={() => onDeed({ kind: "weight", shard })}>
+          <Act needs="admin" onClick={() => onDeed({ kind: "weight", shard })}>
             Weight<span class="unseen"> of shard {number}</span>
-          </button>
+          </Act>
+          <Act needs="admin" onClick={() => onDeed({ kind: "replicas", shard })}>
+            Replicas<span class="unseen"> of shard {number}</span>
+          </Act>
           {shard.state === "empty" && shard.weight === 0 ? (
-            <button type="button" class="danger" onClick={() => onDeed({ kind: "remove", shard })}>
+            <Act needs="admin" class="danger" onClick={() => onDeed({ kind: "remove", shard })}>
               Remove<span class="unseen"> shard {number}</span>
-            </button>
+            </Act>
           ) : (
-            <button type="button" disabled={shard.weight === 0} onClick={() => onDeed({ kind: "drain", shard })}>
+            <Act needs="admin" disabled={shard.weight === 0} onClick={() => onDeed({ kind: "drain", shard })}>
               Drain<span class="unseen"> shard {number}</span>
-            </button>
+            </Act>
           )}
         </>
       }
@@ -131,13 +139,13 @@ function ReplicaRow({ shard, replica, onDeed }: ShardPanelProps & { readonly rep
       <td class="number">{role === "leader" ? milliseconds(replica.leaseRemainingMs) : "–"}</td>
       <td class="row-actions">
         {canLead && (
-          <button type="button" class="plain" onClick={() => onDeed({ kind: "transfer", shard, replica })}>
+          <Act needs="admin" class="plain" onClick={() => onDeed({ kind: "transfer", shard, replica })}>
             Make leader<span class="unseen">: {name}</span>
-          </button>
+          </Act>
         )}
-        <button type="button" class="plain" onClick={() => onDeed({ kind: "replace", shard, replica })}>
+        <Act needs="admin" class="plain" onClick={() => onDeed({ kind: "replace", shard, replica })}>
           Replace<span class="unseen"> {name}</span>
-        </button>
+        </Act>
       </td>
     </tr>
   );

@@ -50,7 +50,7 @@ export async function openSignedIn(browser: Browser, endpoint: Endpoint, options
   return opened;
 }
 
-export const VIEWS = ["Overview", "Shards", "Slots", "Traffic", "Keys", "Activity", "Cost"] as const;
+export const VIEWS = ["Overview", "Shards", "Slots", "Traffic", "Keys", "Activity", "Cost", "Maintenance"] as const;
 
 export async function showView(page: Page, name: (typeof VIEWS)[number]): Promise<void> {
   await page.getByRole("navigation").getByRole("link", { name, exact: true }).click();

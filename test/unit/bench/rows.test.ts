@@ -4,7 +4,7 @@ import { tableOf } from "../../../bench/rows/main.ts";
 import { ROUTES } from "../../../worker/routes/route-table.ts";
 
 /** It is about the cluster, not about keys, as all administrative routes are. */
-const NOT_COUNTED = ["headStatus", "metrics", "status"];
+const NOT_COUNTED = ["headStatus", "metrics", "status", "whoAmI"];
 
 describe("the rows that commands write", () => {
   test("are counted for every operation of the API", () => {

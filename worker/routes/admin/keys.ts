@@ -3,6 +3,8 @@
 import { PROTOCOL_VERSION, type ReadEntry } from "../../../durable/protocol.ts";
 import { parseKey } from "../../../durable/store/keyspace.ts";
 import type { ReplicaView, ShardView } from "../../../routing/topology-view.ts";
+import type { AccessDeps } from "../../access/audit.ts";
+import { keyRefusal } from "../../access/guarded-client.ts";
 import { type HotKeysReply, inspectQuerySchema, type KeyView } from "../../api/admin-schemas.ts";
 import { readQuery } from "../../api/request-body.ts";
 import { noQuerySchema } from "../../api/schemas.ts";
@@ -20,7 +22,7 @@ import { type ClusterViewDeps, readTopology } from "./cluster-view.ts";
 export const INSPECT_PATH = "/admin/v1/keys/";
 export const HOT_KEYS_PATH = "/admin/v1/hot-keys";
 
-export interface KeyAdminDeps extends ClusterViewDeps {
+export interface KeyAdminDeps extends ClusterViewDeps, Pick<AccessDeps, "principal"> {
   readonly whole: Pick<Operations, "batch">;
   readonly port: ClusterViewDeps["port"] & Pick<ReplicaPort<HttpAnswer>, "read">;
 }
@@ -35,6 +37,9 @@ export async function handleInspect(deps: KeyAdminDeps, request: Request): Promi
   const { slot, key: stored } = target.value;
   const name = parseKey(stored);
   if (name === undefined) throw new Error("halo: the key of a request is one of a user");
+  const { principal } = deps;
+  const refusal = principal.scopes.has("admin") ? undefined : keyRefusal(principal, "read", stored);
+  if (refusal !== undefined) return refusalReply(refusal);
   const shard = deps.topology.view.ownerOf(slot);
   const { epoch } = deps.topology.view;
   const [answer, replicas] = await Promise.all([

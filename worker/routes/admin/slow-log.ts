@@ -1,5 +1,5 @@
 // GET /admin/v1/slow-log: what took long, at the isolate that answers and at every replica, the newest first. Keys are in it:
-// for administrators only.
+// for those who see the whole cluster.
 
 import { newestFirst, SLOW_ENTRIES_MAX, type SlowEntry } from "../../../durable/telemetry/slow-log.ts";
 import { slowLogQuerySchema } from "../../api/admin-schemas.ts";
