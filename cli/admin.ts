@@ -12,6 +12,11 @@ import { changeReplySchema, topologyReplySchema } from "../worker/api/schemas.ts
 export type ChangeReply = z.infer<typeof changeReplySchema>;
 export type TopologyReply = z.infer<typeof topologyReplySchema>;
 
+/** As the API takes it: where slots are to move, a key may stand for its own. */
+export type ChangeRequest =
+  | TopologyChange
+  | { readonly kind: "move_slots"; readonly to: number; readonly slots?: readonly number[]; readonly key?: string };
+
 /** Of one change for whatever epoch there is: each report of moves makes another one. */
 const EPOCH_ATTEMPTS_MAX = 8;
 /** Telling a region that is down takes the edge two seconds, a group that takes a new member longer. */
@@ -60,7 +65,7 @@ export class Admin {
    * whenever it gets there.
    */
   async change(
-    change: TopologyChange,
+    change: ChangeRequest,
     { epoch, isDryRun, signal }: { epoch?: number | undefined; isDryRun: boolean; signal: AbortSignal },
   ): Promise<ChangeReply> {
     const path = `/admin/v1/topology${isDryRun ? "?dry_run=true" : ""}`;

@@ -6,7 +6,7 @@ import { CliError, EXIT } from "./exit.ts";
 import type { Session } from "./session.ts";
 import { printable } from "./terminal/escape.ts";
 import { Progress } from "./terminal/progress.ts";
-import { slotsOf } from "./view.ts";
+import { slotsOf, waitingText } from "./view.ts";
 import { type WatchEvent, watchCluster } from "./watch.ts";
 
 const INTERVAL_MS = 500;
@@ -33,6 +33,7 @@ export async function waitUntilSettled(session: Session, { epoch, until, total }
   const events = watchCluster(await session.admin(), { intervalMs: INTERVAL_MS, signal: session.signal });
   // More than were planned where others changed something too: the bar never runs backwards beyond its start.
   let most = total;
+  let told: string | undefined;
   try {
     for await (const event of events) {
       if (event.kind !== "view") {
@@ -41,6 +42,9 @@ export async function waitUntilSettled(session: Session, { epoch, until, total }
       }
       const left = leftOf(event.view, epoch)?.[until];
       if (left === undefined) continue;
+      const waiting = waitingText(event.view.moves);
+      if (waiting !== undefined && waiting !== told) progress.note(printable(`waits for room: ${waiting}`));
+      told = waiting;
       most = Math.max(most, left);
       progress.at(most - left, most);
       if (left === 0) return event.view;

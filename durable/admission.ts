@@ -3,10 +3,11 @@
 // is not counted, so the budget can be passed by what the queues hold, which is bounded.
 
 import { SLOT_COUNT } from "../routing/slots.ts";
-import type { Refusal } from "./protocol.ts";
+import type { ArrivalSize, Refusal } from "./protocol.ts";
 import { LEADER_WAIT_MS, type ReplicaContext } from "./replica-context.ts";
 import type { KeyMutation, Lifetime, TransactionOperation } from "./store/command.ts";
 import { EVICTION_START_SHARE, EVICTION_STOP_SHARE, STORAGE_BYTES_MAX_DEFAULT } from "./store/eviction/budget.ts";
+import { parsePartKey } from "./store/keyspace.ts";
 import {
   type Growth,
   growthsOf,
@@ -91,6 +92,27 @@ export class Admission {
         found.push({ namespace, bytes: bytes - Math.min(quota * EVICTION_STOP_SHARE, roomy) });
     }
     return found;
+  }
+
+  /**
+   * Why a slot cannot come here, beside what was promised to others; undefined: it can. A shard that evicts is always nearly full
+   * and can take a slot all the same, or a cluster of caches could never be changed: so what may be evicted, here and of what
+   * comes, is no reason against it. Quotas are none either: they bound what the cluster's writers may add, and a move adds nothing.
+   */
+  arrivalProblem(size: ArrivalSize, promised: readonly ArrivalSize[]): string | undefined {
+    const { usage } = this.#context.store;
+    const coming = [size, ...promised];
+    const kept = [...this.#namespaces.keys()].filter((name) => !isEvictableNamespace(this.#namespaces, name));
+    const keptBytes = kept.reduce((sum, name) => sum + usage.of(name).bytes, 0);
+    const bytes = usage.bytes + coming.reduce((sum, each) => sum + each.bytes, 0);
+    const least = keptBytes + coming.reduce((sum, each) => sum + each.keptBytes, 0);
+    if (bytes <= this.#bytesMax || least <= this.#bytesMax * EVICTION_STOP_SHARE) return undefined;
+    return `${size.bytes} bytes do not fit into the storage budget of ${this.#bytesMax}: ${least} could not be evicted`;
+  }
+
+  /** Whether no eviction takes the row: a part goes with its value. */
+  isKept(key: string): boolean {
+    return !this.isEvictable(parsePartKey(key)?.key ?? key);
   }
 
   isEvictable(key: string): boolean {

@@ -261,6 +261,15 @@ export interface MoveStatus {
   readonly pending: number;
   /** The longest time for which writes to a slot had to wait, from the freeze until the new owner said so; milliseconds. */
   readonly longestPauseMs: number;
+  /** Moves that wait for their targets to have room, the first few of them. */
+  readonly waiting?: readonly WaitingMove[] | undefined;
+  readonly waitingSlots?: number | undefined;
+}
+
+export interface WaitingMove {
+  readonly slot: number;
+  readonly to: number;
+  readonly reason: string;
 }
 
 // --- many keys, fills, parts ---
@@ -392,6 +401,15 @@ export type PartReply =
 export interface MoveRequest extends ShardHeader {
   readonly mutation: ImportMutation | MoveMutation;
   readonly deadlineMs: number;
+  /** With the step `import`: what is about to come. Absent from older sources. */
+  readonly size?: ArrivalSize | undefined;
+}
+
+/** Of the rows of a slot, as budgets count them. */
+export interface ArrivalSize {
+  readonly bytes: number;
+  /** Of these, what no eviction may take. */
+  readonly keptBytes: number;
 }
 
 export type MoveReply =

@@ -8,6 +8,7 @@ import { FillPath } from "./fill-path.ts";
 import { Housekeeper } from "./housekeeper.ts";
 import { RateGate } from "./load-gate.ts";
 import { MembershipKeeper } from "./membership-keeper.ts";
+import { MoveTarget } from "./move-target.ts";
 import type { Pong, SnapshotPart, SnapshotPartReply } from "./ports.ts";
 import {
   type BatchReply,
@@ -44,7 +45,7 @@ import { DEFAULT_LIMITS, type ReplicationConfig } from "./replication/config.ts"
 import type { Message } from "./replication/message.ts";
 import { Replica } from "./replication/replica.ts";
 import { ScanPath } from "./scan-path.ts";
-import { SlotMover, takeStep } from "./slot-mover.ts";
+import { SlotMover } from "./slot-mover.ts";
 import { StateChecks } from "./state-checks.ts";
 import { partKey } from "./store/keyspace.ts";
 import { Store } from "./store/store.ts";
@@ -74,6 +75,7 @@ export class ShardReplica {
   readonly #states: StateChecks;
   readonly #gate: RateGate | undefined;
   readonly #mover: SlotMover;
+  readonly #target: MoveTarget;
   readonly #watch: RequestWatch;
   #lastExpiryMs = Number.NEGATIVE_INFINITY;
   #lastRousedMs = Number.NEGATIVE_INFINITY;
@@ -116,6 +118,7 @@ export class ShardReplica {
     const { requestsPerSecondMax } = options;
     this.#gate = requestsPerSecondMax === undefined ? undefined : new RateGate(requestsPerSecondMax);
     this.#mover = new SlotMover(this.#context, this.#writes);
+    this.#target = new MoveTarget(this.#context, this.#writes);
     // Applies what storage knows to be committed, and arms the timers of a replica that was not asleep.
     driver.turn((nowMs) => core.tick(nowMs));
   }
@@ -333,7 +336,7 @@ export class ShardReplica {
 
   /** A shard that gives this one a slot. */
   move(request: MoveRequest): Promise<MoveReply> {
-    return takeStep(this.#context, this.#writes, request);
+    return this.#target.take(request);
   }
 
   ping(): Pong {
@@ -353,6 +356,7 @@ export class ShardReplica {
     if (leadership.changed()) {
       this.#housekeeper.leadershipChanged();
       this.#mover.leadershipChanged();
+      this.#target.leadershipChanged();
       if (core.role === "leader") {
         counters.elections++;
         this.#writes.leadershipWon();

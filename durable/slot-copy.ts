@@ -6,11 +6,12 @@
 // Rows go as the source shows them: what a purge has taken is not sent, what one has made stale is sent stale. So the target
 // needs none of the source's purges. A purge while the copy is under way has the rows looked at once more.
 
+import type { ArrivalSize } from "./protocol.ts";
 import type { ImportMutation, Mutation, TransactionOperation } from "./store/command.ts";
 import { rowDigest } from "./store/commands/moves.ts";
-import type { CheckpointReader, Entry, IdempotencyRecord } from "./store/entry.ts";
+import type { CheckpointReader, Entry, EntryHead, IdempotencyRecord } from "./store/entry.ts";
 import { partKey } from "./store/keyspace.ts";
-import { entryBytes, idempotencyRecordBytes, removalBytes } from "./store/sizes.ts";
+import { accountedBytes, accountedHeadBytes, entryBytes, idempotencyRecordBytes, removalBytes } from "./store/sizes.ts";
 import type { Store } from "./store/store.ts";
 
 /** One log entry at the target, beside others; not so large that heartbeats wait for it. */
@@ -165,27 +166,55 @@ export class SlotCopy {
     else if (mayHaveGone) chunk.addRemoval(key);
   }
 
+  /** What the target must have room for, as budgets count it. In steps, as `total`; a moving picture while writes go on. */
+  *size(isKept: (key: string) => boolean): Generator<undefined, ArrivalSize> {
+    let bytes = 0;
+    let keptBytes = 0;
+    for (const at of this.#shownHeads()) {
+      if (at === undefined) yield undefined;
+      else {
+        const accounted = "value" in at ? accountedBytes(at) : accountedHeadBytes(at);
+        bytes += accounted;
+        if (isKept(at.key)) keptBytes += accounted;
+      }
+    }
+    return { bytes, keptBytes };
+  }
+
   /** What the target must have when everything has been sent. Of a frozen slot, in steps: whoever asks lets others run between. */
   *total(): Generator<undefined, Total> {
     let rows = 0;
     let digest = 0;
-    const add = (row: Omit<Entry, "value">): void => {
-      const shown = this.#store.marks.survivor(row);
-      if (shown === undefined) return;
-      rows += 1;
-      digest = (digest + rowDigest(shown)) >>> 0;
-    };
+    for (const at of this.#shownHeads()) {
+      if (at === undefined) yield undefined;
+      else {
+        rows += 1;
+        digest = (digest + rowDigest(at)) >>> 0;
+      }
+    }
+    return { chunks: this.#chunks, rows, digest };
+  }
+
+  /** Every row that is shown, as it is shown; undefined after every few of them. */
+  *#shownHeads(): Generator<Entry | EntryHead | undefined> {
+    const { marks } = this.#store;
     const unwritten = [...this.#store.unwritten.upserts].filter(({ slot }) => slot === this.slot);
     // A checkpoint may bring them into the table while this goes on.
     const seen = new Set(unwritten.map(({ key }) => key));
-    for (const entry of unwritten) add(entry);
+    for (const entry of unwritten) {
+      const shown = marks.survivor(entry);
+      if (shown !== undefined) yield shown;
+    }
     for (let from: string | undefined = ""; from !== undefined; ) {
       const heads = this.#reader.heads(this.slot, { from }, LOOK_ROWS);
-      for (const head of heads) if (!seen.has(head.key) && !this.#store.isUnwritten(head.key)) add(head);
+      for (const head of heads) {
+        if (seen.has(head.key) || this.#store.isUnwritten(head.key)) continue;
+        const shown = marks.survivor(head);
+        if (shown !== undefined) yield shown;
+      }
       from = after(heads.length < LOOK_ROWS ? undefined : heads.at(-1)?.key);
       yield undefined;
     }
-    return { chunks: this.#chunks, rows, digest };
   }
 }
 

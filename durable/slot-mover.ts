@@ -9,14 +9,13 @@
 // A move goes on without clients for as long as it gets on; for a target that does not answer nobody is kept awake.
 
 import type { SlotMove } from "../routing/topology.ts";
-import type { ReplicaView } from "../routing/topology-view.ts";
 import { type MoveTask, moveTasks } from "./move-plan.ts";
+import { BrokenOff, inTime, NoRoom, STEP_MS_MAX, Steps } from "./move-steps.ts";
 import type { MovePort, MovesReply } from "./ports.ts";
-import { type MoveReply, type MoveRequest, type MoveStatus, PROTOCOL_VERSION } from "./protocol.ts";
+import type { MoveStatus, WaitingMove } from "./protocol.ts";
 import type { ReplicaContext } from "./replica-context.ts";
 import { SlotCopy, type Total } from "./slot-copy.ts";
-import type { ImportMutation, MoveId, MoveMutation, MoveStep, Mutation, Outcome } from "./store/command.ts";
-import { slotBitmap } from "./store/slots.ts";
+import type { MoveId, Mutation } from "./store/command.ts";
 import type { WritePath } from "./write-path.ts";
 
 /** Slots on their way at once: each has a chunk in memory on both sides. */
@@ -29,21 +28,18 @@ export const LAST_KEYS_MAX = 64;
 export const ROUNDS_MAX = 8;
 /** From the freeze on; beyond this its writers are let go on, and the move begins anew later. */
 export const FREEZE_MS_MAX = 3_000;
-/** What one step may take, in the own log or at the target. */
-const STEP_MS_MAX = 2_000;
 /** A chunk is sent so often before the move begins anew. */
 const SENDS_MAX = 3;
 /** After a step that failed. */
 export const RETRY_MS = 500;
+/** After a target had no room: longer than it takes a group to fall asleep, which need not stay awake for that. */
+export const NO_ROOM_RETRY_MS = 30_000;
+/** Named in the status. */
+export const WAITING_MAX = 16;
 /** The Directory is told of all that was done since: a publication of the topology concerns everybody. */
 export const REPORT_INTERVAL_MS = 1_000;
 /** The tasks are looked at this often: in turns, but not in every one. */
 const LOOK_INTERVAL_MS = 20;
-
-/** A step did not happen, or nobody knows: the task ends, and is planned anew from what the logs say. */
-class BrokenOff extends Error {}
-
-type MoveOutcome = Extract<Outcome, { kind: "move" }>;
 
 interface Report {
   readonly kind: "completeMoves" | "settleCancelled";
@@ -61,6 +57,8 @@ export class SlotMover {
   readonly #reports = new Map<number, Report>();
   /** Tasks that failed, by slot: not before this time. */
   readonly #notBeforeMs = new Map<number, number>();
+  /** By slot: why its target had no room for it, when that was last asked. */
+  readonly #noRoom = new Map<number, string>();
   /** By shard: the replica that led when it was last asked. */
   readonly #leaders = new Map<number, number>();
   #leadership = 0;
@@ -78,7 +76,16 @@ export class SlotMover {
   }
 
   get status(): MoveStatus {
-    return { pending: this.#tasks().length, longestPauseMs: this.#longestPauseMs };
+    const tasks = this.#tasks();
+    const waiting = tasks.flatMap(({ kind, move }): WaitingMove[] => {
+      const reason = kind === "give" ? this.#noRoom.get(move.slot) : undefined;
+      return reason === undefined ? [] : [{ slot: move.slot, to: move.to, reason }];
+    });
+    return {
+      pending: tasks.length,
+      longestPauseMs: this.#longestPauseMs,
+      ...(waiting.length === 0 ? {} : { waiting: waiting.slice(0, WAITING_MAX), waitingSlots: waiting.length }),
+    };
   }
 
   /** Whether nothing is to be done, by the own topology and the own log. */
@@ -88,7 +95,8 @@ export class SlotMover {
 
   leadershipChanged(): void {
     this.#leadership++;
-    for (const clear of [this.#running, this.#copies, this.#frozenMs, this.#reports, this.#notBeforeMs]) clear.clear();
+    for (const clear of [this.#running, this.#copies, this.#frozenMs, this.#reports, this.#notBeforeMs, this.#noRoom])
+      clear.clear();
     this.#isReporting = false;
     this.#lastLookMs = Number.NEGATIVE_INFINITY;
   }
@@ -118,7 +126,9 @@ export class SlotMover {
     const isPaused = this.#context.background.isPaused(nowMs);
     for (const task of this.#tasks()) {
       const { slot } = task.move;
-      const isWaiting = (this.#notBeforeMs.get(slot) ?? nowMs) > nowMs;
+      // What waits for room can be called off at once.
+      const mayWait = task.kind === "give" || !this.#noRoom.has(slot);
+      const isWaiting = mayWait && (this.#notBeforeMs.get(slot) ?? nowMs) > nowMs;
       if (this.#running.has(slot) || this.#reports.has(slot) || isWaiting) continue;
       if (task.kind === "give" ? isPaused || given >= MOVES_AT_ONCE : settling >= SETTLED_AT_ONCE) continue;
       if (task.kind === "give") given++;
@@ -138,24 +148,26 @@ export class SlotMover {
         () => this.#ended(task, leadership, undefined),
         (error) => {
           if (!(error instanceof BrokenOff)) this.#context.ports.restart(error);
-          else if (leadership === this.#leadership)
-            this.#ended(task, leadership, this.#context.ports.timers.now() + RETRY_MS);
+          else this.#ended(task, leadership, error);
         },
       )
       .catch(this.#context.ports.restart);
     this.#notBeforeMs.delete(slot);
   }
 
-  #ended({ move: { slot } }: MoveTask, leadership: number, notBeforeMs: number | undefined): void {
+  #ended({ move: { slot } }: MoveTask, leadership: number, error: BrokenOff | undefined): void {
     if (leadership !== this.#leadership) return;
-    const { counters, driver } = this.#context;
+    const { counters, driver, ports } = this.#context;
     this.#running.delete(slot);
     this.#copies.delete(slot);
     this.#frozenMs.delete(slot);
-    if (notBeforeMs !== undefined) {
+    if (error instanceof NoRoom) this.#noRoom.set(slot, error.message);
+    else this.#noRoom.delete(slot);
+    if (error !== undefined) {
       counters.moves_broken_off++;
-      this.#notBeforeMs.set(slot, notBeforeMs);
-      this.#lookIn(RETRY_MS);
+      const retryMs = error instanceof NoRoom ? NO_ROOM_RETRY_MS : RETRY_MS;
+      this.#notBeforeMs.set(slot, ports.timers.now() + retryMs);
+      this.#lookIn(retryMs);
     }
     // Whoever waited for the slot goes on, and so do other tasks.
     this.#lastLookMs = Number.NEGATIVE_INFINITY;
@@ -210,7 +222,7 @@ export class SlotMover {
     const id: MoveId = { slot, move: epoch, attempt };
     const copy = new SlotCopy(this.#context.store, ports.storage, slot);
     this.#copies.set(slot, copy);
-    await steps.targetDone({ kind: "move", step: "import", ...id, from });
+    await this.#askForRoom(steps, id, from, copy);
     await this.#sendWhileWritten(steps, id, copy);
     await this.#untilNoPurgeWaits(steps);
     if (!this.#isWanted(move)) throw new BrokenOff();
@@ -230,6 +242,22 @@ export class SlotMover {
     this.#context.counters.slots_given++;
     await this.#finish(steps, move);
     this.#longestPauseMs = Math.max(this.#longestPauseMs, ports.timers.now() - frozenMs);
+  }
+
+  /** Begins the copy, unless the target has no room for it: then the source has not begun either. */
+  async #askForRoom(steps: Steps, id: MoveId, from: number, copy: SlotCopy): Promise<void> {
+    const walk = copy.size((key) => this.#context.admission.isKept(key));
+    let at = walk.next();
+    while (at.done !== true) {
+      await steps.pause(0);
+      at = walk.next();
+    }
+    try {
+      await steps.targetDone({ kind: "move", step: "import", ...id, from }, 1, at.value);
+    } catch (error) {
+      if (error instanceof NoRoom) await steps.own({ step: "thaw", ...id });
+      throw error;
+    }
   }
 
   /** It may have been called off since. From the freeze on it is made: it takes no longer than to call it off. */
@@ -333,162 +361,4 @@ export class SlotMover {
     }
     return true;
   }
-}
-
-/** The steps of one move, each of them in one of the two logs. Whatever ends before its time throws BrokenOff. */
-class Steps {
-  readonly #context: ReplicaContext;
-  readonly #writes: WritePath;
-  readonly #port: MovePort;
-  readonly #leaders: Map<number, number>;
-  readonly #move: SlotMove;
-  readonly #isCurrent: () => boolean;
-
-  constructor(
-    context: ReplicaContext,
-    writes: WritePath,
-    port: MovePort,
-    leaders: Map<number, number>,
-    move: SlotMove,
-    isCurrent: () => boolean,
-  ) {
-    this.#context = context;
-    this.#writes = writes;
-    this.#port = port;
-    this.#leaders = leaders;
-    this.#move = move;
-    this.#isCurrent = isCurrent;
-  }
-
-  /** In the own log; the outcome may be a refusal. */
-  async own(step: MoveStep): Promise<MoveOutcome> {
-    this.#check();
-    const { ports } = this.#context;
-    const mutations = withFounding(this.#context, { kind: "move", ...step });
-    const results = await Promise.all(this.#writes.submit(mutations, ports.timers.now() + STEP_MS_MAX));
-    this.#check();
-    const result = results.at(-1);
-    if (result?.status !== "applied" || result.outcome.kind !== "move") throw new BrokenOff();
-    this.#gotOn();
-    return result.outcome;
-  }
-
-  async ownDone(step: MoveStep): Promise<MoveOutcome> {
-    const outcome = await this.own(step);
-    if (!outcome.isDone) throw new BrokenOff();
-    return outcome;
-  }
-
-  async targetDone(mutation: ImportMutation | MoveMutation, sends = 1): Promise<void> {
-    for (let sent = 1; ; sent++) {
-      const reply = await this.#ask(mutation);
-      if (reply?.status === "ok") {
-        if (reply.outcome.kind !== "move" || !reply.outcome.isDone) throw new BrokenOff();
-        this.#gotOn();
-        return;
-      }
-      if (sent >= sends) throw new BrokenOff();
-      await this.pause(LOOK_INTERVAL_MS);
-    }
-  }
-
-  /** At the target's leader; the outcome may be a refusal. */
-  async target(mutation: MoveMutation): Promise<void> {
-    if ((await this.#ask(mutation))?.status !== "ok") throw new BrokenOff();
-    this.#gotOn();
-  }
-
-  async pause(ms: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#context.ports.timers.after(ms, resolve);
-    });
-    this.#check();
-  }
-
-  /** Asks the replicas of the target one after the other, the one first that led last. Undefined: none of them leads. */
-  async #ask(mutation: ImportMutation | MoveMutation): Promise<MoveReply | undefined> {
-    const { ownership, timers } = this.#context.ports;
-    const { to } = this.#move;
-    const replicas = ownership.view.shard(to)?.replicas ?? [];
-    const known = this.#leaders.get(to);
-    const left = [...replicas].sort((one, other) => Number(other.replica === known) - Number(one.replica === known));
-    for (let replica = left.shift(); replica !== undefined; replica = left.shift()) {
-      this.#check();
-      const call = this.#port.send(replica, this.#requestTo(replica, mutation));
-      const reply = await inTime(call, STEP_MS_MAX, timers);
-      this.#check();
-      if (reply?.status === "ok") {
-        this.#leaders.set(to, replica.replica);
-        return reply;
-      }
-      if (reply?.status === "overloaded") return reply;
-      const leader = reply !== undefined && "leader" in reply ? reply.leader : undefined;
-      const at = left.findIndex((other) => other.replica === leader);
-      if (at > 0) left.unshift(...left.splice(at, 1));
-    }
-    return undefined;
-  }
-
-  #requestTo(replica: ReplicaView, mutation: ImportMutation | MoveMutation): MoveRequest {
-    const { epoch } = this.#context.ports.ownership;
-    return { v: PROTOCOL_VERSION, to: replica.name, epoch, mutation, deadlineMs: STEP_MS_MAX };
-  }
-
-  /** Race: a leadership that ended while a step was on its way. Another leader goes on from what the logs say. */
-  #check(): void {
-    if (!this.#isCurrent() || this.#context.core.role !== "leader") throw new BrokenOff();
-  }
-
-  #gotOn(): void {
-    this.#context.core.lastActivityMs = this.#context.ports.timers.now();
-  }
-}
-
-/** The others are the source's own. */
-const TARGET_STEPS: ReadonlySet<MoveStep["step"]> = new Set(["import", "seal", "own", "drop"]);
-
-/** The target's side: puts a step, or rows, into the own log. */
-export async function takeStep(context: ReplicaContext, writes: WritePath, request: MoveRequest): Promise<MoveReply> {
-  const { core, options, ports } = context;
-  if (request.v !== PROTOCOL_VERSION || request.to !== options.name) {
-    return { status: "invalid", reason: `this is ${options.name} of version ${PROTOCOL_VERSION}, not ${request.to}` };
-  }
-  const { mutation } = request;
-  if (mutation.kind !== "import" && (mutation.kind !== "move" || !TARGET_STEPS.has(mutation.step))) {
-    return { status: "invalid", reason: "mutation: expected rows, or a step of a move's target" };
-  }
-  if (!core.isVoter) return context.notLeader();
-  const deadlineMs = ports.timers.now() + request.deadlineMs;
-  const elsewhere = core.role === "leader" ? undefined : await context.awaitLeadership(deadlineMs);
-  if (elsewhere !== undefined) return elsewhere;
-  const results = await Promise.all(writes.submit(withFounding(context, mutation), deadlineMs));
-  const result = results.at(-1);
-  if (result?.status === "applied") {
-    const { outcome } = result;
-    const isOwned = mutation.kind === "move" && mutation.step === "own";
-    if (isOwned && outcome.kind === "move" && outcome.isDone) context.counters.slots_taken++;
-    return { status: "ok", outcome };
-  }
-  if (result?.status === "unknown") return { status: "unknown", reason: result.reason, term: core.term };
-  return core.role === "leader" ? context.unavailable("the step was not taken") : context.notLeader();
-}
-
-/** The first step in which a shard takes part is where its log begins to speak of slots: they are those of the topology. */
-function withFounding({ options, ports, store }: ReplicaContext, mutation: Mutation): readonly Mutation[] {
-  if (store.marks.slots.isFounded) return [mutation];
-  const { slots } = ports.ownership.view.topology;
-  const own = [...slots.keys()].filter((slot) => slots[slot] === options.shard);
-  return [{ kind: "found_slots", slots: slotBitmap(own) }, mutation];
-}
-
-/** Undefined: the connection broke, or nothing came. */
-function inTime<T>(call: Promise<T>, ms: number, timers: ReplicaContext["ports"]["timers"]): Promise<T | undefined> {
-  return new Promise((resolve) => {
-    const cancel = timers.after(ms, () => resolve(undefined));
-    const settle = (reply: T | undefined): void => {
-      cancel();
-      resolve(reply);
-    };
-    call.then(settle, () => settle(undefined));
-  });
 }

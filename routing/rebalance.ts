@@ -17,7 +17,9 @@ export type MoveReason =
   /** The owner is to be levelled and has more than its share. */
   | "above_share"
   /** The new owner is to be levelled and has less than its share. */
-  | "below_share";
+  | "below_share"
+  /** The operator has said so. */
+  | "chosen";
 
 export interface PlannedMove {
   readonly slot: number;
@@ -38,7 +40,7 @@ export interface ShardLoad {
 export interface MovePlan {
   /** In order of the slots. */
   readonly moves: readonly PlannedMove[];
-  /** How far the levelled shards are from their shares: fewer slots than that cannot be moved. */
+  /** How far the levelled shards are from their shares: fewer slots than that cannot be moved. Of chosen slots, all of them. */
   readonly idealSlots: number;
   readonly loads: readonly ShardLoad[];
 }
@@ -162,6 +164,23 @@ function distanceToShares(loads: readonly Load[]): number {
 
 function reportOf({ shard, weight, share, before, slots }: Load): ShardLoad {
   return { shard, weight, share, slotsBefore: before, slotsAfter: slots };
+}
+
+/** Every one of the slots, which are others' now, to one shard. What the shares and the bound say does not matter. */
+export function chosenMoves(
+  shards: readonly WeightedShard[],
+  owners: readonly number[],
+  to: number,
+  chosen: readonly number[],
+): MovePlan {
+  const loads = loadsOf(shards, owners, new Set());
+  const moves = [...chosen]
+    .sort((one, other) => one - other)
+    .map((slot): PlannedMove => ({ slot, from: owners[slot] ?? -1, to, reason: "chosen" }));
+  for (const move of moves) {
+    for (const load of loads) load.slots += Number(load.shard === to) - Number(load.shard === move.from);
+  }
+  return { moves, idealSlots: moves.length, loads: loads.map(reportOf) };
 }
 
 /** For every slot the shards with a weight in the order in which its walk around the ring meets them. */

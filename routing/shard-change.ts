@@ -3,9 +3,10 @@
 // One change at a time: what is planned on top of moves that may still fail or be called off would be planned on sand.
 
 import { SHARDS_MAX, WEIGHT_MAX } from "./cluster-config.ts";
-import { type MovePlan, planMoves } from "./rebalance.ts";
+import { chosenMoves, type MovePlan, planMoves } from "./rebalance.ts";
 import type { Region } from "./region.ts";
 import { movedEpochs, withLists } from "./slot-moves.ts";
+import { SLOT_COUNT } from "./slots.ts";
 import type { ShardPlacement, SlotMove, Topology } from "./topology.ts";
 import { SHARD_NUMBER_MAX } from "./topology-parser.ts";
 
@@ -28,6 +29,8 @@ export type ShardChange =
   | { readonly kind: "set_weight"; readonly shard: number; readonly weight: number }
   /** Every shard comes to its share; otherwise only those do that change. */
   | { readonly kind: "rebalance" }
+  /** These and no others, whatever the shares say. None of them stays pinned: a later plan may move it on. */
+  | { readonly kind: "move_slots"; readonly to: number; readonly slots: readonly number[] }
   /** Absent: all pending moves. */
   | { readonly kind: "cancel_moves"; readonly moves?: readonly MoveId[] | undefined };
 
@@ -48,6 +51,8 @@ export type ChangeRefusalCode =
   /** Nobody would be left to own the slots. */
   | "last_shard"
   | "shard_not_empty"
+  /** It has weight 0: nothing is to go there. */
+  | "shard_draining"
   | "move_finished"
   | "nothing_to_change";
 
@@ -87,6 +92,8 @@ export function changedShards(
       return withRemoved(topology, change.shard);
     case "rebalance":
       return levelled(topology, topology.shards, topology.shards);
+    case "move_slots":
+      return withChosen(topology, change.to, change.slots);
   }
 }
 
@@ -144,12 +151,41 @@ function levelled(
   changing: readonly ShardPlacement[],
 ): ChangeResult {
   const plan = planMoves(shards, topology.slots, new Set(changing.map(({ shard }) => shard)));
-  const epoch = topology.epoch + 1;
-  const moves = plan.moves.map(({ slot, from, to }): SlotMove => ({ slot, from, to, epoch }));
-  if (shards === topology.shards && moves.length === 0) {
+  if (shards === topology.shards && plan.moves.length === 0) {
     return refused("nothing_to_change", "every shard has its share of the slots");
   }
+  return planned(topology, shards, plan);
+}
+
+function planned(topology: Topology, shards: readonly ShardPlacement[], plan: MovePlan): ChangeResult {
+  const epoch = topology.epoch + 1;
+  const moves = plan.moves.map(({ slot, from, to }): SlotMove => ({ slot, from, to, epoch }));
   return { ok: true, topology: { ...withLists(topology, moves, []), shards }, plan };
+}
+
+/** Named in a refusal. */
+const NAMED_SLOTS_MAX = 8;
+
+/** All of them, or none: whoever asks for slots that are there already has another picture of the cluster. */
+function withChosen(topology: Topology, to: number, chosen: readonly number[]): ChangeResult {
+  const { shards, slots } = topology;
+  const target = shards.find(({ shard }) => shard === to);
+  if (target === undefined) return refused("unknown_shard", `to: there is no shard ${to}`);
+  const unknown = chosen.find((slot) => slots[slot] === undefined);
+  if (unknown !== undefined) {
+    return refused("invalid", `slots: expected numbers from 0 to ${SLOT_COUNT - 1}, got ${unknown}`);
+  }
+  if (chosen.length === 0) return refused("invalid", "slots: expected one at the least");
+  if (new Set(chosen).size < chosen.length) return refused("invalid", "slots: expected each of them once");
+  if (target.weight === 0) {
+    return refused("shard_draining", `shard ${to} has weight 0: give it a weight first, or choose another`);
+  }
+  const there = chosen.filter((slot) => slots[slot] === to);
+  if (there.length > 0) {
+    const named = `${there.slice(0, NAMED_SLOTS_MAX).join(", ")}${there.length > NAMED_SLOTS_MAX ? ", …" : ""}`;
+    return refused("nothing_to_change", `slots: of shard ${to} already: ${named}`);
+  }
+  return planned(topology, shards, chosenMoves(shards, slots, to, chosen));
 }
 
 function withCancelled(topology: Topology, ids: readonly MoveId[] | undefined): ChangeResult {

@@ -3,8 +3,8 @@
 
 import type { Command } from "commander";
 import { REGIONS, type Region } from "../../routing/region.ts";
-import type { TopologyChange } from "../../routing/topology-change.ts";
-import type { ChangeReply } from "../admin.ts";
+import { SLOT_COUNT } from "../../routing/slots.ts";
+import type { ChangeReply, ChangeRequest } from "../admin.ts";
 import { usageError } from "../exit.ts";
 import type { Start } from "../run.ts";
 import type { Session } from "../session.ts";
@@ -14,6 +14,7 @@ import type { Output } from "../terminal/output.ts";
 import { parseWhole } from "../terminal/units.ts";
 
 const NUMBER_MAX = 1_000_000;
+const SLOT_RANGE = /^(\d{1,4})(?:-(\d{1,4}))?$/;
 const WEIGHT = /^\d{1,2}(\.\d{1,6})?$/;
 
 export interface ChangeOptions {
@@ -71,9 +72,27 @@ export function addShardCommands(program: Command, start: Start): void {
     .description("brings every shard to its share")
     .action(start((session, options: ChangeOptions) => change(session, { kind: "rebalance" }, options)));
 
+  changing(shard.command("move"))
+    .description("moves chosen slots to a shard; a later change of the shares may move them on")
+    .requiredOption("--to <shard>", "where they go", parseNumber)
+    .option("--slots <list>", "numbers and ranges: 1-8,17", parseSlots)
+    .option("--key <key>", "the slot of this key")
+    .action(
+      start(async (session, { to, slots, key, ...options }: MoveOptions) => {
+        if ((slots === undefined) === (key === undefined)) throw usageError("expected --slots or --key, one of them");
+        await change(session, { kind: "move_slots", to, ...(key === undefined ? { slots } : { key }) }, options);
+      }),
+    );
+
   changing(shard.command("cancel"))
     .description("calls off all moves that are not made yet")
     .action(start((session, options: ChangeOptions) => change(session, { kind: "cancel_moves" }, options)));
+}
+
+interface MoveOptions extends ChangeOptions {
+  readonly to: number;
+  readonly slots?: readonly number[];
+  readonly key?: string;
 }
 
 interface AddOptions extends ChangeOptions {
@@ -161,7 +180,7 @@ async function confirm(session: Session, { dryRun }: ChangeOptions, question: st
   if (dryRun !== true) await session.confirm(question);
 }
 
-async function change(session: Session, wanted: TopologyChange, options: ChangeOptions): Promise<void> {
+async function change(session: Session, wanted: ChangeRequest, options: ChangeOptions): Promise<void> {
   const { out, signal } = session;
   const isDryRun = options.dryRun === true;
   const admin = await session.admin();
@@ -172,7 +191,7 @@ async function change(session: Session, wanted: TopologyChange, options: ChangeO
   if (out.isJson) out.json({ ...reply, isDone: !isOver });
 }
 
-async function waitForChange(session: Session, { kind }: TopologyChange, reply: ChangeReply): Promise<void> {
+async function waitForChange(session: Session, { kind }: ChangeRequest, reply: ChangeReply): Promise<void> {
   const until = kind === "set_replicas" || kind === "replace_replica" ? "replicas" : "slots";
   const total = until === "slots" ? reply.plan.movedSlots : 0;
   const view = await waitUntilSettled(session, { epoch: reply.epoch, until, total });
@@ -214,6 +233,7 @@ const REASONS: Readonly<Record<ChangeReply["plan"]["moves"][number]["reason"], s
   above_bound: "more than a shard may own",
   above_share: "more than its share",
   below_share: "to one that has less than its share",
+  chosen: "chosen",
 };
 
 /** Those of the first shard that has as many replicas: a new shard lives where the others do. */
@@ -236,6 +256,22 @@ async function regionOf(session: Session, at: { shard: number; replica: number }
 
 export function parseNumber(text: string): number {
   return parseWhole(text, { min: 0, max: NUMBER_MAX });
+}
+
+/** Each slot once: what is named twice was not meant so. */
+export function parseSlots(text: string): readonly number[] {
+  const slots = text.split(",").flatMap((part) => {
+    const [, first, last = first] = SLOT_RANGE.exec(part.trim()) ?? [];
+    const [from, to] = [Number(first), Number(last)];
+    if (!(from <= to && to < SLOT_COUNT)) {
+      const expected = `expected numbers from 0 to ${SLOT_COUNT - 1} and ranges of them, such as 1-8,17`;
+      throw usageError(`"${part}" is no slot: ${expected}`);
+    }
+    return Array.from({ length: to - from + 1 }, (_, at) => from + at);
+  });
+  const twice = slots.find((slot, at) => slots.indexOf(slot) !== at);
+  if (twice !== undefined) throw usageError(`slot ${twice} is named twice`);
+  return slots;
 }
 
 function parseWeight(text: string): number {

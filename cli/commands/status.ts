@@ -6,7 +6,7 @@ import type { Start } from "../run.ts";
 import type { Output } from "../terminal/output.ts";
 import type { Cell, Paint } from "../terminal/table.ts";
 import { formatBytes, formatCount } from "../terminal/units.ts";
-import { followerText, noLeaderText, placeOf, slotsOf } from "../view.ts";
+import { followerText, noLeaderText, placeOf, slotsOf, waitingText } from "../view.ts";
 
 export function addStatus(program: Command, start: Start): void {
   program
@@ -49,6 +49,8 @@ export function summaryOf(view: ClusterView): readonly (readonly [string, string
     ["defaults", `${defaults.consistency}, ${defaults.balance}`],
   ];
   if (pending + cancelled > 0) pairs.push(["moving", `${pending} slots, ${cancelled} of cancelled moves to confirm`]);
+  const waiting = waitingText(moves);
+  if (waiting !== undefined) pairs.push(["no room for", waiting]);
   if (underReplicated.length > 0) {
     pairs.push([
       "under-replicated",

@@ -3,7 +3,7 @@
 import type { ClusterConfig } from "../../routing/cluster-config.ts";
 import type { ClusterView, ReplicaView } from "../../worker/api/admin-schemas.ts";
 import { formatBytes, formatDuration } from "../terminal/units.ts";
-import { isAsleep, slotsOf } from "../view.ts";
+import { isAsleep, slotsOf, waitingText } from "../view.ts";
 import { type Check, fail, pass, skip, warn } from "./check.ts";
 
 export interface ClusterFindings {
@@ -170,6 +170,11 @@ function checkMoves({ moves }: ClusterView): Check {
   const pending = slotsOf(moves.pending);
   const cancelled = slotsOf(moves.cancelled);
   if (pending + cancelled === 0) return pass("moves", "no slots move");
+  const waiting = waitingText(moves);
+  if (waiting !== undefined) {
+    const remedy = "raise HALO_STORAGE_BYTES_MAX, add a shard, or `halo shard cancel`";
+    return warn("moves", `a target has no room: ${waiting}`, remedy);
+  }
   const text = `${pending} slots are to move, ${cancelled} of cancelled moves to be confirmed`;
   return warn("moves", text, "`halo top` shows whether it goes on; `halo shard cancel` calls it off");
 }

@@ -197,6 +197,16 @@ describe("halo", () => {
       expect(shards[2]?.slots).toBeGreaterThan(0);
       expect(moves).toEqual({ pending: [], cancelled: [] });
 
+      // One that the shares would leave where it is.
+      await halo(["set", "chosen", "x"]);
+      const { slot } = await haloJson<KeyView>(["inspect", "chosen"]);
+      const chosen = await halo(["shard", "move", "--to", "2", "--key", "chosen", "--dry-run"]);
+      expect(chosen.stdout).toMatch(/1 slots would move[\s\S]*2 {2}.*1 {2}chosen/);
+      expect((await halo(["shard", "move", "--to", "2", "--slots", String(slot), "--wait"])).status).toBe(EXIT.ok);
+      expect((await haloJson<KeyView>(["inspect", "chosen"])).shard).toBe(2);
+      const again = await halo(["shard", "move", "--to", "2", "--key", "chosen"]);
+      expect([again.status, again.stderr]).toEqual([EXIT.conflict, expect.stringMatching(/nothing-to-change/)]);
+
       expect((await halo(["shard", "drain", "2"])).status).toBe(EXIT.usage);
       expect((await halo(["shard", "drain", "2", "--yes", "--wait"])).status).toBe(EXIT.ok);
       expect((await halo(["shard", "remove", "2", "--yes"])).status).toBe(EXIT.ok);
@@ -208,6 +218,12 @@ describe("halo", () => {
       const CASES = [
         [["shard", "drain", "9", "-y"], EXIT.usage, /unknown-shard/],
         [["shard", "weight", "0", "9"], EXIT.usage, /weight/],
+        [["shard", "move", "--to", "9", "--slots", "1"], EXIT.usage, /unknown-shard/],
+        [["shard", "move", "--to", "1", "--slots", "8-1"], EXIT.usage, /"8-1" is no slot/],
+        [["shard", "move", "--to", "1", "--slots", "1-1024"], EXIT.usage, /0 to 1023/],
+        [["shard", "move", "--to", "1", "--slots", "1-3,2"], EXIT.usage, /slot 2 is named twice/],
+        [["shard", "move", "--to", "1"], EXIT.usage, /--slots or --key/],
+        [["shard", "move", "--slots", "1"], EXIT.usage, /--to/],
         [["shard", "add", "--regions", "mars"], EXIT.usage, /"mars" is no region/],
         [["shard", "rebalance", "--epoch", String(epoch + 1)], EXIT.conflict, /epoch-conflict/],
         [["replica", "replace", "0", "9", "-y"], EXIT.usage, /has no replica 9/],

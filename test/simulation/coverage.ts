@@ -128,6 +128,7 @@ export const COUNTED = [
   "shard removed",
   "weight of a shard changed",
   "slots levelled out",
+  "chosen slots moved",
   "plan called off",
   "purge acknowledged by all shards",
 ] as const;

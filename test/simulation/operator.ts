@@ -24,7 +24,13 @@ export interface OperatorOptions extends ChangeConditions {
 }
 
 /** Changes for which moves are planned. The others leave slots where they are, or call moves off. */
-const PLANNING: ReadonlySet<TopologyChange["kind"]> = new Set(["add_shard", "drain_shard", "set_weight", "rebalance"]);
+const PLANNING: ReadonlySet<TopologyChange["kind"]> = new Set([
+  "add_shard",
+  "drain_shard",
+  "set_weight",
+  "rebalance",
+  "move_slots",
+]);
 
 /** Keeps nothing of its own, so its calls wait for nothing. */
 export const OPERATOR: Caller = {
@@ -49,7 +55,7 @@ export class Operator {
     const ports = {
       read: async () => this.#world.directory,
       publish: async (topology: Topology, epoch: number) => {
-        if (PLANNING.has(change.kind)) this.#world.checks.planned(topology);
+        if (PLANNING.has(change.kind)) this.#world.checks.planned(topology, change.kind !== "move_slots");
         return this.#publish(topology, epoch);
       },
       tell: this.#tell,

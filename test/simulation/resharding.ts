@@ -28,6 +28,7 @@ const COUNTED: Partial<Record<ShardChange["kind"], Counted>> = {
   remove_shard: "shard removed",
   set_weight: "weight of a shard changed",
   rebalance: "slots levelled out",
+  move_slots: "chosen slots moved",
   cancel_moves: "plan called off",
 };
 
@@ -107,7 +108,16 @@ export class Resharding {
     }
     if (draw < 0.7 && shards.length > 2) return { kind: "drain_shard", shard };
     if (draw < 0.85) return { kind: "set_weight", shard, weight: random.pick(WEIGHTS) };
+    if (draw < 0.93) return this.#drawChosen();
     return { kind: "rebalance" };
+  }
+
+  /** Those in use: whoever chooses slots has a reason. Refused where one of them is there, or the target is drained. */
+  #drawChosen(): ShardChange {
+    const { directory, movingSlots } = this.#world;
+    const { shard: to } = this.#random.pick(directory.shards);
+    const elsewhere = movingSlots.filter((slot) => directory.slots[slot] !== to);
+    return { kind: "move_slots", to, slots: this.#random.shuffled(elsewhere).slice(0, MOVES_MAX) };
   }
 
   #maybeChange(change: ShardChange | undefined): void {

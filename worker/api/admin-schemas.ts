@@ -85,7 +85,14 @@ export const clusterViewSchema = named(
     epoch: z.int(),
     atMs: time,
     defaults: z.object({ consistency: z.string(), balance: z.string() }),
-    moves: z.object({ pending: z.array(movePairSchema), cancelled: z.array(movePairSchema) }),
+    moves: z.object({
+      pending: z.array(movePairSchema),
+      cancelled: z.array(movePairSchema),
+      waiting: z
+        .array(z.object({ slot: z.int(), from: shardNumber, to: shardNumber, reason: z.string() }))
+        .meta({ description: "Some of the pending ones whose targets have no room; absent: none has said so" })
+        .optional(),
+    }),
     underReplicated: z.array(z.object({ shard: shardNumber, missing: z.array(z.string()).readonly() })).meta({
       description: "Shards with listed replicas that do not answer or do not vote",
     }),

@@ -236,6 +236,10 @@ const shardNumber = z.int().min(0);
 /** Which there are is for the change to say: an unknown one is refused with the list. */
 const region = z.string().max(32);
 const replicas = z.int();
+const slot = z
+  .int()
+  .min(0)
+  .max(SLOT_COUNT - 1);
 const weight = z.number();
 const consent = { allowSharedRegions: z.boolean().optional() };
 
@@ -248,6 +252,14 @@ export const topologyChangeSchema = named(
       change("remove_shard", { shard: shardNumber }),
       change("set_weight", { shard: shardNumber, weight }),
       change("rebalance", {}),
+      change("move_slots", {
+        to: shardNumber,
+        slots: z.array(slot).max(SLOT_COUNT).optional(),
+        key: z.string().optional().meta({ description: "In place of slots: its slot" }),
+      }).refine(
+        ({ slots, key }) => (slots === undefined) !== (key === undefined),
+        "expected slots or key, one of them",
+      ),
       change("cancel_moves", {
         moves: z
           .array(z.strictObject({ slot: z.int().min(0), epoch: z.int().min(0) }))
@@ -406,7 +418,7 @@ export const changeReplySchema = named(
         z.strictObject({
           from: shardNumber,
           to: shardNumber,
-          reason: z.enum(["drained", "above_bound", "above_share", "below_share"]),
+          reason: z.enum(["drained", "above_bound", "above_share", "below_share", "chosen"]),
           slots: z.array(z.int()),
         }),
       ),

@@ -51,6 +51,7 @@ export const PROBLEMS = {
   "moves-pending": { status: 409, title: "Slots are on the move" },
   "last-shard": { status: 409, title: "Nobody would be left to own the slots" },
   "shard-not-empty": { status: 409, title: "The shard owns slots" },
+  "shard-draining": { status: 409, title: "The shard gets no slots" },
   "move-finished": { status: 409, title: "The slot has moved already" },
   "nothing-to-change": { status: 409, title: "The cluster is as it was to become" },
   "unknown-shard": { status: 422, title: "There is no such shard" },

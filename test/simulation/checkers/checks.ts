@@ -78,8 +78,8 @@ export class Checks {
   }
 
   /** An operator's change is about to be published. */
-  planned(topology: Topology): void {
-    this.#placement.planned(topology);
+  planned(topology: Topology, drains?: boolean): void {
+    this.#placement.planned(topology, drains);
   }
 
   report(checker: string, message: string): void {

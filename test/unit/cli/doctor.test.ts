@@ -81,6 +81,22 @@ describe("what is wrong", () => {
       "warn",
       /9 slots are to move/,
     ],
+    [
+      "moves",
+      {
+        moves: {
+          pending: [{ from: 0, to: 1, epoch: 1, slots: 9 }],
+          cancelled: [],
+          waiting: [
+            { slot: 7, from: 0, to: 1, reason: "too much" },
+            { slot: 8, from: 0, to: 1, reason: "too much" },
+          ],
+        },
+      },
+      {},
+      "warn",
+      /no room: slot 7 from shard 0 to 1: too much, and 1 more/,
+    ],
     ["background", { background: { paused: true, untilMs: null } }, {}, "warn", /paused/],
     ["last sweep", {}, { sweep: { atMs: 0 } }, "warn", /ago/],
     ["last sweep", {}, { sweep: undefined }, "warn", /none yet/],

@@ -2,10 +2,11 @@
 // document. Two whole shards, and everything that can go wrong between them, are the simulator's.
 
 import { describe, expect, test } from "vitest";
+import type { StorageOptions } from "../../../durable/admission.ts";
 import { PASS_PAUSE_MS } from "../../../durable/housekeeper.ts";
 import type { MovePort } from "../../../durable/ports.ts";
-import { type MoveRequest, PROTOCOL_VERSION } from "../../../durable/protocol.ts";
-import { FREEZE_MS_MAX } from "../../../durable/slot-mover.ts";
+import { type ArrivalSize, type MoveReply, type MoveRequest, PROTOCOL_VERSION } from "../../../durable/protocol.ts";
+import { FREEZE_MS_MAX, NO_ROOM_RETRY_MS } from "../../../durable/slot-mover.ts";
 import { slotBitmap } from "../../../durable/store/slots.ts";
 import { EMPTY_STORE_STATE, Store } from "../../../durable/store/store.ts";
 import { withCompleted, withLists, withSettled } from "../../../routing/slot-moves.ts";
@@ -25,25 +26,31 @@ class Elsewhere implements MovePort {
   readonly reports: string[] = [];
   /** Steps that get no answer. */
   isSilentTo: (step: Step) => boolean = () => false;
+  /** Why there is no room for what is announced. */
+  fullBecause: (size: ArrivalSize) => string | undefined = () => undefined;
+  readonly sizes: ArrivalSize[] = [];
   /** The Directory is out of reach. */
   isCutOff = false;
   /** Called in the turn of a step, before it is taken. */
   onStep: (step: Step) => void = () => undefined;
 
-  constructor() {
-    this.group = new ShardGroup(3, undefined, undefined, 2, this);
+  constructor(storage?: StorageOptions) {
+    this.group = new ShardGroup(3, undefined, storage, 2, this);
     this.topology = this.group.topology;
     this.store.apply({ stampMs: 1, mutations: [{ kind: "found_slots", slots: slotBitmap([]) }] });
   }
 
-  async send(_to: unknown, { mutation }: MoveRequest) {
+  async send(_to: unknown, { mutation, size }: MoveRequest): Promise<MoveReply> {
     const step = mutation.kind === "move" ? mutation.step : `rows ${"chunk" in mutation ? mutation.chunk : ""}`;
     this.steps.push(step);
     this.onStep(step);
     if (this.isSilentTo(step)) return new Promise<never>(() => undefined);
+    if (size !== undefined) this.sizes.push(size);
+    const reason = size === undefined ? undefined : this.fullBecause(size);
+    if (reason !== undefined) return { status: "full", reason };
     const [outcome] = this.store.apply({ stampMs: 1, mutations: [mutation] });
     if (outcome === undefined) throw new Error("one outcome for one mutation");
-    return { status: "ok" as const, outcome };
+    return { status: "ok", outcome };
   }
 
   async completeMoves(moves: readonly SlotMove[]) {
@@ -90,8 +97,12 @@ function keyWhere(isWanted: (name: string) => boolean): string {
   for (let number = 0; ; number++) if (isWanted(`{${number}}`)) return `{${number}}`;
 }
 
-async function begun() {
-  const elsewhere = new Elsewhere();
+function keyIn(slot: number): string {
+  return keyWhere((name) => slotOf(name) === slot);
+}
+
+async function begun(storage?: StorageOptions) {
+  const elsewhere = new Elsewhere(storage);
   const [key, other] = keysOf(elsewhere.topology);
   const leader = await elsewhere.group.lead(0, key);
   const { clock } = elsewhere.group;
@@ -200,6 +211,51 @@ describe("a leader that is to give a slot away", () => {
     expect(elsewhere.topology.slots[slotOf(key)]).toBe(1);
   });
 
+  test("whose target has no room takes the beginning back, says so, sleeps over it, and tries again later", async () => {
+    const { elsewhere, leader, key, other, clock, slot } = await begun();
+    elsewhere.fullBecause = ({ bytes }) => `${bytes} bytes are too many`;
+    elsewhere.plan(key);
+    await clock.when(() => slotsOf(leader)?.waiting !== undefined);
+    const [size] = elsewhere.sizes;
+    expect(size?.bytes).toBe(leader.replica.status().bytes);
+    expect(slotsOf(leader)).toMatchObject({
+      pending: 1,
+      waiting: [{ slot, to: 1, reason: `${size?.bytes} bytes are too many` }],
+      waitingSlots: 1,
+    });
+    // Nothing is half done: the target has heard of nothing, and the source is the owner as before.
+    expect(elsewhere.steps).toEqual(["import"]);
+    expect(elsewhere.store.marks.slots.record(slot)).toBeUndefined();
+    expect(await clock.until(leader.put(other, "still here", { epoch: 1 }))).toMatchObject({ status: "ok" });
+    // Nobody is kept awake for it.
+    await clock.pass(NO_ROOM_RETRY_MS);
+    expect(leader.replica.status()).toMatchObject({ quiesced: true });
+    elsewhere.fullBecause = () => undefined;
+    await clock.until(leader.put(other, "awake", { epoch: 1 }));
+    await clock.when(() => elsewhere.reports.length > 0);
+    expect(elsewhere.topology.slots[slot]).toBe(1);
+    expect(slotsOf(leader)).toEqual({ pending: 0, longestPauseMs: expect.any(Number) });
+  });
+
+  test("calls off a move that waits for room", async () => {
+    const { elsewhere, leader, key, clock } = await begun();
+    elsewhere.fullBecause = () => "full";
+    elsewhere.plan(key);
+    await clock.when(() => slotsOf(leader)?.waiting !== undefined);
+    elsewhere.publish(withLists(elsewhere.topology, [], elsewhere.topology.moves ?? []));
+    await clock.when(() => elsewhere.reports.length > 0);
+    expect(elsewhere.reports).toEqual(["settleCancelled 1"]);
+  });
+
+  test("says how much of the slot no eviction could take", async () => {
+    const storage = { storageBytesMax: 1e9, namespaces: new Map([["", { evict: false }]]) };
+    const { elsewhere, leader, key, clock } = await begun(storage);
+    elsewhere.plan(key);
+    await clock.when(() => elsewhere.reports.length > 0);
+    const { bytes } = leader.replica.status();
+    expect(elsewhere.sizes).toEqual([{ bytes, keptBytes: bytes }]);
+  });
+
   test("calls a move off that is no longer wanted, and stays the owner", async () => {
     const { elsewhere, leader, key, clock, slot } = await begun();
     elsewhere.isSilentTo = (step) => step === "rows 1";
@@ -235,6 +291,70 @@ describe("a leader that is to give a slot away", () => {
     expect(await clock.until(purges[0] ?? Promise.resolve())).toMatchObject({ status: "ok" });
     expect(elsewhere.steps).toContain("own");
     expect(await clock.until(purge(0))).toMatchObject({ status: "wrong_owner" });
+  });
+});
+
+describe("a leader to which another shard brings a slot", () => {
+  const MAX = 10_000;
+
+  /** As shard 1 sends it: slots of its own, one after the other. */
+  async function target(evict: boolean) {
+    const { elsewhere, leader, clock } = await begun({
+      storageBytesMax: MAX,
+      namespaces: new Map([["", { evict }]]),
+    });
+    const theirs = [...elsewhere.topology.slots.keys()].filter((slot) => elsewhere.topology.slots[slot] === 1);
+    const send = (mutation: MoveRequest["mutation"], size?: ArrivalSize): Promise<MoveReply> =>
+      clock.until(
+        leader.replica.move({ v: PROTOCOL_VERSION, to: leader.name, epoch: 0, deadlineMs: 2_000, mutation, size }),
+      );
+    const bring = (at: number, bytes: number, attempt = 1): Promise<MoveReply> => {
+      const slot = theirs[at] ?? -1;
+      const size = { bytes, keptBytes: evict ? 0 : bytes };
+      return send({ kind: "move", step: "import", slot, move: 1, attempt, from: 1 }, size);
+    };
+    return { leader, theirs, send, bring };
+  }
+
+  const FULL = { status: "full", reason: expect.stringContaining(String(MAX)) };
+  const TAKEN = { status: "ok", outcome: { isDone: true } };
+
+  test("refuses what does not fit into its storage budget, and puts nothing into its log", async () => {
+    const { leader, bring } = await target(false);
+    const before = leader.replica.status().lastIndex;
+    expect(await bring(0, MAX)).toMatchObject(FULL);
+    expect(leader.replica.status().lastIndex).toBe(before);
+    expect(await bring(0, MAX / 2)).toMatchObject(TAKEN);
+  });
+
+  test("counts what it has promised to others, less what of that has come", async () => {
+    const { send, bring, theirs } = await target(false);
+    const [slot = -1] = theirs;
+    expect(await bring(0, 6_000)).toMatchObject(TAKEN);
+    expect(await bring(1, 6_000)).toMatchObject(FULL);
+    // Another attempt of the same slot is promised once.
+    expect(await bring(0, 6_000, 2)).toMatchObject(TAKEN);
+    const value = new Uint8Array(2_900);
+    const row = { slot, key: keyIn(slot), value, contentType: "t", version: 1, createdMs: 1, modifiedMs: 1 };
+    const chunk = { rows: [row], removals: [], records: [] };
+    expect(await send({ kind: "import", slot, move: 1, attempt: 2, chunk: 1, ...chunk })).toMatchObject(TAKEN);
+    // It is in the rows now and not counted twice: 3,100 are left of the promise, and about 3,000 have come.
+    expect(await bring(1, 3_600)).toMatchObject(TAKEN);
+    // What is given up is not waited for.
+    expect(await bring(2, 3_000)).toMatchObject(FULL);
+    expect(await send({ kind: "move", step: "drop", slot: theirs[1] ?? -1, move: 1 })).toMatchObject({ status: "ok" });
+    expect(await bring(2, 3_000)).toMatchObject(TAKEN);
+  });
+
+  test("takes more than fits where it may evict for it", async () => {
+    const { bring } = await target(true);
+    expect(await bring(0, MAX)).toMatchObject(TAKEN);
+  });
+
+  test("takes a slot of a source that says no size, as code from before does", async () => {
+    const { send, theirs } = await target(false);
+    const [slot = -1] = theirs;
+    expect(await send({ kind: "move", step: "import", slot, move: 1, attempt: 1, from: 1 })).toMatchObject(TAKEN);
   });
 });
 

@@ -34,6 +34,10 @@ function countOf({ slots }: Topology, shard: number): number {
   return slots.filter((owner) => owner === shard).length;
 }
 
+function ownedBy({ slots }: Topology, shard: number): readonly number[] {
+  return [...slots.keys()].filter((slot) => slots[slot] === shard);
+}
+
 const GROWN = changed(SEED, ADD);
 const [FIRST, SECOND] = GROWN.moves ?? [];
 if (FIRST === undefined || SECOND === undefined) throw new Error("a shard that is added gets slots");
@@ -105,6 +109,38 @@ describe("the other changes", () => {
     expect([0, 1, 2, 3].map((shard) => countOf(level, shard))).toEqual([256, 256, 256, 256]);
   });
 
+  test("chosen slots move where they were sent, and nothing else does, whatever the shares say", () => {
+    const slots = ownedBy(SEED, 0).slice(0, 3);
+    const result = changedTopology(SEED, { kind: "move_slots", to: 3, slots: [...slots].reverse() });
+    if (!result.ok) throw new Error(result.problem);
+    expect(result.topology.moves).toEqual(slots.map((slot) => ({ slot, from: 0, to: 3, epoch: 1 })));
+    expect(result.topology.slots).toEqual(SEED.slots);
+    expect(result.plan?.moves.map(({ reason }) => reason)).toEqual(["chosen", "chosen", "chosen"]);
+    expect(result.plan?.idealSlots).toBe(3);
+    expect(result.plan?.loads[3]).toMatchObject({ slotsBefore: countOf(SEED, 3), slotsAfter: countOf(SEED, 3) + 3 });
+    expect(successorProblem(SEED, result.topology)).toBeUndefined();
+  });
+
+  test("slots may be chosen beyond what a shard would get by itself; the next plan takes back what is above the bound", () => {
+    const all = ownedBy(SEED, 0);
+    const crowded = completedAll(changed(SEED, { kind: "move_slots", to: 3, slots: all }));
+    expect(countOf(crowded, 3)).toBe(countOf(SEED, 3) + all.length);
+    // Nothing is pinned: whoever levels the shards levels these as well.
+    const level = completedAll(changed(crowded, { kind: "rebalance" }));
+    expect([0, 1, 2, 3].map((shard) => countOf(level, shard))).toEqual([256, 256, 256, 256]);
+  });
+
+  test("a chosen slot stays where it is in a rebalance of shards that have their shares", () => {
+    const level = completedAll(changed(SEED, { kind: "rebalance" }));
+    const [one] = ownedBy(level, 0);
+    const [other] = ownedBy(level, 3);
+    if (one === undefined || other === undefined) throw new Error("every shard has slots");
+    const there = completedAll(changed(level, { kind: "move_slots", to: 3, slots: [one] }));
+    const exchanged = completedAll(changed(there, { kind: "move_slots", to: 0, slots: [other] }));
+    expect(changedTopology(exchanged, { kind: "rebalance" })).toMatchObject({ code: "nothing_to_change" });
+    expect([exchanged.slots[one], exchanged.slots[other]]).toEqual([3, 0]);
+  });
+
   test("a change of the replicas may be made while slots move, and leaves the moves alone", () => {
     const next = changed(GROWN, { kind: "replace_replica", shard: 4, replica: 1, region: "oc" });
     expect(next.moves).toEqual(GROWN.moves);
@@ -129,6 +165,7 @@ describe("a refusal changes nothing and has a code:", () => {
   const drainedOf = (shard: number) => completedAll(changed(completedAll(GROWN), { kind: "drain_shard", shard }));
   const one = buildTopology({ cluster: "test", replicas: 1, regions: ["weur"], weights: [1] });
   const heavyOnes = buildTopology({ cluster: "test", replicas: 1, regions: ["weur"], weights: [1, 0] });
+  const TWICE = ownedBy(SEED, 0).slice(0, 1);
   const firstDone = recorded(withCompleted(GROWN, [FIRST]));
 
   test.each<[string, Topology, TopologyChange, ChangeRefusalCode]>([
@@ -152,6 +189,29 @@ describe("a refusal changes nothing and has a code:", () => {
     ["a drain while slots move", GROWN, { kind: "drain_shard", shard: 0 }, "moves_pending"],
     ["a weight while slots move", GROWN, { kind: "set_weight", shard: 0, weight: 2 }, "moves_pending"],
     ["a rebalance while slots move", GROWN, { kind: "rebalance" }, "moves_pending"],
+    [
+      "moving chosen slots while others move",
+      GROWN,
+      { kind: "move_slots", to: 0, slots: [SECOND.slot] },
+      "moves_pending",
+    ],
+    ["moving no slot", SEED, { kind: "move_slots", to: 1, slots: [] }, "invalid"],
+    ["moving a slot that is none", SEED, { kind: "move_slots", to: 1, slots: [SLOT_COUNT] }, "invalid"],
+    ["moving a slot twice", SEED, { kind: "move_slots", to: 1, slots: [...TWICE, ...TWICE] }, "invalid"],
+    ["moving to an unknown shard", SEED, { kind: "move_slots", to: 7, slots: TWICE }, "unknown_shard"],
+    ["moving slots that are there", SEED, { kind: "move_slots", to: 0, slots: TWICE }, "nothing_to_change"],
+    [
+      "moving some slots that are there with some that are not",
+      SEED,
+      { kind: "move_slots", to: 0, slots: [...TWICE, ...ownedBy(SEED, 1)] },
+      "nothing_to_change",
+    ],
+    [
+      "moving slots to a shard that is drained",
+      drainedOf(1),
+      { kind: "move_slots", to: 1, slots: TWICE },
+      "shard_draining",
+    ],
     ["removing the target of moves", GROWN, { kind: "remove_shard", shard: 4 }, "moves_pending"],
     [
       "removing the target of cancelled moves that may have been made",
@@ -281,6 +341,12 @@ describe("over any series of changes and reports", () => {
     fc
       .tuple(fc.nat(), fc.constantFrom(0, 0.5, 3))
       .map(([at, weight]) => changing((topology) => ({ kind: "set_weight", shard: shardAt(topology, at), weight }))),
+    fc.tuple(fc.nat(), fc.uniqueArray(fc.nat(SLOT_COUNT - 1), { minLength: 1, maxLength: 5 })).map(([at, slots]) =>
+      changing((topology) => {
+        const to = shardAt(topology, at);
+        return { kind: "move_slots", to, slots: slots.filter((slot) => topology.slots[slot] !== to) };
+      }),
+    ),
     fc.constantFrom("rebalance" as const, "cancel_moves" as const).map((kind) => changing(() => ({ kind }))),
     fc.nat().map((at) =>
       changing((topology) => {

@@ -68,10 +68,19 @@ export function clusterViewOf({
   return {
     cluster: topology.cluster,
     epoch,
-    moves: progressOf(topology),
+    moves: { ...progressOf(topology), ...waitingAmong(view, reports) },
     underReplicated: view.shards.flatMap((shard) => underReplicated({ shard, answers: answersOf(shard, reports) })),
     shards,
   };
+}
+
+/** As the leaders of the sources say. */
+function waitingAmong(view: TopologyView, reports: Findings["reports"]): Pick<ClusterView["moves"], "waiting"> {
+  const waiting = view.shards.flatMap((listed) => {
+    const leader = leaderAmong([...answersOf(listed, reports).values()]);
+    return (leader?.moves?.waiting ?? []).map(({ slot, to, reason }) => ({ slot, from: listed.shard, to, reason }));
+  });
+  return waiting.length === 0 ? {} : { waiting };
 }
 
 type Doubts = ReadonlyMap<string, "suspect" | "dead">;

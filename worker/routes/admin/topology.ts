@@ -1,6 +1,7 @@
 // /admin/v1/topology: the cluster's shape, for operators. GET reads the document, POST plans a change and, unless it is a dry
 // run, publishes it, DELETE of the moves cancels what is pending. What a change means is decided in routing/.
 
+import type { z } from "zod";
 import type { ChangeReply } from "../../../durable/ports.ts";
 import type { MovePlan, MoveReason } from "../../../routing/rebalance.ts";
 import type { ChangeRefusalCode } from "../../../routing/shard-change.ts";
@@ -13,7 +14,10 @@ import { changeQuerySchema, epochQuerySchema, noQuerySchema, topologyChangeSchem
 import type { Timers } from "../../clients/ports.ts";
 import type { TopologyHolder } from "../../clients/topology-holder.ts";
 import { within } from "../../clients/within.ts";
-import { type ProblemSlug, problem } from "../../http/problem.ts";
+import { checkKey } from "../../http/key.ts";
+import { parseNamespace } from "../../http/namespace.ts";
+import { type Parsed, type ProblemSlug, parsed, problem } from "../../http/problem.ts";
+import { targetIn } from "../key-request.ts";
 import type { KeepAlive } from "../kv-context.ts";
 import { jsonReply, problemReply } from "../replies.ts";
 
@@ -47,6 +51,7 @@ const SLUGS: Readonly<Record<ChangeRefusalCode, ProblemSlug>> = {
   moves_pending: "moves-pending",
   last_shard: "last-shard",
   shard_not_empty: "shard-not-empty",
+  shard_draining: "shard-draining",
   move_finished: "move-finished",
   nothing_to_change: "nothing-to-change",
 };
@@ -67,10 +72,26 @@ export async function handleTopologyChange(
   if (!query.ok) return problemReply(query.problem);
   const body = await readJson(request, topologyChangeSchema, SMALL_BODY_BYTES_MAX);
   if (!body.ok) return problemReply(body.problem);
+  const { epoch, ...asked } = body.value;
+  const change = changeOf(asked, request.headers);
+  if (!change.ok) return problemReply(change.problem);
+  if (query.value.dry_run === "true") return dryRun(deps, change.value, epoch);
+  return published(deps, change.value, epoch, keepAlive);
+}
+
+/** A key stands for its slot, in the namespace of the request as everywhere. */
+function changeOf(
+  asked: Omit<z.infer<typeof topologyChangeSchema>, "epoch">,
+  headers: Headers,
+): Parsed<TopologyChange> {
   // The schema leaves it open which regions there are: that is for the change to refuse.
-  const { epoch, ...change } = body.value as { readonly epoch: number } & TopologyChange;
-  if (query.value.dry_run === "true") return dryRun(deps, change as TopologyChange, epoch);
-  return published(deps, change as TopologyChange, epoch, keepAlive);
+  const change = asked as TopologyChange | { readonly kind: "move_slots"; readonly to: number; readonly key: string };
+  if (change.kind !== "move_slots" || !("key" in change)) return parsed(change);
+  const namespace = parseNamespace(headers.get("Halo-Namespace"));
+  if (!namespace.ok) return namespace;
+  const key = checkKey(change.key);
+  if (!key.ok) return key;
+  return parsed({ kind: "move_slots", to: change.to, slots: [targetIn(namespace.value, key.value).slot] });
 }
 
 export async function handleMovesCancel(deps: TopologyDeps, request: Request, keepAlive: KeepAlive): Promise<Response> {

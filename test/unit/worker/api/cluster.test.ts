@@ -112,6 +112,15 @@ describe("GET /admin/v1/cluster", () => {
     expect(topology.view.epoch).toBe(2);
   });
 
+  test("says for which moves a target has no room, as the sources' leaders do", async () => {
+    const { call, view, port } = edge();
+    await call("POST", "/admin/v1/topology", {}, JSON.stringify(ADD));
+    const waiting = [{ slot: 7, to: 1, reason: "9 bytes do not fit" }];
+    port.onStatus = (address) =>
+      statusOf(address, address.shard === 0 ? { moves: { pending: 512, longestPauseMs: 0, waiting } } : {});
+    expect((await view()).moves.waiting).toEqual([{ slot: 7, from: 0, to: 1, reason: "9 bytes do not fit" }]);
+  });
+
   test("refuses a query", async () => {
     expect(await problemOf(await edge().call("GET", "/admin/v1/cluster?x=1"))).toMatchObject({ status: 400 });
   });

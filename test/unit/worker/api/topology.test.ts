@@ -1,12 +1,21 @@
 // The administrative routes: what an operator is shown, what a change answers, and what is refused and changes nothing.
 
 import { describe, expect, test } from "vitest";
+import { storedKey } from "../../../../durable/store/keyspace.ts";
 import { withCompleted } from "../../../../routing/slot-moves.ts";
+import { slotOf } from "../../../../routing/slots.ts";
 import type { Topology } from "../../../../routing/topology.ts";
 import { problemOf, setUp } from "../fake-edge.ts";
 
 const PATH = "/admin/v1/topology";
 const ADD = { kind: "add_shard", epoch: 0, replicas: 3, regions: ["weur", "enam", "apac"] };
+
+/** So many of its moves are made; absent: all. */
+function settled(topology: Topology, count?: number): Topology {
+  const done = withCompleted(topology, (topology.moves ?? []).slice(0, count));
+  if (!done.ok) throw new Error(done.problem);
+  return done.topology;
+}
 
 function edge() {
   const world = setUp();
@@ -70,6 +79,28 @@ describe("POST", () => {
     expect(planned).toEqual(same);
   });
 
+  test("moves chosen slots, or that of a key in its namespace, and no others", async () => {
+    const { call, post, admin } = edge();
+    await post({ ...ADD, weight: 0.01 });
+    admin.current = settled(admin.current);
+    const epoch = admin.current.epoch;
+    const [slot, other] = [slotOf(storedKey("shop", "user:42")), slotOf("user:42")];
+    expect([slot === other, admin.current.slots[slot], admin.current.slots[other]]).toEqual([false, 0, 0]);
+    const body = JSON.stringify({ kind: "move_slots", epoch, to: 1, key: "user:42" });
+    for (const query of ["?dry_run=true", ""]) {
+      const reply = await call("POST", `${PATH}${query}`, { "Halo-Namespace": "shop" }, body);
+      expect(await reply.json()).toMatchObject({
+        plan: { movedSlots: 1, idealSlots: 1, moves: [{ from: 0, to: 1, reason: "chosen", slots: [slot] }] },
+      });
+    }
+    expect(admin.current.moves).toEqual([{ slot, from: 0, to: 1, epoch: epoch + 1 }]);
+    // Another change has to wait, and it can be called off, as every other one.
+    const second = await post({ kind: "move_slots", epoch: epoch + 1, to: 1, slots: [other] });
+    expect(await problemOf(second)).toMatchObject({ status: 409, type: "/problems/moves-pending" });
+    expect((await call("DELETE", `${PATH}/moves?epoch=${epoch + 1}`)).status).toBe(200);
+    expect(admin.current.moves).toBeUndefined();
+  });
+
   test("of moves that are pending is possible for the replicas alone", async () => {
     const { post, admin } = edge();
     await post(ADD);
@@ -80,12 +111,8 @@ describe("POST", () => {
 });
 
 describe("a change is refused, and nothing changes:", () => {
-  const finished = (topology: Topology): Topology => {
-    const done = withCompleted(topology, (topology.moves ?? []).slice(0, 1));
-    if (!done.ok) throw new Error(done.problem);
-    return done.topology;
-  };
-  type Preparation = "fresh" | "moving" | "one finished";
+  const finished = (topology: Topology) => settled(topology, 1);
+  type Preparation = "fresh" | "moving" | "drained" | "one finished";
 
   test.each<[string, Preparation, object, number, string]>([
     ["of the last shard", "fresh", { kind: "drain_shard", epoch: 0, shard: 0 }, 409, "last-shard"],
@@ -101,6 +128,18 @@ describe("a change is refused, and nothing changes:", () => {
     ["a weight that is none", "fresh", { ...ADD, weight: -1 }, 422, "invalid-change"],
     ["cancelling nothing", "fresh", { kind: "cancel_moves", epoch: 0 }, 409, "nothing-to-change"],
     ["cancelling a finished move", "one finished", { kind: "cancel_moves", epoch: 2 }, 409, "move-finished"],
+    ["no slot", "fresh", { kind: "move_slots", epoch: 0, to: 0, slots: [] }, 422, "invalid-change"],
+    ["a slot twice", "fresh", { kind: "move_slots", epoch: 0, to: 0, slots: [1, 1] }, 422, "invalid-change"],
+    ["slots that are there", "fresh", { kind: "move_slots", epoch: 0, to: 0, slots: [1, 2] }, 409, "nothing-to-change"],
+    ["slots to nobody", "fresh", { kind: "move_slots", epoch: 0, to: 7, slots: [1] }, 422, "unknown-shard"],
+    ["slots while others move", "moving", { kind: "move_slots", epoch: 1, to: 1, slots: [1] }, 409, "moves-pending"],
+    ["slots for an old epoch", "moving", { kind: "move_slots", epoch: 0, to: 1, slots: [1] }, 409, "epoch-conflict"],
+    ["slots to a drained shard", "drained", { kind: "move_slots", epoch: 2, to: 1, slots: [1] }, 409, "shard-draining"],
+    ["a slot that is none", "fresh", { kind: "move_slots", epoch: 0, to: 0, slots: [1024] }, 400, "malformed-body"],
+    ["a slot that is text", "fresh", { kind: "move_slots", epoch: 0, to: 0, slots: ["1-8"] }, 400, "malformed-body"],
+    ["neither slots nor key", "fresh", { kind: "move_slots", epoch: 0, to: 0 }, 400, "malformed-body"],
+    ["slots and a key", "fresh", { kind: "move_slots", epoch: 0, to: 0, slots: [1], key: "k" }, 400, "malformed-body"],
+    ["a key that is none", "fresh", { kind: "move_slots", epoch: 0, to: 0, key: "a{}" }, 400, "malformed-key"],
     ["no kind of change", "fresh", { kind: "explode", epoch: 0 }, 400, "malformed-body"],
     ["without an epoch", "fresh", { kind: "rebalance" }, 400, "malformed-body"],
     ["a misspelt field", "fresh", { ...ADD, wieght: 2 }, 400, "malformed-body"],
@@ -108,7 +147,8 @@ describe("a change is refused, and nothing changes:", () => {
     ["a weight that is text", "fresh", { ...ADD, weight: "2" }, 400, "malformed-body"],
   ])("%s", async (_, preparation, change, status, slug) => {
     const { post, admin } = edge();
-    if (preparation !== "fresh") await post(ADD);
+    if (preparation !== "fresh") await post(preparation === "drained" ? { ...ADD, weight: 0 } : ADD);
+    if (preparation === "drained") admin.current = { ...admin.current, epoch: 2 };
     const moves = (admin.current.moves ?? []).slice(0, 1).map(({ slot, epoch }) => ({ slot, epoch }));
     if (preparation === "one finished") admin.current = finished(admin.current);
     const before = admin.current;
