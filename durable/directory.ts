@@ -100,7 +100,7 @@ export class Directory extends DurableObject<ClusterVariables> {
 
   /** What an edge has seen of the replicas, kept in memory for a while. False: it is no report, and was not taken. */
   async reportHealth(report: unknown): Promise<boolean> {
-    const read = healthReportSchema.safeParse(report);
+    const read = healthReportSchema().safeParse(report);
     if (read.success) this.#health.note(read.data, Date.now());
     return read.success;
   }

@@ -1,28 +1,31 @@
 // Pure. How edges and the sweep tell the Directory of the replicas' health, and what it tells whoever asks.
 
 import * as z from "zod";
+import { once } from "../routing/once.ts";
 import { REGIONS } from "../routing/region.ts";
 
 /** A report lists at most so many replicas; more that are down at once are an outage that needs no list. */
 export const REPORT_REPLICAS_MAX = 64;
 
 /** Every replica that this edge takes for suspect or dead; those that are not in it, it takes for alive. */
-export const healthReportSchema = z.object({
-  /** Of one life of an isolate. */
-  reporter: z.string().min(1).max(32),
-  region: z.enum(REGIONS),
-  replicas: z
-    .array(
-      z.object({
-        name: z.string().min(1).max(128),
-        state: z.enum(["suspect", "dead"]),
-        /** Clocks differ, durations do not. */
-        forMs: z.number().min(0),
-      }),
-    )
-    .max(REPORT_REPLICAS_MAX),
-});
-export type HealthReport = z.infer<typeof healthReportSchema>;
+export const healthReportSchema = once(() =>
+  z.object({
+    /** Of one life of an isolate. */
+    reporter: z.string().min(1).max(32),
+    region: z.enum(REGIONS),
+    replicas: z
+      .array(
+        z.object({
+          name: z.string().min(1).max(128),
+          state: z.enum(["suspect", "dead"]),
+          /** Clocks differ, durations do not. */
+          forMs: z.number().min(0),
+        }),
+      )
+      .max(REPORT_REPLICAS_MAX),
+  }),
+);
+export type HealthReport = z.infer<ReturnType<typeof healthReportSchema>>;
 
 /** One replica that at least one edge doubts. */
 export interface DoubtedReplica {

@@ -4,6 +4,7 @@
 
 import * as z from "zod";
 import { CLUSTER_NAME, SHARDS_MAX, WEIGHT_MAX } from "./cluster-config.ts";
+import { once } from "./once.ts";
 import { REGIONS } from "./region.ts";
 import { SLOT_COUNT } from "./slots.ts";
 import type { SlotMove, Topology } from "./topology.ts";
@@ -24,72 +25,84 @@ export const FORMER_REPLICAS_MAX = 32;
 /** Shards that were removed leave a gap: their numbers, and with them their objects' names, are not used again. */
 export const SHARD_NUMBER_MAX = 65_534;
 
-const replicaSchema = z.object({
-  replica: z.int().min(0).max(255),
-  region: z.enum(REGIONS),
-  generation: z.int().min(1).max(999_999_999),
-});
+const replicaSchema = once(() =>
+  z.object({
+    replica: z.int().min(0).max(255),
+    region: z.enum(REGIONS),
+    generation: z.int().min(1).max(999_999_999),
+  }),
+);
 
-const shardSchema = z.object({
-  shard: z.int().min(0).max(SHARD_NUMBER_MAX),
-  weight: z.number().min(0).max(WEIGHT_MAX),
-  replicas: z
-    .array(replicaSchema)
-    .min(1)
-    .max(REPLICAS_PER_SHARD_MAX)
-    .refine((replicas) => areDistinct(replicas.map(({ replica }) => replica)), "replica numbers must be distinct"),
-  since: z.int().min(0).optional(),
-  former: z.array(replicaSchema).max(FORMER_REPLICAS_MAX).optional(),
-  createdIn: z.int().min(0).optional(),
-});
+const shardSchema = once(() =>
+  z.object({
+    shard: z.int().min(0).max(SHARD_NUMBER_MAX),
+    weight: z.number().min(0).max(WEIGHT_MAX),
+    replicas: z
+      .array(replicaSchema())
+      .min(1)
+      .max(REPLICAS_PER_SHARD_MAX)
+      .refine((replicas) => areDistinct(replicas.map(({ replica }) => replica)), "replica numbers must be distinct"),
+    since: z.int().min(0).optional(),
+    former: z.array(replicaSchema()).max(FORMER_REPLICAS_MAX).optional(),
+    createdIn: z.int().min(0).optional(),
+  }),
+);
 
-const slotSchema = z
-  .int()
-  .min(0)
-  .max(SLOT_COUNT - 1);
-
-const slotMovesSchema = z
-  .array(
-    z
-      .object({
-        slot: slotSchema,
-        from: z.int().min(0).max(SHARD_NUMBER_MAX),
-        to: z.int().min(0).max(SHARD_NUMBER_MAX),
-        epoch: z.int().min(1),
-      })
-      .refine(({ from, to }) => from !== to, "a slot moves from one shard to another"),
-  )
-  .max(SLOT_COUNT)
-  .refine((moves) => areDistinct(moves.map(({ slot }) => slot)), "a slot has one move at most");
-
-const movedSchema = z
-  .array(z.object({ epoch: z.int().min(1), slots: z.array(slotSchema).min(1).max(SLOT_COUNT) }))
-  .max(SLOT_COUNT)
-  .refine((moved) => areDistinct(moved.map(({ epoch }) => epoch)), "an epoch is listed once")
-  .refine((moved) => areDistinct(moved.flatMap(({ slots }) => slots)), "a slot has moved last in one epoch only")
-  .optional();
-
-const topologySchema = z.object({
-  cluster: z.string().regex(CLUSTER_NAME, "expected 1 to 32 lower-case letters, digits or hyphens"),
-  epoch: z.int().min(0),
-  shards: z
-    .array(shardSchema)
-    .min(1)
-    .max(SHARDS_MAX)
-    .refine((shards) => areDistinct(shards.map(({ shard }) => shard)), "shard numbers must be distinct"),
-  slots: z.array(z.int()).length(SLOT_COUNT, `expected the owners of exactly ${SLOT_COUNT} slots`),
-  moves: slotMovesSchema.optional(),
-  cancelled: slotMovesSchema.optional(),
-  movedAt: movedSchema,
-  nextShard: z
+const slotSchema = once(() =>
+  z
     .int()
     .min(0)
-    .max(SHARD_NUMBER_MAX + 1)
+    .max(SLOT_COUNT - 1),
+);
+
+const slotMovesSchema = once(() =>
+  z
+    .array(
+      z
+        .object({
+          slot: slotSchema(),
+          from: z.int().min(0).max(SHARD_NUMBER_MAX),
+          to: z.int().min(0).max(SHARD_NUMBER_MAX),
+          epoch: z.int().min(1),
+        })
+        .refine(({ from, to }) => from !== to, "a slot moves from one shard to another"),
+    )
+    .max(SLOT_COUNT)
+    .refine((moves) => areDistinct(moves.map(({ slot }) => slot)), "a slot has one move at most"),
+);
+
+const movedSchema = once(() =>
+  z
+    .array(z.object({ epoch: z.int().min(1), slots: z.array(slotSchema()).min(1).max(SLOT_COUNT) }))
+    .max(SLOT_COUNT)
+    .refine((moved) => areDistinct(moved.map(({ epoch }) => epoch)), "an epoch is listed once")
+    .refine((moved) => areDistinct(moved.flatMap(({ slots }) => slots)), "a slot has moved last in one epoch only")
     .optional(),
-});
+);
+
+const topologySchema = once(() =>
+  z.object({
+    cluster: z.string().regex(CLUSTER_NAME, "expected 1 to 32 lower-case letters, digits or hyphens"),
+    epoch: z.int().min(0),
+    shards: z
+      .array(shardSchema())
+      .min(1)
+      .max(SHARDS_MAX)
+      .refine((shards) => areDistinct(shards.map(({ shard }) => shard)), "shard numbers must be distinct"),
+    slots: z.array(z.int()).length(SLOT_COUNT, `expected the owners of exactly ${SLOT_COUNT} slots`),
+    moves: slotMovesSchema().optional(),
+    cancelled: slotMovesSchema().optional(),
+    movedAt: movedSchema(),
+    nextShard: z
+      .int()
+      .min(0)
+      .max(SHARD_NUMBER_MAX + 1)
+      .optional(),
+  }),
+);
 
 export function parseTopology(document: unknown): TopologyResult {
-  const parsed = topologySchema.safeParse(document);
+  const parsed = topologySchema().safeParse(document);
   if (!parsed.success) return { ok: false, problem: problemOf(parsed.error, "the document") };
   const topology = parsed.data;
   const known = new Set(topology.shards.map(({ shard }) => shard));
@@ -126,7 +139,7 @@ export type MovesResult =
 
 /** A report of moves, at most one a slot. */
 export function parseMoves(report: unknown): MovesResult {
-  const parsed = slotMovesSchema.safeParse(report);
+  const parsed = slotMovesSchema().safeParse(report);
   return parsed.success
     ? { ok: true, moves: parsed.data }
     : { ok: false, problem: problemOf(parsed.error, "the moves") };

@@ -1,6 +1,9 @@
 // The edge as an HTTP application: routes, authentication, errors. Everything it needs comes in as `deps`, so that tests
 // run it by `app.request()` against a scripted cluster. Handlers are called directly instead of through middleware, since
 // Hono runs a route with one handler without composing a chain.
+//
+// Values by key are served from here. All other paths are another application, which is evaluated when one of them is first
+// asked for: a cold start does not wait for the schemas of all bodies.
 
 import { type Context, Hono } from "hono";
 import { DEFAULT_NAMESPACE } from "../durable/store/keyspace.ts";
@@ -10,7 +13,6 @@ import { ROOT } from "./access/principal.ts";
 import { createSignedTokens } from "./access/signed-tokens.ts";
 import { createSignedUrls } from "./access/signed-urls.ts";
 import { TokenLimits } from "./access/token-limits.ts";
-import { OPENAPI_PATH, openApiDocument } from "./api/openapi.ts";
 import type { HttpAnswer } from "./clients/http-answer.ts";
 import type { AdminPort } from "./clients/ports.ts";
 import {
@@ -20,7 +22,6 @@ import {
   type ShardClientOptions,
 } from "./clients/shard-client.ts";
 import type { EdgeConfig } from "./config.ts";
-import { CONSOLE_PATHS, createConsole } from "./console/serve-console.ts";
 import { clusterTag } from "./http/bookmark.ts";
 import { describeConsistency } from "./http/consistency.ts";
 import { KEY_PATH, keyOf } from "./http/key.ts";
@@ -30,10 +31,13 @@ import { createNearClient, type NearClientDeps } from "./l1/near-client.ts";
 import { createAuthenticator } from "./middleware/authenticator.ts";
 import { answerOrigin } from "./middleware/cross-origin.ts";
 import { createGate } from "./middleware/gate.ts";
+import type { OtherRoutes, Serve } from "./other-routes.ts";
+import { pathIn } from "./path-in.ts";
 import { EVENT_STREAMS_MAX, OpenStreams, TRANSFERS_MAX } from "./routes/admin/open-streams.ts";
 import type { TopologyAdmin } from "./routes/admin/topology.ts";
+import { KEY_ROUTE } from "./routes/key-route.ts";
 import { problemReply } from "./routes/replies.ts";
-import { type EdgeDeps, ROUTES } from "./routes/route-table.ts";
+import type { EdgeDeps } from "./routes/route-table.ts";
 import { EdgeTelemetry, type EdgeTelemetryDeps, UNSEEN } from "./telemetry/edge-telemetry.ts";
 
 export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
@@ -67,6 +71,7 @@ export interface AppDeps extends Omit<ShardClientDeps<HttpAnswer>, "options"> {
 export function createApp(deps: AppDeps): Hono {
   const { config } = deps;
   const { l1 } = deps;
+  let others: OtherRoutes | undefined;
   const telemetry: EdgeTelemetry = new EdgeTelemetry(
     {
       ...(deps.telemetry ?? UNSEEN),
@@ -76,7 +81,7 @@ export function createApp(deps: AppDeps): Hono {
       random: () => deps.random(),
     },
     () => ({ epoch: deps.topology.view.epoch, breakers: shards.breakers() }),
-    keyOfRequest,
+    (request) => keyOfRequest(request, others?.namedPaths ?? KEY_PATHS),
   );
   const counts = telemetry.metrics.calls;
   const options = { ...deps.options, deadlineMs: config.deadlineMs };
@@ -104,42 +109,34 @@ export function createApp(deps: AppDeps): Hono {
   };
   const gate = createGate({ ...createRecognition(config, deps.now), limits: tokenLimits(deps, shards), edge });
   const { corsOrigins } = config.access;
-  const app = new Hono({ getPath: routePath });
-
-  for (const route of ROUTES) {
-    const isShared = corsOrigins !== undefined && !route.path.startsWith(ADMIN_PATH);
-    app.all(route.path, (c) => {
-      const request = c.req.raw;
-      const serve = () => gate(route, request, (promise) => keepAlive(c, promise));
-      return isShared ? answerOrigin(corsOrigins, route, request, serve) : serve();
-    });
-  }
-  app.get(OPENAPI_PATH, (c) => c.json(openApiDocument(), 200, { "X-Content-Type-Options": "nosniff" }));
-  app.get("/healthz", (c) => c.text("ok\n", 200, { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" }));
-  if (deps.consoleFiles !== undefined) {
-    const serve = createConsole(deps.consoleFiles);
-    for (const path of CONSOLE_PATHS) app.all(path, (c) => serve(c.req.raw));
-  }
-  app.notFound(() => problemReply(problem("unknown-path", `expected one of the paths in ${OPENAPI_PATH}`)));
-  app.onError((error) => {
+  const onError = (error: Error) => {
     deps.onInternalError(error.name);
     return problemReply(problem("internal", "an unexpected error; nothing is known about what was done"));
+  };
+  const serve: Serve = (route, c) => {
+    const request = c.req.raw;
+    const admitted = () => gate(route, request, (promise) => keepAlive(c, promise));
+    const isShared = corsOrigins !== undefined && !route.path.startsWith(ADMIN_PATH);
+    return isShared ? answerOrigin(corsOrigins, route, request, admitted) : admitted();
+  };
+  const app = new Hono({ getPath: keyPath });
+  app.all(KEY_PATH, (c) => serve(KEY_ROUTE, c));
+  app.get("/healthz", (c) => c.text("ok\n", 200, { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" }));
+  app.notFound(async (c) => {
+    if (others === undefined) {
+      const { createOtherRoutes } = await import("./other-routes.ts");
+      others ??= createOtherRoutes(serve, deps.consoleFiles, onError);
+    }
+    return await others.app.fetch(c.req.raw, c.env, executionOf(c));
   });
+  app.onError(onError);
   return app;
 }
 
-/**
- * The raw path, since decoding is the key's business and is strict there; all keys are one route, so that the router finds
- * it in a table instead of by a pattern.
- */
-function routePath(request: Request): string {
-  const { url } = request;
-  const start = url.indexOf("/", url.indexOf("://") + 3);
-  if (url.startsWith(KEY_PATH, start)) return KEY_PATH;
-  const query = url.indexOf("?", start);
-  const path = query === -1 ? url.slice(start) : url.slice(start, query);
-  // Without its slash it is a key that was forgotten, and is told so.
-  return NAMED_PATHS.find((named) => path.startsWith(named) || `${path}/` === named) ?? path;
+const KEY_PATHS = [KEY_PATH];
+
+function keyPath(request: Request): string {
+  return pathIn(request, KEY_PATHS);
 }
 
 /** Administration is for no page of another origin. */
@@ -164,21 +161,23 @@ function tokenLimits({ now, onUnmetered }: AppDeps, client: ShardClient<HttpAnsw
   return new TokenLimits({ client, now, onUnmetered: (principal) => onUnmetered?.(principal) });
 }
 
-/** The request's own words for what it is about. */
-function keyOfRequest(request: Request): Pick<SlowEntry, "namespace" | "key"> {
-  const path = routePath(request);
+/** The request's own words for what it is about. `namedPaths`: those that end in a key or a name. */
+function keyOfRequest(request: Request, namedPaths: readonly string[]): Pick<SlowEntry, "namespace" | "key"> {
+  const path = pathIn(request, namedPaths);
   const key = path.endsWith("/") ? keyOf(request.url, path) : undefined;
   if (key?.ok !== true) return { namespace: null, key: null };
   return { namespace: request.headers.get("Halo-Namespace") ?? DEFAULT_NAMESPACE, key: key.value };
 }
 
-/** Those that end in a key or a name. */
-const NAMED_PATHS = ROUTES.map(({ path }) => path).filter((path) => path.endsWith("/"));
+/** Undefined for `app.request()` outside a Worker, where nothing cancels a promise either. */
+function executionOf(context: Context): Context["executionCtx"] | undefined {
+  try {
+    return context.executionCtx;
+  } catch {
+    return undefined;
+  }
+}
 
 function keepAlive(context: Context, promise: Promise<unknown>): void {
-  try {
-    context.executionCtx.waitUntil(promise);
-  } catch {
-    // No execution context: `app.request()` outside a Worker, where nothing cancels the promise either.
-  }
+  executionOf(context)?.waitUntil(promise);
 }

@@ -20,6 +20,7 @@ import {
 } from "../routing/balance-policy.ts";
 import { type ClusterConfig, type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
 import type { RegionWeights } from "../routing/load-balancer.ts";
+import { once } from "../routing/once.ts";
 import { type AccessConfig, type AccessVariables, parseAccess } from "./access/access-config.ts";
 import { SHARD_CLIENT_DEFAULTS } from "./clients/shard-client.ts";
 import { type Consistency, parseConsistency } from "./http/consistency.ts";
@@ -79,12 +80,14 @@ export const TOKEN_CHARS_MAX = 512;
 
 const expectedToken = `expected at most ${TOKEN_CHARS_MAX} visible ASCII characters`;
 /** What can travel in an Authorization header; line ends that `echo` leaves behind are cut off. */
-const tokenSchema = z
-  .string(expectedToken)
-  .trim()
-  .regex(/^[\x21-\x7e]*$/, expectedToken)
-  .max(TOKEN_CHARS_MAX, expectedToken)
-  .default("");
+const tokenSchema = once(() =>
+  z
+    .string(expectedToken)
+    .trim()
+    .regex(/^[\x21-\x7e]*$/, expectedToken)
+    .max(TOKEN_CHARS_MAX, expectedToken)
+    .default(""),
+);
 
 /** What a deploy, a restart or a move of an object by the platform takes is no reason to replace it. */
 export const REPLACE_AFTER_S_MIN = 60;
@@ -96,34 +99,39 @@ export const L1_MS_DEFAULT = 500;
 
 const expectedL1 = `expected 0 for no L1, or milliseconds up to ${COPY_MS_MAX}`;
 const expectedDeadline = `expected milliseconds from ${DEADLINE_MS_MIN} to ${DEADLINE_MS_MAX}`;
-const variablesSchema = z.object({
-  HALO_DEFAULT_CONSISTENCY: z.string("expected a consistency level").default("strong"),
-  HALO_DEADLINE_MS: z
-    .union([z.literal("").transform(() => SHARD_CLIENT_DEFAULTS.deadlineMs), z.coerce.number().int()], expectedDeadline)
-    .pipe(z.number().min(DEADLINE_MS_MIN, expectedDeadline).max(DEADLINE_MS_MAX, expectedDeadline))
-    .default(SHARD_CLIENT_DEFAULTS.deadlineMs),
-  HALO_BALANCE: z
-    .union([z.literal("").transform(() => DEFAULT_BALANCE_POLICY), z.enum(BALANCE_POLICIES)], EXPECTED_BALANCE_POLICY)
-    .default(DEFAULT_BALANCE_POLICY),
-  HALO_REPLACE_AFTER_SECONDS: z
-    .union([z.literal("").transform(() => 0), z.coerce.number().int()], expectedReplaceAfter)
-    .refine((seconds) => seconds === 0 || (seconds >= REPLACE_AFTER_S_MIN && seconds <= REPLACE_AFTER_S_MAX), {
-      error: expectedReplaceAfter,
-    })
-    .default(0),
-  HALO_L1_MS: z
-    .union([z.literal("").transform(() => L1_MS_DEFAULT), z.coerce.number().int()], expectedL1)
-    .pipe(z.number().min(0, expectedL1).max(COPY_MS_MAX, expectedL1))
-    .default(L1_MS_DEFAULT),
-  HALO_REGION_WEIGHTS: z.string("expected <region>=<weight> between commas").default(""),
-  HALO_TOKEN: tokenSchema,
-  HALO_TOKEN_PREVIOUS: tokenSchema,
-});
+const variablesSchema = once(() =>
+  z.object({
+    HALO_DEFAULT_CONSISTENCY: z.string("expected a consistency level").default("strong"),
+    HALO_DEADLINE_MS: z
+      .union(
+        [z.literal("").transform(() => SHARD_CLIENT_DEFAULTS.deadlineMs), z.coerce.number().int()],
+        expectedDeadline,
+      )
+      .pipe(z.number().min(DEADLINE_MS_MIN, expectedDeadline).max(DEADLINE_MS_MAX, expectedDeadline))
+      .default(SHARD_CLIENT_DEFAULTS.deadlineMs),
+    HALO_BALANCE: z
+      .union([z.literal("").transform(() => DEFAULT_BALANCE_POLICY), z.enum(BALANCE_POLICIES)], EXPECTED_BALANCE_POLICY)
+      .default(DEFAULT_BALANCE_POLICY),
+    HALO_REPLACE_AFTER_SECONDS: z
+      .union([z.literal("").transform(() => 0), z.coerce.number().int()], expectedReplaceAfter)
+      .refine((seconds) => seconds === 0 || (seconds >= REPLACE_AFTER_S_MIN && seconds <= REPLACE_AFTER_S_MAX), {
+        error: expectedReplaceAfter,
+      })
+      .default(0),
+    HALO_L1_MS: z
+      .union([z.literal("").transform(() => L1_MS_DEFAULT), z.coerce.number().int()], expectedL1)
+      .pipe(z.number().min(0, expectedL1).max(COPY_MS_MAX, expectedL1))
+      .default(L1_MS_DEFAULT),
+    HALO_REGION_WEIGHTS: z.string("expected <region>=<weight> between commas").default(""),
+    HALO_TOKEN: tokenSchema(),
+    HALO_TOKEN_PREVIOUS: tokenSchema(),
+  }),
+);
 
 export function parseEdgeConfig(variables: EdgeVariables): EdgeConfigResult {
   const cluster = parseClusterConfig(variables);
   if (!cluster.ok) return cluster;
-  const read = variablesSchema.safeParse(variables);
+  const read = variablesSchema().safeParse(variables);
   if (!read.success) {
     const issue = read.error.issues[0];
     return { ok: false, problem: `${issue?.path.join(".") ?? "variables"}: ${issue?.message ?? "not acceptable"}` };

@@ -1,14 +1,16 @@
-// Pure. What a million operations cost at list price, from counters. Prices are those of docs/cost.md (November 2026), beyond
-// what the plans include.
+// Pure. What a million operations cost at list price, from counters. The platform's prices are those of the cluster's own cost
+// meter; beside them stand those of what Halo is held against (November 2026, docs/cost.md).
+
+import prices from "../../worker/telemetry/list-prices.json" with { type: "json" };
 
 /** Dollars a million, unless the name says otherwise. */
 export const PRICES = {
-  workerRequests: 0.3,
-  workerCpuMs: 0.02,
-  objectRequests: 0.15,
-  rowsWritten: 1,
-  rowsRead: 0.001,
-  objectGbSeconds: 12.5,
+  workerRequests: prices.workerMillionRequests,
+  workerCpuMs: prices.workerMillionCpuMs,
+  objectRequests: prices.objectMillionRequests,
+  rowsWritten: prices.millionRowsWritten,
+  rowsRead: prices.millionRowsRead,
+  objectGbSeconds: prices.objectMillionGbSeconds,
   kvReads: 0.5,
   kvWrites: 5,
   /** Pay as you go: $0.20 for 100,000 commands. */
@@ -16,7 +18,7 @@ export const PRICES = {
 } as const;
 
 /** An object is billed with so much memory while it is awake. */
-const OBJECT_GB = 0.128;
+export const OBJECT_GB = prices.objectGb;
 
 /** Of the operations measured, all of them together. */
 export interface Usage {

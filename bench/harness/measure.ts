@@ -29,8 +29,9 @@ export interface Measured {
   rowsPerPut: number | undefined;
 }
 
-/** More than the runs have: batches get thicker and loading shorter. */
+/** More than the runs have: batches get thicker and loading shorter. Halved whenever a reply is wrong. */
 const LOAD_CONNECTIONS = 64;
+const LOAD_CONNECTIONS_MIN = 4;
 /** Enough to show that a system stores what it acknowledges, few enough to take no time. */
 const KEYS_READ_BACK = 1_000;
 
@@ -53,40 +54,57 @@ export class Complaints {
   }
 }
 
-/** A busy machine makes a group lose its majority for a moment: loading is not measured, and goes on. */
+/**
+ * A busy machine makes a group lose its majority for a moment, or shed: loading is not measured, and goes on, with fewer at a
+ * time and after the pause that was asked for.
+ */
 const LOAD_ATTEMPTS_MAX = 20;
 const LOAD_PAUSE_MS = 500;
+const LOAD_PAUSE_MS_MAX = 5_000;
+const LOAD_SECONDS_MAX = 180;
 
 /** Writes every key. Throws if that does not succeed: there is nothing to measure on a part of the data. */
 export async function loadDataSet({ name, target, dataSet }: Loadable): Promise<void> {
-  let complaints: readonly string[] = [];
+  const giveUpMs = performance.now() + LOAD_SECONDS_MAX * 1_000;
+  let connections = LOAD_CONNECTIONS;
+  let last: LoadAttempt = { complaint: undefined, retryAfterMs: 0 };
   for (let attempt = 1; attempt <= LOAD_ATTEMPTS_MAX && !dataSet.isLoaded; attempt += 1) {
-    if (attempt > 1) await pause(LOAD_PAUSE_MS * attempt);
-    complaints = await loadOnce(target, dataSet);
+    if (performance.now() >= giveUpMs) break;
+    if (attempt > 1) {
+      await pause(Math.min(LOAD_PAUSE_MS_MAX, Math.max(LOAD_PAUSE_MS * attempt, last.retryAfterMs)));
+      connections = Math.max(LOAD_CONNECTIONS_MIN, Math.floor(connections / 2));
+    }
+    last = await loadOnce(target, dataSet, connections);
   }
-  if (!dataSet.isLoaded) throw new Error(`${name}: loading the data set failed: ${complaints[0]}`);
+  if (!dataSet.isLoaded) throw new Error(`${name}: loading the data set failed: ${last.complaint}`);
 }
 
 type Loadable = Pick<System, "name" | "target" | "dataSet">;
 
-/** Ends at the first wrong reply, and returns what was wrong. */
-async function loadOnce(target: LoadTarget, dataSet: DataSet): Promise<readonly string[]> {
-  const workload = dataSet.load(LOAD_CONNECTIONS);
+interface LoadAttempt {
+  readonly complaint: string | undefined;
+  /** As a shed reply asks for. */
+  readonly retryAfterMs: number;
+}
+
+/** Ends at the first wrong reply, and tells what was wrong. */
+async function loadOnce(target: LoadTarget, dataSet: DataSet, connections: number): Promise<LoadAttempt> {
+  const workload = dataSet.load(connections);
   const stop = new AbortController();
+  let retryAfterMs = 0;
   const stoppingWorkload: typeof workload = {
     next: workload.next,
     check: (request, reply, lane) => {
       const complaint = workload.check(request, reply, lane);
-      if (complaint !== undefined) stop.abort();
+      if (complaint === undefined) return undefined;
+      retryAfterMs = Math.max(retryAfterMs, (Number(reply.header("retry-after")) || 0) * 1_000);
+      stop.abort();
       return complaint;
     },
     failed: () => stop.abort(),
   };
-  const { errorSamples } = await runClosedLoop(target, stoppingWorkload, {
-    connections: LOAD_CONNECTIONS,
-    signal: stop.signal,
-  });
-  return errorSamples;
+  const { errorSamples } = await runClosedLoop(target, stoppingWorkload, { connections, signal: stop.signal });
+  return { complaint: errorSamples[0], retryAfterMs };
 }
 
 /** A B C A B C …, each after a warm-up of its own. */

@@ -1,6 +1,6 @@
 // CPU time of other processes, from Linux's /proc: steadier than requests per second on a machine that is shared.
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 /** Unit of the times in /proc/<pid>/stat: USER_HZ, which is 100 in Linux's interface to programs on every common machine. */
 const TICKS_PER_SECOND = 100;
@@ -19,4 +19,23 @@ export function cpuSecondsFrom(stat: string): number {
   const ticks = Number(fields[USER_TIME_FIELD]) + Number(fields[SYSTEM_TIME_FIELD]);
   if (!Number.isFinite(ticks)) throw new Error(`/proc stat is not as expected: ${stat}`);
   return ticks / TICKS_PER_SECOND;
+}
+
+const NANOSECONDS_PER_SECOND = 1e9;
+
+/**
+ * The same to the microsecond, for what is over in less than a few ticks: the sum over the threads that there are. A process that
+ * has just started has not ended any.
+ */
+export function cpuSecondsOfThreads(pids: readonly number[]): number {
+  const threads = pids.flatMap((pid) =>
+    readdirSync(`/proc/${pid}/task`).map((thread) => `/proc/${pid}/task/${thread}`),
+  );
+  return threads.reduce((sum, thread) => sum + threadSeconds(readFileSync(`${thread}/schedstat`, "latin1")), 0);
+}
+
+function threadSeconds(schedstat: string): number {
+  const nanoseconds = Number(schedstat.split(" ")[0]);
+  if (!Number.isFinite(nanoseconds)) throw new Error(`/proc schedstat is not as expected: ${schedstat}`);
+  return nanoseconds / NANOSECONDS_PER_SECOND;
 }

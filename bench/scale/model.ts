@@ -3,7 +3,7 @@
 // `Profile`. A model: nothing here was tried at these rates.
 
 import { SHARDS_MAX } from "../../routing/cluster-config.ts";
-import { PRICES } from "../all/money.ts";
+import { OBJECT_GB, PRICES } from "../all/money.ts";
 
 export interface Profile {
   readonly title: string;
@@ -44,7 +44,6 @@ const CHECKPOINT_ROWS = 1;
 const CALLS_PER_BATCH = REPLICAS - 1;
 const HEARTBEATS_PER_SECOND = 2 / 0.075;
 const CPU_MS_PER_REQUEST = 0.4;
-const OBJECT_GB = 0.128;
 const SECONDS_PER_MONTH = 2_629_800;
 /** Of one isolate; assumed. */
 const ISOLATE_PER_SECOND = 500;

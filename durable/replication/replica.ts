@@ -99,6 +99,8 @@ export class Replica {
   #readStates: ReadState[] = [];
   #snapshotsNeeded: string[] = [];
   #mustTouch = false;
+  /** Woken by a client: it slept with its group, and had its own vote for the last leader. Not persisted; ends with the first campaign. */
+  #ledSleepingGroup = false;
 
   /** `appliedIndex`: what the state machine's checkpoint holds; `nowMs`: the clock at start. */
   constructor(config: ReplicationConfig, reader: LogReader, appliedIndex: number, nowMs: number) {
@@ -335,6 +337,7 @@ export class Replica {
       this.suspectsLeader = true;
       // Nobody leads a sleeping group: the first to be asked campaigns at once, unless a promise still forbids it.
       this.electionDeadlineMs = Math.max(this.nowMs, this.promiseUntilMs);
+      this.#ledSleepingGroup = this.quiesced && this.vote === this.id;
     }
   }
 
@@ -561,7 +564,11 @@ export class Replica {
       this.asleep = true;
       return;
     }
-    if (this.isVoter) campaign(this, "pre_vote");
+    // Whoever led the group to sleep is asked first when it wakes, and wins: a round that only asks whether it would win is
+    // saved, once. Where somebody leads after all, voters refuse for as long as their promise to it lasts, as ever.
+    const kind = this.#ledSleepingGroup ? "vote" : "pre_vote";
+    this.#ledSleepingGroup = false;
+    if (this.isVoter) campaign(this, kind);
     else resetElectionTimer(this);
   }
 

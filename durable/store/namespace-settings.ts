@@ -7,6 +7,7 @@
 
 import * as z from "zod";
 import { BALANCE_POLICIES, EXPECTED_BALANCE_POLICY } from "../../routing/balance-policy.ts";
+import { once } from "../../routing/once.ts";
 import type { Comparison, KeyMutation, Lifetime, TransactionOperation } from "./command.ts";
 import type { Entry } from "./entry.ts";
 import { DEFAULT_NAMESPACE, isSystemKey, NAMESPACE_PATTERN, namespaceOf } from "./keyspace.ts";
@@ -17,23 +18,25 @@ const MS_PER_SECOND = 1_000;
 /** The variable itself may have 5 KB on the platform. */
 export const NAMED_NAMESPACES_MAX = 64;
 
-const SETTINGS = z.strictObject({
-  /** Lifetime of a value that is written without one. */
-  ttlSeconds: z
-    .int()
-    .min(1)
-    .max(TTL_MS_MAX / MS_PER_SECOND)
-    .optional(),
-  maxValueBytes: z.int().min(1).max(LARGE_VALUE_BYTES_MAX).optional(),
-  /** Of the whole cluster, as `accountedBytes` counts; a shard's part is its share of the slots. */
-  quotaBytes: z.int().min(1).optional(),
-  /** False: nothing is evicted, and a write that finds no room is refused. */
-  evict: z.boolean().optional(),
-  /** How the edge chooses among the replicas that may all answer. */
-  balance: z.enum(BALANCE_POLICIES, EXPECTED_BALANCE_POLICY).optional(),
-});
+const settingsSchema = once(() =>
+  z.strictObject({
+    /** Lifetime of a value that is written without one. */
+    ttlSeconds: z
+      .int()
+      .min(1)
+      .max(TTL_MS_MAX / MS_PER_SECOND)
+      .optional(),
+    maxValueBytes: z.int().min(1).max(LARGE_VALUE_BYTES_MAX).optional(),
+    /** Of the whole cluster, as `accountedBytes` counts; a shard's part is its share of the slots. */
+    quotaBytes: z.int().min(1).optional(),
+    /** False: nothing is evicted, and a write that finds no room is refused. */
+    evict: z.boolean().optional(),
+    /** How the edge chooses among the replicas that may all answer. */
+    balance: z.enum(BALANCE_POLICIES, EXPECTED_BALANCE_POLICY).optional(),
+  }),
+);
 
-export type NamespaceSettings = z.infer<typeof SETTINGS>;
+export type NamespaceSettings = z.infer<ReturnType<typeof settingsSchema>>;
 export type Namespaces = ReadonlyMap<string, NamespaceSettings>;
 
 export const NO_NAMESPACES: Namespaces = new Map();
@@ -52,7 +55,7 @@ export function parseNamespaces(variable: unknown): NamespacesResult {
   } catch {
     return refuse('it is not JSON; expected an object like {"sessions": {"ttlSeconds": 1800}}');
   }
-  const parsed = z.record(z.string(), SETTINGS).safeParse(document);
+  const parsed = z.record(z.string(), settingsSchema()).safeParse(document);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const path = issue === undefined || issue.path.length === 0 ? "" : `${issue.path.map(String).join(".")}: `;

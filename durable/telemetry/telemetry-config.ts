@@ -1,6 +1,7 @@
 // Reads the variables and secrets of telemetry, or says in one line what is wrong with them.
 
 import * as z from "zod";
+import { once } from "../../routing/once.ts";
 import { parseSlowMs, type SlowLogVariables } from "./slow-log.ts";
 
 export interface OtlpConfig {
@@ -44,27 +45,29 @@ const expectedInterval = `expected seconds from ${OTLP_INTERVAL_S_MIN} to ${OTLP
 const expectedSample = "expected a share from 0 to 1, or nothing for no traces";
 const expectedSwitch = "expected on or off";
 
-const variablesSchema = z.object({
-  HALO_OTLP_URL: z
-    .string(expectedUrl)
-    .trim()
-    .refine((text) => text === "" || isAcceptableUrl(text), expectedUrl)
-    .default(""),
-  HALO_OTLP_HEADERS: z.string(expectedHeaders).max(OTLP_HEADERS_CHARS_MAX, expectedHeaders).default(""),
-  HALO_OTLP_INTERVAL_SECONDS: z
-    .union([z.literal("").transform(() => OTLP_INTERVAL_S_DEFAULT), z.coerce.number()], expectedInterval)
-    .pipe(z.number().min(OTLP_INTERVAL_S_MIN, expectedInterval).max(OTLP_INTERVAL_S_MAX, expectedInterval))
-    .default(OTLP_INTERVAL_S_DEFAULT),
-  HALO_TRACE_SAMPLE: z
-    .union([z.literal("").transform(() => undefined), z.coerce.number().min(0).max(1)], expectedSample)
-    .optional(),
-  HALO_SERVER_TIMING: z.enum(["", "on", "off"], expectedSwitch).default("on"),
-});
+const variablesSchema = once(() =>
+  z.object({
+    HALO_OTLP_URL: z
+      .string(expectedUrl)
+      .trim()
+      .refine((text) => text === "" || isAcceptableUrl(text), expectedUrl)
+      .default(""),
+    HALO_OTLP_HEADERS: z.string(expectedHeaders).max(OTLP_HEADERS_CHARS_MAX, expectedHeaders).default(""),
+    HALO_OTLP_INTERVAL_SECONDS: z
+      .union([z.literal("").transform(() => OTLP_INTERVAL_S_DEFAULT), z.coerce.number()], expectedInterval)
+      .pipe(z.number().min(OTLP_INTERVAL_S_MIN, expectedInterval).max(OTLP_INTERVAL_S_MAX, expectedInterval))
+      .default(OTLP_INTERVAL_S_DEFAULT),
+    HALO_TRACE_SAMPLE: z
+      .union([z.literal("").transform(() => undefined), z.coerce.number().min(0).max(1)], expectedSample)
+      .optional(),
+    HALO_SERVER_TIMING: z.enum(["", "on", "off"], expectedSwitch).default("on"),
+  }),
+);
 
 export function parseTelemetry(variables: TelemetryVariables): TelemetryConfigResult {
   const slow = parseSlowMs(variables);
   if (!slow.ok) return slow;
-  const read = variablesSchema.safeParse(variables);
+  const read = variablesSchema().safeParse(variables);
   if (!read.success) {
     const issue = read.error.issues[0];
     return { ok: false, problem: `${issue?.path.join(".") ?? "variables"}: ${issue?.message ?? "not acceptable"}` };

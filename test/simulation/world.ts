@@ -198,7 +198,7 @@ export class World {
   /** An edge says whom it doubts. */
   reportHealth(caller: Caller, report: HealthReport): Promise<void> {
     return this.askDirectory(caller, () => {
-      const { replicas } = healthReportSchema.parse(report);
+      const { replicas } = healthReportSchema().parse(report);
       this.health.note(report, this.loop.nowMs);
       this.coverage.count("health reported");
       if (replicas.some(({ state }) => state === "dead")) this.coverage.count("replica reported as dead");

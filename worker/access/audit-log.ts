@@ -14,6 +14,7 @@
 
 import * as z from "zod";
 import { systemKey } from "../../durable/store/keyspace.ts";
+import { once } from "../../routing/once.ts";
 import { slotOf } from "../../routing/slots.ts";
 import type { BatchAnswer } from "../clients/operations.ts";
 import type { Timers } from "../clients/ports.ts";
@@ -35,20 +36,24 @@ export const AUDIT_PAGE_MAX = 200;
 export const AUDIT_LOGS = ["admin", "purge"] as const;
 export type AuditLogName = (typeof AUDIT_LOGS)[number];
 
-const recordSchema = z.object({
-  atMs: z.number(),
-  principal: z.string(),
-  action: z.string(),
-  target: z.string(),
-  detail: z.record(z.string(), z.unknown()),
-  outcome: z.string(),
-});
-export const auditEntrySchema = recordSchema.extend({
-  /** Grows by one with each record of its log. */
-  id: z.int(),
-});
-export type AuditRecord = z.infer<typeof recordSchema>;
-export type AuditEntry = z.infer<typeof auditEntrySchema>;
+const recordSchema = once(() =>
+  z.object({
+    atMs: z.number(),
+    principal: z.string(),
+    action: z.string(),
+    target: z.string(),
+    detail: z.record(z.string(), z.unknown()),
+    outcome: z.string(),
+  }),
+);
+export const auditEntrySchema = once(() =>
+  recordSchema().extend({
+    /** Grows by one with each record of its log. */
+    id: z.int(),
+  }),
+);
+export type AuditRecord = z.infer<ReturnType<typeof recordSchema>>;
+export type AuditEntry = z.infer<ReturnType<typeof auditEntrySchema>>;
 
 export interface AuditPage {
   readonly status: "ok";
@@ -191,7 +196,7 @@ async function get(
 /** Undefined: nothing, or the record of another number, which the ring has not come round to. */
 function entryOf(id: number, text: string | undefined): AuditEntry | undefined {
   if (text === undefined) return undefined;
-  const read = auditEntrySchema.safeParse(JSON.parse(text));
+  const read = auditEntrySchema().safeParse(JSON.parse(text));
   return read.success && read.data.id === id ? read.data : undefined;
 }
 

@@ -6,6 +6,7 @@
 
 import * as z from "zod";
 import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../../durable/store/keyspace.ts";
+import { once } from "../../routing/once.ts";
 import { type Parsed, parsed, refused } from "../http/problem.ts";
 import { equalsInConstantTime } from "./constant-time.ts";
 import { OBSERVING, type Principal, principalWith, SCOPES } from "./principal.ts";
@@ -31,40 +32,50 @@ export const SECRET_CHARS_MIN = 32;
 const ID = /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
 export const SCOPED_TOKEN = new RegExp(`^halo_[a-z0-9-]{1,32}_[A-Za-z0-9_-]{${SECRET_CHARS_MIN},256}$`);
 
-export const scopesSchema = z
-  .array(z.enum(SCOPES, `expected ${SCOPES.join(", ")}`))
-  .min(1, "expected at least one scope")
-  .max(SCOPES.length, "expected each scope once");
-export const namespacesSchema = z
-  .array(
-    z
-      .string()
-      .refine((name) => name === DEFAULT_NAMESPACE || NAMESPACE_PATTERN.test(name), "expected a namespace's name"),
-  )
-  .min(1, "expected at least one namespace, or leave it out for all")
-  .max(RIGHTS_MAX, `expected at most ${RIGHTS_MAX} namespaces`);
-export const prefixesSchema = z
-  .array(
-    z.string().min(1, "expected a prefix").max(PREFIX_CHARS_MAX, `expected at most ${PREFIX_CHARS_MAX} characters`),
-  )
-  .min(1, "expected at least one prefix, or leave it out for all")
-  .max(RIGHTS_MAX, `expected at most ${RIGHTS_MAX} prefixes`);
+export const scopesSchema = once(() =>
+  z
+    .array(z.enum(SCOPES, `expected ${SCOPES.join(", ")}`))
+    .min(1, "expected at least one scope")
+    .max(SCOPES.length, "expected each scope once"),
+);
+export const namespacesSchema = once(() =>
+  z
+    .array(
+      z
+        .string()
+        .refine((name) => name === DEFAULT_NAMESPACE || NAMESPACE_PATTERN.test(name), "expected a namespace's name"),
+    )
+    .min(1, "expected at least one namespace, or leave it out for all")
+    .max(RIGHTS_MAX, `expected at most ${RIGHTS_MAX} namespaces`),
+);
+export const prefixesSchema = once(() =>
+  z
+    .array(
+      z.string().min(1, "expected a prefix").max(PREFIX_CHARS_MAX, `expected at most ${PREFIX_CHARS_MAX} characters`),
+    )
+    .min(1, "expected at least one prefix, or leave it out for all")
+    .max(RIGHTS_MAX, `expected at most ${RIGHTS_MAX} prefixes`),
+);
 
-const entrySchema = z
-  .strictObject({
-    id: z.string().regex(ID, "expected 1 to 32 of a-z, 0-9 and '-'"),
-    sha256: z.string().regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digits in lower case"),
-    scopes: scopesSchema,
-    namespaces: namespacesSchema.optional(),
-    prefixes: prefixesSchema.optional(),
-    expires: z.iso.datetime({ offset: true, error: "expected a date and time as in 2027-01-31T00:00:00Z" }).optional(),
-    ratePerSecond: z.number().positive().max(RATE_PER_SECOND_MAX).optional(),
-    quotaPerDay: z.int().positive().max(QUOTA_PER_DAY_MAX).optional(),
-  })
-  .refine(
-    isClusterUnlimited,
-    "admin and observe are of the whole cluster; expected no namespaces and no prefixes beside them",
-  );
+const entrySchema = once(() =>
+  z
+    .strictObject({
+      id: z.string().regex(ID, "expected 1 to 32 of a-z, 0-9 and '-'"),
+      sha256: z.string().regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digits in lower case"),
+      scopes: scopesSchema(),
+      namespaces: namespacesSchema().optional(),
+      prefixes: prefixesSchema().optional(),
+      expires: z.iso
+        .datetime({ offset: true, error: "expected a date and time as in 2027-01-31T00:00:00Z" })
+        .optional(),
+      ratePerSecond: z.number().positive().max(RATE_PER_SECOND_MAX).optional(),
+      quotaPerDay: z.int().positive().max(QUOTA_PER_DAY_MAX).optional(),
+    })
+    .refine(
+      isClusterUnlimited,
+      "admin and observe are of the whole cluster; expected no namespaces and no prefixes beside them",
+    ),
+);
 
 /** Administrators and observers see the cluster as a whole: limits of keys beside that would promise what does not hold. */
 export function isClusterUnlimited({
@@ -95,7 +106,7 @@ export function parseScopedTokens(variable: unknown): ScopedTokensResult {
     return fail("expected a JSON list");
   }
   const read = z
-    .array(entrySchema)
+    .array(entrySchema())
     .max(SCOPED_TOKENS_MAX, `expected at most ${SCOPED_TOKENS_MAX} entries`)
     .safeParse(found);
   if (!read.success) {

@@ -9,6 +9,7 @@
 import { errors, importJWK, jwtVerify } from "jose";
 import { LRUCache } from "lru-cache";
 import * as z from "zod";
+import { once } from "../../routing/once.ts";
 import { type Parsed, parsed, refused } from "../http/problem.ts";
 import { type Principal, principalWith, SCOPES } from "./principal.ts";
 import { isClusterUnlimited, namespacesSchema, prefixesSchema, scopesSchema, sha256Hex } from "./scoped-tokens.ts";
@@ -22,24 +23,26 @@ export const VERIFIED_TOKENS_MAX = 1_000;
 /** The shape of a JWT in compact form. */
 export const SIGNED_TOKEN = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*$/;
 
-const claimsSchema = z
-  .object({
-    scope: z
-      .string(`scope: expected some of ${SCOPES.join(", ")} between spaces`)
-      .transform((text) => text.split(" ").filter((word) => word !== ""))
-      .pipe(scopesSchema),
-    ns: namespacesSchema.optional(),
-    prefix: prefixesSchema.optional(),
-    sub: z
-      .string()
-      .regex(/^[\x21-\x7e]{1,64}$/, "expected 1 to 64 visible ASCII characters")
-      .optional(),
-    exp: z.number(),
-  })
-  .refine(
-    ({ scope, ns, prefix }) => isClusterUnlimited({ scopes: scope, namespaces: ns, prefixes: prefix }),
-    "admin and observe are of the whole cluster; expected no ns and no prefix beside them",
-  );
+const claimsSchema = once(() =>
+  z
+    .object({
+      scope: z
+        .string(`scope: expected some of ${SCOPES.join(", ")} between spaces`)
+        .transform((text) => text.split(" ").filter((word) => word !== ""))
+        .pipe(scopesSchema()),
+      ns: namespacesSchema().optional(),
+      prefix: prefixesSchema().optional(),
+      sub: z
+        .string()
+        .regex(/^[\x21-\x7e]{1,64}$/, "expected 1 to 64 visible ASCII characters")
+        .optional(),
+      exp: z.number(),
+    })
+    .refine(
+      ({ scope, ns, prefix }) => isClusterUnlimited({ scopes: scope, namespaces: ns, prefixes: prefix }),
+      "admin and observe are of the whole cluster; expected no ns and no prefix beside them",
+    ),
+);
 
 interface Verified {
   readonly principal: Principal;
@@ -94,7 +97,7 @@ async function check(
     });
     const { aud } = payload;
     if (aud !== undefined && ![aud].flat().includes(cluster)) return { ok: false, problem: "aud: not this cluster" };
-    const claims = claimsSchema.safeParse(payload);
+    const claims = claimsSchema().safeParse(payload);
     if (!claims.success) {
       const [issue] = claims.error.issues;
       return {

@@ -7,6 +7,7 @@
 // One secret serves both forms of signatures: the signed text of a JWT holds no line feed, that of a URL always does.
 
 import * as z from "zod";
+import { once } from "../../routing/once.ts";
 
 export const SIGNING_KEY_CHARS_MIN = 32;
 export const SIGNING_KEY_CHARS_MAX = 1_024;
@@ -19,12 +20,14 @@ export type SigningKeysResult =
   | { readonly ok: true; readonly keys: readonly SigningKey[] }
   | { readonly ok: false; readonly problem: string };
 
-const jwkSchema = z.object({
-  kty: z.literal("OKP"),
-  crv: z.literal("Ed25519"),
-  x: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
-  d: z.never().optional(),
-});
+const jwkSchema = once(() =>
+  z.object({
+    kty: z.literal("OKP"),
+    crv: z.literal("Ed25519"),
+    x: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
+    d: z.never().optional(),
+  }),
+);
 
 /** A previous key alone opens nothing. */
 export function parseSigningKeys(current: unknown, previous: unknown): SigningKeysResult {
@@ -54,7 +57,7 @@ function keyOf(text: string): SigningKey | string {
     return `expected ${SIGNING_KEY_CHARS_MIN} to ${SIGNING_KEY_CHARS_MAX} visible ASCII characters, or a JWK`;
   }
   try {
-    const { kty, crv, x } = jwkSchema.parse(JSON.parse(text));
+    const { kty, crv, x } = jwkSchema().parse(JSON.parse(text));
     return { algorithm: "EdDSA", jwk: { kty, crv, x } };
   } catch {
     return "expected the public JWK of an Ed25519 key (kty OKP, crv Ed25519, x, no d)";

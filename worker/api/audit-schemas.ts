@@ -16,7 +16,7 @@ export const auditQuerySchema = z.strictObject({
     .optional(),
 });
 export const auditReplySchema = z.object({
-  entries: z.array(auditEntrySchema),
+  entries: z.array(auditEntrySchema()),
   /** Records that were lost between their number and their row. */
   missing: z.array(z.int()),
   cursor: z.string().optional(),

@@ -39,7 +39,10 @@ export const rows: Part = {
       findings: {
         rows_per_put_zipf: { value: spread(zipf.rowsPerPut) },
         rows_per_put_unique: { value: spread(unique.rowsPerPut) },
-        money_vs_workers_kv: { value: ratio(kv), note: `${note}; KV $${kv.toFixed(2)}` },
+        money_vs_workers_kv: {
+          value: ratio(kv),
+          note: `${note}; KV $${kv.toFixed(2)}, its Worker request included as ours is`,
+        },
         money_vs_upstash: {
           value: ratio(PRICES.upstashCommands),
           note: `${note}; Upstash $${PRICES.upstashCommands.toFixed(2)}`,

@@ -10,8 +10,8 @@ const MAX_PER_SECOND = 50_000;
 /** An open loop needs more connections than requests are under way. */
 const CONNECTIONS = 128;
 const PATHS = ["constant", "bare_read", "strong_get", "eventual_get", "put"] as const;
-/** Doublings up to a few thousand a second. */
-const DOUBLINGS = 6;
+/** Doublings up to a few thousand a second, with what is tried twice. */
+const DOUBLINGS = 8;
 
 export const saturation: Part = {
   id: "saturation",

@@ -64,12 +64,12 @@ function found(laps: Laps, id: string, baseline: string, note?: string): Finding
   return value === undefined ? { reason: `${id} or ${baseline} did not run` } : { value, note };
 }
 
-/** Requests that take turns on one thread: what 95 reads and 5 writes would take one after the other. */
+/** As the bar says it: the rates of the parts, weighted. What the parts would take one after the other is a little more. */
 function mixAgainstParts(laps: Laps): Finding {
   const [gets, puts] = [laps.figures(ZIPF_GET.id, rps), laps.figures(ZIPF_PUT.id, rps)];
   const ratios = laps
     .figures(MIX_95_5.id, rps)
-    .map((rate, at) => rate * (READ_SHARE / (gets[at] ?? Number.NaN) + (1 - READ_SHARE) / (puts[at] ?? Number.NaN)));
+    .map((rate, at) => rate / (READ_SHARE * (gets[at] ?? Number.NaN) + (1 - READ_SHARE) * (puts[at] ?? Number.NaN)));
   return { value: spread(ratios) };
 }
 

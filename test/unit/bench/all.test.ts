@@ -168,6 +168,16 @@ describe("the search for the knee", () => {
     expect([high.ratePerSecond, high.attempts.length]).toEqual([400, 3]);
   });
 
+  it("takes a rate that fails once for a pause of the machine, and one that fails twice for beyond the knee", async () => {
+    let calls = 0;
+    const pausing = async (ratePerSecond: number) => {
+      calls += 1;
+      return { ratePerSecond, p99Ms: calls % 2 === 0 ? 5_000 : 5, achieved: ratePerSecond };
+    };
+    const knee = await findKnee(pausing, { startPerSecond: 100, bisections: 2, maxPerSecond: 400 });
+    expect(knee.ratePerSecond).toBe(400);
+  });
+
   it("takes a rate that is answered in time, but only in part, for not served", async () => {
     const shedding = async (ratePerSecond: number) => ({
       ratePerSecond,

@@ -1,14 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { filesystemOf, isRealDisk } from "../../../bench/harness/environment.ts";
-import { Complaints, countersMoved, type Measured } from "../../../bench/harness/measure.ts";
+import { Complaints, countersMoved, loadDataSet, type Measured } from "../../../bench/harness/measure.ts";
 import { parseBenchOptions } from "../../../bench/harness/options.ts";
 import { PATHS } from "../../../bench/harness/paths.ts";
-import { cpuSecondsFrom, cpuSecondsOf } from "../../../bench/harness/process-cpu.ts";
+import { cpuSecondsFrom, cpuSecondsOf, cpuSecondsOfThreads } from "../../../bench/harness/process-cpu.ts";
 import { barLines, jsonOf, judge, summarize, tableOf } from "../../../bench/harness/report.ts";
 import { median, ratioSpread, spread } from "../../../bench/harness/statistics.ts";
 import { rowsOf, type System, sumCounters } from "../../../bench/harness/system.ts";
 import type { LoadResult } from "../../../bench/load/workload.ts";
 import { DataSet } from "../../../bench/workloads.ts";
+import { httpServer } from "./servers.ts";
 
 const SYSTEM: System = {
   name: "none",
@@ -159,6 +160,41 @@ describe("what is measured beside the load", () => {
     complaints.add("put", { ...loadOf(1), errors: 7, errorSamples: ["status 500"] });
     complaints.add("get", loadOf(1));
     expect([complaints.count, complaints.samples]).toEqual([7, ["put: status 500"]]);
+  });
+});
+
+describe("the CPU time of a process's threads", () => {
+  it("grows with what it does, and is no more than the process has used", () => {
+    const before = cpuSecondsOfThreads([process.pid]);
+    const own = process.cpuUsage();
+    while (process.cpuUsage(own).user < 20_000) Math.sqrt(2);
+    const after = cpuSecondsOfThreads([process.pid]);
+    expect(after - before).toBeGreaterThan(0.01);
+    const { user, system } = process.cpuUsage();
+    expect(before).toBeLessThanOrEqual((user + system) / 1e6);
+  });
+});
+
+describe("loading", () => {
+  it("goes on with fewer at a time where the system sheds, until every key is written", async () => {
+    let [underWay, mostTaken, shed] = [0, 0, 0];
+    const target = await httpServer((request, response) => {
+      underWay += 1;
+      const isTaken = underWay <= 20;
+      if (isTaken) mostTaken = Math.max(mostTaken, underWay);
+      else shed += 1;
+      request.resume().on("end", () =>
+        setImmediate(() => {
+          underWay -= 1;
+          response.writeHead(isTaken ? 201 : 503, { "Retry-After": "0" }).end();
+        }),
+      );
+    });
+    const dataSet = new DataSet({ isLoaded: false });
+    await loadDataSet({ name: "shedding", target, dataSet });
+    expect(dataSet.isLoaded).toBe(true);
+    expect(shed).toBeGreaterThan(0);
+    expect(mostTaken).toBeGreaterThan(4);
   });
 });
 

@@ -9,6 +9,8 @@ import { answerOf, type HttpAnswer } from "../../../worker/clients/http-answer.t
 import type { ReplicaPort } from "../../../worker/clients/ports.ts";
 import { parseEdgeConfig } from "../../../worker/config.ts";
 import { clusterTag } from "../../../worker/http/bookmark.ts";
+// Loaded before any test: the first request waits for it, and with it a test whose clock stands still.
+import "../../../worker/other-routes.ts";
 import { createWorld, type ScriptedPort } from "./fake-world.ts";
 
 export const TOKEN = "a-token-of-the-test";
