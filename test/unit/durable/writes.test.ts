@@ -248,7 +248,7 @@ describe("what an answer means", () => {
     const leader = await group.lead(0);
     // Far replicas: batches are pipelined, so that three entries can be proposed alone.
     group.network.oneWayMs = 30;
-    for (let at = 0; at < 70; at++) await group.clock.until(leader.put("k", `${at}`));
+    for (let at = 0; at < 130; at++) await group.clock.until(leader.put("k", `${at}`));
     group.network.fault("0.1", "refused");
     const cut: Promise<WriteReply>[] = [];
     for (const text of ["replaced", "replaced too", "cut off"]) {
