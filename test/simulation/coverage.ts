@@ -18,6 +18,8 @@ export const COUNTED = [
   "edge restart",
   "call shed as overloaded",
   "read answered from L1",
+  "reads that travelled together",
+  "writes that travelled together",
   "silence of all clients",
   // Zombies.
   "zombie",

@@ -1,14 +1,16 @@
 // An edge: the production shard client on simulated ports. It keeps nothing durable, so its output gate is always open.
 
-import type { ReadReply, ReadRequest, WriteRequest } from "../../durable/protocol.ts";
+import type { ReadReply, ReadRequest, WriteReply, WriteRequest } from "../../durable/protocol.ts";
 import { memberId } from "../../durable/replica-context.ts";
 import { type BalancePolicy, Balancers } from "../../routing/balance-policy.ts";
 import type { RegionWeights } from "../../routing/load-balancer.ts";
 import type { Region } from "../../routing/region.ts";
 import { ReplicaLoads } from "../../routing/replica-loads.ts";
+import { Gatherer } from "../../worker/clients/gatherer.ts";
 import type { HealthPorts } from "../../worker/clients/health-watch.ts";
 import type { ReplicaAddress, ReplicaPort, Timers } from "../../worker/clients/ports.ts";
 import { createShardClient, type ShardClient } from "../../worker/clients/shard-client.ts";
+import type { TimerPlatform } from "../../worker/clients/shared-timers.ts";
 import { TopologyHolder } from "../../worker/clients/topology-holder.ts";
 import { createNearClient } from "../../worker/l1/near-client.ts";
 import { COPY_MS_MAX } from "../../worker/l1/serving.ts";
@@ -23,6 +25,39 @@ import { edgeName, type World } from "./world.ts";
 /** Of the isolates; a request may name any. */
 const POLICIES: readonly BalancePolicy[] = ["round-robin", "p2c", "nearest"];
 const REGION_WEIGHTS: RegionWeights = new Map([["weur", 3]]);
+
+const GATHER_LIMITS = { calls: 8, bytes: 8 };
+/** Few clients ask at the same moment here: so that some of them meet, whoever waits for company waits longer. */
+const GATHERING_MS = 8;
+
+/** Of one isolate. */
+class Gatherers {
+  readonly #platform: TimerPlatform;
+  readonly #byHost = new Map<
+    ReplicaHost,
+    { readonly reads: Gatherer<ReadRequest, ReadReply>; readonly writes: Gatherer<WriteRequest, WriteReply> }
+  >();
+
+  constructor(timers: Timers, now: () => number) {
+    this.#platform = {
+      after: (delayMs, callback) => timers.after(delayMs === 0 ? GATHERING_MS : delayMs, callback),
+      now,
+      keepAlive: () => undefined,
+    };
+  }
+
+  of(host: ReplicaHost) {
+    let gatherers = this.#byHost.get(host);
+    if (gatherers === undefined) {
+      gatherers = {
+        reads: new Gatherer(this.#platform, GATHER_LIMITS),
+        writes: new Gatherer(this.#platform, GATHER_LIMITS),
+      };
+      this.#byHost.set(host, gatherers);
+    }
+    return gatherers;
+  }
+}
 
 /** One life of an edge's isolate. */
 class EdgeInstance implements Caller {
@@ -103,7 +138,7 @@ export class Edge {
     const background = (work: Promise<unknown>): void => void work;
     const balancers = new Balancers({ from: this.#region, loads, weights: REGION_WEIGHTS });
     const client = createShardClient({
-      port: this.#port(caller),
+      port: this.#port(caller, timers, now),
       topology,
       timers,
       balancer: balancers.of(this.#random.pick(POLICIES)),
@@ -145,34 +180,95 @@ export class Edge {
     return this.#world.member(address.shard, memberId(address));
   }
 
-  #port(caller: EdgeInstance): ReplicaPort {
+  #readTogether(
+    caller: EdgeInstance,
+    host: ReplicaHost,
+    requests: readonly ReadRequest[],
+  ): Promise<readonly ReadReply[]> {
+    const { checks, coverage, rpc } = this.#world;
+    coverage.count("reads that travelled together");
+    return this.#unlessOverloaded(host, () =>
+      rpc.call(caller, host, {
+        label: `${requests.length} reads`,
+        kind: "read",
+        isRepeatable: true,
+        run: (instance) =>
+          Promise.all(requests.map((read) => this.#noteRead(read, instance, instance.read(this.#decorated(read))))),
+        onReplyLeaves: (replies, by) => {
+          for (const [at, read] of requests.entries()) checks.replyLeft(by, read, replies[at] as ReadReply);
+        },
+      }),
+    );
+  }
+
+  #writeTogether(
+    caller: EdgeInstance,
+    host: ReplicaHost,
+    requests: readonly WriteRequest[],
+  ): Promise<readonly (WriteReply | undefined)[]> {
+    const { checks, coverage, rpc } = this.#world;
+    coverage.count("writes that travelled together");
+    return this.#unlessOverloaded(host, () =>
+      rpc.call(caller, host, {
+        label: `${requests.length} writes`,
+        kind: "write",
+        isRepeatable: false,
+        run: (instance) =>
+          Promise.all(
+            requests.map((write) =>
+              instance.replica.waitsForMove(write.mutation.slot) ? undefined : instance.write(this.#decorated(write)),
+            ),
+          ),
+        onReplyLeaves: (replies, by) => {
+          for (const [at, write] of requests.entries()) {
+            const reply = replies[at];
+            if (reply !== undefined) checks.replyLeft(by, write, reply);
+          }
+        },
+      }),
+    );
+  }
+
+  #port(caller: EdgeInstance, timers: Timers, now: () => number): ReplicaPort {
     const { rpc, checks } = this.#world;
     const written = new Set<string>();
+    const gatherers = this.#world.config.gathersCalls ? new Gatherers(timers, now) : undefined;
     const hostOf = (address: ReplicaAddress): ReplicaHost => this.#hostOf(address);
     return {
-      read: (address, request) =>
-        this.#unlessOverloaded(hostOf(address), (host) =>
-          rpc.call(caller, host, {
-            label: `read ${request.level} ${request.key}`,
-            kind: "read",
-            isRepeatable: true,
-            run: (instance) => this.#noteRead(request, instance, instance.read(this.#decorated(request))),
-            onReplyLeaves: (reply, by) => checks.replyLeft(by, request, reply),
-          }),
-        ),
+      read: (address, request) => {
+        const host = hostOf(address);
+        const alone = () =>
+          this.#unlessOverloaded(host, () =>
+            rpc.call(caller, host, {
+              label: `read ${request.level} ${request.key}`,
+              kind: "read",
+              isRepeatable: true,
+              run: (instance) => this.#noteRead(request, instance, instance.read(this.#decorated(request))),
+              onReplyLeaves: (reply, by) => checks.replyLeft(by, request, reply),
+            }),
+          );
+        const gatherer = gatherers?.of(host).reads;
+        if (gatherer === undefined || request.after !== undefined) return alone();
+        const together = (requests: readonly ReadRequest[]) => this.#readTogether(caller, host, requests);
+        return gatherer.call(request, 0, { alone, together, take: (reply) => reply });
+      },
       write: (address, request) => {
+        const host = hostOf(address);
         const id = request.mutation.idempotency?.id;
         if (id !== undefined && written.has(id)) this.#world.coverage.count("idempotent write sent again");
         if (id !== undefined) written.add(id);
-        return this.#unlessOverloaded(hostOf(address), (host) =>
-          rpc.call(caller, host, {
-            label: `${request.mutation.kind} ${request.mutation.key}`,
-            kind: "write",
-            isRepeatable: false,
-            run: (instance) => instance.write(this.#decorated(request)),
-            onReplyLeaves: (reply, by) => checks.replyLeft(by, request, reply),
-          }),
-        );
+        const alone = () =>
+          this.#unlessOverloaded(host, () =>
+            rpc.call(caller, host, {
+              label: `${request.mutation.kind} ${request.mutation.key}`,
+              kind: "write",
+              isRepeatable: false,
+              run: (instance) => instance.write(this.#decorated(request)),
+              onReplyLeaves: (reply, by) => checks.replyLeft(by, request, reply),
+            }),
+          );
+        const together = (requests: readonly WriteRequest[]) => this.#writeTogether(caller, host, requests);
+        return gatherers?.of(host).writes.call(request, 1, { alone, together, take: (reply) => reply }) ?? alone();
       },
       batch: (address, request) =>
         this.#unlessOverloaded(hostOf(address), (host) =>

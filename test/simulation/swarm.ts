@@ -95,6 +95,8 @@ export interface SwarmConfig {
   readonly sweep: SweepConfig | undefined;
   /** Edges keep copies of keys that are asked for so often; absent: they keep none. */
   readonly hotKeyPerSecond: number | undefined;
+  /** Edges send calls of the same moment together. */
+  readonly gathersCalls: boolean;
   /** Edges start with an older epoch, in which the keys had other owners. */
   readonly edgesStartStale: boolean;
 }
@@ -273,6 +275,7 @@ function drawWorld(seed: number | string, random: SeededRandom): SwarmConfig {
     reshapes: false,
     ...drawHealth(new SeededRandom(seed, "health")),
     // One access that is counted makes a key hot.
+    gathersCalls: new SeededRandom(seed, "gathering").chance(0.5),
     hotKeyPerSecond: new SeededRandom(seed, "hot keys").chance(0.3) ? 1 : undefined,
     edgesStartStale: shards === 2 && random.chance(0.5),
   };

@@ -164,8 +164,12 @@ describe("a leader that is to give a slot away", () => {
     elsewhere.isCutOff = true;
     const writes: Promise<unknown>[] = [];
     let read = "";
+    let isHeld = leader.replica.waitsForMove(slot);
+    expect(isHeld).toBe(false);
     elsewhere.onStep = (step) => {
       if (step !== "seal") return;
+      // Others that came with it in one call would have to wait as well.
+      isHeld = leader.replica.waitsForMove(slot);
       writes.push(leader.put(other, "late", { epoch: 1 }));
       Promise.resolve(leader.read(key, "strong", { epoch: 1 })).then((reply) => {
         read = textIn(reply) ?? "";
@@ -175,6 +179,7 @@ describe("a leader that is to give a slot away", () => {
     await clock.when(() => writes.length > 0);
     const reply = await clock.until(writes[0] ?? Promise.resolve());
     expect(reply).toMatchObject({ status: "wrong_owner", moved: { slot, shard: 1, epoch: 1 } });
+    expect(isHeld).toBe(true);
     expect(elsewhere.steps.at(-1)).toBe("own");
     expect(read).toBe("one");
     expect(elsewhere.store.read(slot, other, 0)).toBeUndefined();
