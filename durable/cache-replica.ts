@@ -5,6 +5,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
 import { parseReplicaName } from "../routing/replica-name.ts";
+import { isRetired } from "../routing/retired-shards.ts";
 import { buildTopology, type Topology } from "../routing/topology.ts";
 import type { ReplicaView } from "../routing/topology-view.ts";
 import { type ColoVariables, ObservedColo, parseColoUrl } from "./adapters/observed-colo.ts";
@@ -40,6 +41,7 @@ import type {
   SuspectRequest,
 } from "./protocol.ts";
 import { readResponse } from "./read-response.ts";
+import { type RoutedReplica, removedReplica } from "./removed-replica.ts";
 import type { Message } from "./replication/message.ts";
 import { ShardReplica } from "./shard-replica.ts";
 import { parseStorage, type StorageVariables } from "./storage-config.ts";
@@ -65,6 +67,20 @@ export type ReplicaEnv = ReplicaBindings & {
 const TOPOLOGY_KEY = "topology";
 /** Beside it: until when background work is paused. */
 const PAUSED_KEY = "paused_until";
+/** The shard was removed, and this object is to hold nothing: `RetiredMark`. */
+const RETIRED_KEY = "retired";
+
+/**
+ * Stays for good, and with the topology is all that stays. Without it an object that was wiped would be one that has never been: called by a router
+ * that starts with epoch 0, or by a peer that was out of reach, it would found its group anew, vote, and serve its slots as empty.
+ */
+interface RetiredMark {
+  /** Everything else is gone. */
+  readonly isWiped: boolean;
+}
+
+/** `ending`: it is about to restart, and is to be asked again. `refused`: the document does not say so, or cannot be had. */
+export type RetireReply = "wiped" | "ending" | "refused";
 
 interface Opened {
   readonly replica: ShardReplica;
@@ -76,6 +92,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   #open: ({ readonly name: string } & Opened) | undefined;
   /** Something that it has stored is damaged. */
   #isEnding = false;
+  #retired: RetiredMark | undefined;
   readonly #ownership: Ownership;
   readonly #topology: TopologyWatch;
   readonly #colo: ObservedColo;
@@ -87,6 +104,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     const coloUrl = parseColoUrl(env);
     if (!coloUrl.ok) throw new Error(coloUrl.problem);
     this.#colo = new ObservedColo(coloUrl.url, (url, init) => fetch(url, init));
+    this.#retired = ctx.storage.kv.get<RetiredMark>(RETIRED_KEY);
     const foundation = buildTopology(config.config);
     const stored = ctx.storage.kv.get<Topology>(TOPOLOGY_KEY);
     this.#ownership = new Ownership(stored?.cluster === foundation.cluster ? stored : foundation);
@@ -114,34 +132,34 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   }
 
   #read(request: ReadRequest): ReadReply | Promise<ReadReply> {
-    const replica = this.#replica(request.to, request.epoch);
+    const replica = this.#routed(request.to, request.epoch);
     return replica instanceof Promise ? replica.then((ready) => ready.read(request)) : replica.read(request);
   }
 
   async write(...wire: WriteArguments): Promise<WireWriteReply> {
     const request = writeRequest(...wire);
     if (request === undefined) return { status: "invalid", reason: "not a write" };
-    return wireWriteReply(await (await this.#replica(request.to, request.epoch)).write(request));
+    return wireWriteReply(await (await this.#routed(request.to, request.epoch)).write(request));
   }
 
   async batch(request: BatchRequest): Promise<BatchReply> {
-    return (await this.#replica(request.to, request.epoch)).batch(request);
+    return (await this.#routed(request.to, request.epoch)).batch(request);
   }
 
   async fill(request: FillRequest): Promise<FillReply> {
-    return (await this.#replica(request.to, request.epoch)).fill(request);
+    return (await this.#routed(request.to, request.epoch)).fill(request);
   }
 
   async scan(request: ScanRequest): Promise<ScanReply> {
-    return (await this.#replica(request.to, request.epoch)).scan(request);
+    return (await this.#routed(request.to, request.epoch)).scan(request);
   }
 
   async purge(request: PurgeRequest): Promise<PurgeReply> {
-    return (await this.#replica(request.to, request.epoch)).purge(request);
+    return (await this.#routed(request.to, request.epoch)).purge(request);
   }
 
   async part(request: PartRequest): Promise<PartReply> {
-    return (await this.#replica(request.to, request.epoch)).part(request);
+    return (await this.#routed(request.to, request.epoch)).part(request);
   }
 
   /** From the leader of a shard that gives this one a slot. */
@@ -209,10 +227,64 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   }
 
   /**
+   * The shard was removed in `epoch`: deletes everything, unless the Directory's document, which is asked here too, says otherwise.
+   * In two steps where a replica runs in this instance. Race: its timers and its calls that are under way know nothing of this, and
+   * would write into what is gone. So the mark is stored first, which ends all of it, and the next instance, in which no replica is
+   * ever opened, deletes the rest.
+   */
+  async retire(name: string, epoch: number): Promise<RetireReply> {
+    if (this.#retired === undefined) {
+      await this.#topology.heard(epoch);
+      // Race: it may have been marked by another call meanwhile.
+      this.#retired ??= this.#mayRetire(name, epoch) ? { isWiped: false } : undefined;
+      if (this.#retired === undefined) return "refused";
+      this.ctx.storage.kv.put(RETIRED_KEY, this.#retired);
+    }
+    if (this.#open !== undefined) {
+      this.#end("the shard of this replica was removed");
+      return "ending";
+    }
+    if (!this.#retired.isWiped) await this.#wipe();
+    return "wiped";
+  }
+
+  #mayRetire(name: string, epoch: number): boolean {
+    const identity = parseReplicaName(name);
+    const { view } = this.#ownership;
+    const isThis = this.#open === undefined || this.#open.name === name;
+    return isThis && view.epoch >= epoch && identity !== undefined && isRetired(view.topology, identity);
+  }
+
+  async #wipe(): Promise<void> {
+    const { storage } = this.ctx;
+    // Race: an end in the middle. Nothing is awaited until the mark is there again, so all of it becomes durable together or not
+    // at all, and then the mark of before says that it is still to be done.
+    const alarm = storage.deleteAlarm();
+    const deleted = storage.deleteAll();
+    this.#retired = { isWiped: true };
+    storage.kv.put(RETIRED_KEY, this.#retired);
+    // By which routers that come late are sent on.
+    storage.kv.put(TOPOLOGY_KEY, this.#ownership.view.topology);
+    await Promise.all([alarm, deleted]);
+    await storage.sync();
+  }
+
+  /** The same for a router, which is sent on where the newest document that can be had places no replica here. */
+  #routed(name: string, epoch: number): RoutedReplica | Promise<RoutedReplica> {
+    if (this.#retired !== undefined) return removedReplica(this.#ownership);
+    if (this.#open !== undefined || this.#placementOf(name) !== undefined) return this.#replica(name, epoch);
+    return this.#topology.refresh().then(() => {
+      const isRemoved = this.#placementOf(name) === undefined && epoch <= this.#ownership.epoch;
+      return isRemoved ? removedReplica(this.#ownership) : this.#opened(name);
+    });
+  }
+
+  /**
    * The replica that this object is, once it routes by `epoch` or a later one. Callers say whom they mean: across local
    * processes an object cannot read its own name. A promise only where the Directory must be asked first.
    */
   #replica(name: string, epoch = 0): ShardReplica | Promise<ShardReplica> {
+    if (this.#retired !== undefined) throw new Error("the shard of this replica was removed");
     const isUnplaced = this.#open === undefined && this.#placementOf(name) === undefined;
     if (epoch <= this.#ownership.epoch && !isUnplaced) return this.#opened(name);
     // A replica that was placed in a later epoch is not in the one that it starts with.
@@ -220,6 +292,8 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   }
 
   #opened(name: string): ShardReplica {
+    // Race: it may have been retired while the Directory was asked.
+    if (this.#retired !== undefined) throw new Error("the shard of this replica was removed");
     if (this.#isEnding) throw new Error("this replica has found its storage damaged and is about to restart");
     if (this.#open === undefined) this.#open = { name, ...this.#start(name) };
     if (this.#open.name !== name) throw new Error(`this object is ${this.#open.name}, not ${name}`);
@@ -341,7 +415,13 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     if (this.#isEnding) return;
     this.#isEnding = true;
     console.error(JSON.stringify({ event: "replica_damaged", replica: this.#open?.name, message: error.message }));
-    const end = (): void => this.ctx.abort(error.message);
+    this.#end(error.message);
+  }
+
+  /** Once what was written is stored. */
+  #end(message: string): void {
+    this.#isEnding = true;
+    const end = (): void => this.ctx.abort(message);
     this.ctx.storage.sync().then(end, end);
   }
 

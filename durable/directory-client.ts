@@ -1,6 +1,7 @@
 // The way to the Directory: a typed client of the one object that holds the cluster's topology document. Used by
 // operators' requests and by an edge that heals a stale topology, never on the way of a read or a write.
 
+import type { RetiredReplica } from "../routing/retired-shards.ts";
 import type { Topology } from "../routing/topology.ts";
 import type { Directory } from "./directory.ts";
 import type { HealthReport, HealthView, SweepRecord } from "./health-protocol.ts";
@@ -15,6 +16,8 @@ export interface DirectoryClient extends MoveRecord {
   reportHealth(report: HealthReport): Promise<boolean>;
   health(): Promise<HealthView>;
   noteSweep(record: SweepRecord): Promise<void>;
+  /** Objects of removed shards that were wiped. Idempotent. */
+  settleWiped(wiped: readonly RetiredReplica[]): Promise<MovesReply>;
   /** Until when background work is paused then. */
   pauseBackground(forMs: number): Promise<number>;
 }
@@ -30,6 +33,7 @@ export function createDirectoryClient(namespace: DurableObjectNamespace<Director
     reportHealth: async (report) => stub().reportHealth(report),
     // Plain data: the platform's own type wraps every part of it in promises.
     health: async () => (await stub().health()) as HealthView,
+    settleWiped: async (wiped) => (await stub().settleWiped(wiped)) as MovesReply,
     completeMoves: async (moves) => (await stub().completeMoves(moves)) as MovesReply,
     settleCancelled: async (moves) => (await stub().settleCancelled(moves)) as MovesReply,
   };

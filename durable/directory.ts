@@ -10,6 +10,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { createDurable } from "itty-durable";
 import { type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
+import { parseWiped, type RetiredReplica, withWiped } from "../routing/retired-shards.ts";
 import { withCompleted, withSettled } from "../routing/slot-moves.ts";
 import { buildTopology, type SlotMove, type Topology } from "../routing/topology.ts";
 import { successorProblem } from "../routing/topology-change.ts";
@@ -64,6 +65,13 @@ class DirectoryDocument extends createDurable() {
     return this.#replace(parsed.ok ? withSettled(this.read(), parsed.moves) : parsed);
   }
 
+  /** These objects of removed shards hold nothing any more. */
+  settleWiped(report: unknown): Promise<MovesReply> {
+    const wiped = parseWiped(report);
+    if (wiped === undefined) return this.#replace({ ok: false, problem: "expected a list of objects" });
+    return this.#replace({ ok: true, topology: withWiped(this.read(), wiped) });
+  }
+
   /** Race: nothing is awaited between reading the present document and putting the next one in its place. */
   async #replace(next: TopologyResult): Promise<MovesReply> {
     if (!next.ok) return { status: "invalid", problem: next.problem };
@@ -76,7 +84,7 @@ class DirectoryDocument extends createDurable() {
   }
 }
 
-type DirectoryMethod = "read" | "publish" | "completeMoves" | "settleCancelled";
+type DirectoryMethod = "read" | "publish" | "completeMoves" | "settleCancelled" | "settleWiped";
 
 export class Directory extends DurableObject<ClusterVariables> {
   readonly #document: DirectoryDocument;
@@ -134,6 +142,10 @@ export class Directory extends DurableObject<ClusterVariables> {
 
   async settleCancelled(moves: readonly SlotMove[]): Promise<MovesReply> {
     return (await this.#call("settleCancelled", [moves])) as MovesReply;
+  }
+
+  async settleWiped(wiped: readonly RetiredReplica[]): Promise<MovesReply> {
+    return (await this.#call("settleWiped", [wiped])) as MovesReply;
   }
 
   override async fetch(): Promise<Response> {

@@ -40,6 +40,10 @@ export function sweepPorts(env: TopologyBindings, cluster: string): SweepPorts {
         }) as unknown as Promise<ReplicaStatus>,
       ),
     reaches: async (witness, member) => (await inTime(stubOf(witness).reaches(witness.name, member))) === true,
+    wipe: async (replica, epoch) => (await inTime(stubOf(replica).retire(replica.name, epoch))) === "wiped",
+    settleWiped: async (wiped) => {
+      await directory.settleWiped(wiped);
+    },
     replace: async (lost, epoch) => {
       const reply = await changeTopology(env, cluster, { kind: "replace_replica", ...lost }, epoch);
       if (reply.status === "ok") return reply.topology.epoch;

@@ -241,6 +241,7 @@ describe("the guard", () => {
       "read",
       "reportHealth",
       "settleCancelled",
+      "settleWiped",
     ]);
   });
 
