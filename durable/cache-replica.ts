@@ -3,7 +3,8 @@
 // everything else is native RPC.
 
 import { DurableObject } from "cloudflare:workers";
-import { type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
+import { type ClusterConfig, type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
+import { type Foundation, foundationOf, foundationProblem } from "../routing/foundation.ts";
 import { parseReplicaName } from "../routing/replica-name.ts";
 import { isRetired } from "../routing/retired-shards.ts";
 import { buildTopology, type Topology } from "../routing/topology.ts";
@@ -34,6 +35,7 @@ import type {
   PurgeRequest,
   ReadReply,
   ReadRequest,
+  Refusal,
   ReplicaStatus,
   ScanReply,
   ScanRequest,
@@ -41,7 +43,7 @@ import type {
   SuspectRequest,
 } from "./protocol.ts";
 import { readResponse } from "./read-response.ts";
-import { type RoutedReplica, removedReplica } from "./removed-replica.ts";
+import { type RoutedReplica, refusingReplica } from "./refusing-replica.ts";
 import type { Message } from "./replication/message.ts";
 import { ShardReplica } from "./shard-replica.ts";
 import { parseStorage, type StorageVariables } from "./storage-config.ts";
@@ -67,6 +69,8 @@ export type ReplicaEnv = ReplicaBindings & {
 const TOPOLOGY_KEY = "topology";
 /** Beside it: until when background work is paused. */
 const PAUSED_KEY = "paused_until";
+/** The variables with which the cluster was founded: `Foundation`. */
+const FOUNDATION_KEY = "foundation";
 /** The shard was removed, and this object is to hold nothing: `RetiredMark`. */
 const RETIRED_KEY = "retired";
 
@@ -93,6 +97,9 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   /** Something that it has stored is damaged. */
   #isEnding = false;
   #retired: RetiredMark | undefined;
+  readonly #config: ClusterConfig;
+  /** What routers are told where the deployment's variables are not those of the cluster's foundation. */
+  #misfounded: Refusal | undefined;
   readonly #ownership: Ownership;
   readonly #topology: TopologyWatch;
   readonly #colo: ObservedColo;
@@ -105,7 +112,11 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     if (!coloUrl.ok) throw new Error(coloUrl.problem);
     this.#colo = new ObservedColo(coloUrl.url, (url, init) => fetch(url, init));
     this.#retired = ctx.storage.kv.get<RetiredMark>(RETIRED_KEY);
-    const foundation = buildTopology(config.config);
+    this.#config = config.config;
+    const founded = ctx.storage.kv.get<Foundation>(FOUNDATION_KEY);
+    this.#compareFoundation(founded);
+    // Of the cluster as it was founded, whatever the variables say by now: its peers go on by that.
+    const foundation = buildTopology({ ...config.config, ...founded });
     const stored = ctx.storage.kv.get<Topology>(TOPOLOGY_KEY);
     this.#ownership = new Ownership(stored?.cluster === foundation.cluster ? stored : foundation);
     this.#topology = new TopologyWatch({
@@ -271,11 +282,12 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
 
   /** The same for a router, which is sent on where the newest document that can be had places no replica here. */
   #routed(name: string, epoch: number): RoutedReplica | Promise<RoutedReplica> {
-    if (this.#retired !== undefined) return removedReplica(this.#ownership);
+    if (this.#misfounded !== undefined) return refusingReplica(this.#misfounded);
+    if (this.#retired !== undefined) return refusingReplica(this.#ownership.wrongOwner());
     if (this.#open !== undefined || this.#placementOf(name) !== undefined) return this.#replica(name, epoch);
     return this.#topology.refresh().then(() => {
       const isRemoved = this.#placementOf(name) === undefined && epoch <= this.#ownership.epoch;
-      return isRemoved ? removedReplica(this.#ownership) : this.#opened(name);
+      return isRemoved ? refusingReplica(this.#ownership.wrongOwner()) : this.#opened(name);
     });
   }
 
@@ -320,6 +332,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     if (!telemetry.ok) throw new Error(telemetry.problem);
     const own = this.#placementOf(name);
     if (own === undefined) throw new Error(`${name} is not part of the topology`);
+    this.#recordFoundation();
     const transport = new RpcTransport(
       (member) => this.#peer(identity.shard, member),
       () => this.#ownership.epoch,
@@ -351,6 +364,31 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
       },
     );
     return { replica, transport, hasServerTiming: telemetry.config.hasServerTiming };
+  }
+
+  /**
+   * Remembers the variables by which the cluster was founded. An object that is new may be so because they were edited: the
+   * Directory, which remembers the first that it was told, is asked once in the object's life, in the background: nobody waits for that,
+   * and without a Directory nothing changes until the object starts again.
+   */
+  #recordFoundation(): void {
+    const { kv } = this.ctx.storage;
+    if (kv.get(FOUNDATION_KEY) !== undefined) return;
+    const foundation = foundationOf(this.#config);
+    createDirectoryClient(this.env.DIRECTORY, this.#config.cluster)
+      .found(foundation)
+      .then((founded) => {
+        kv.put(FOUNDATION_KEY, founded);
+        this.#compareFoundation(founded);
+      })
+      .catch(() => undefined);
+  }
+
+  #compareFoundation(founded: Foundation | undefined): void {
+    const reason = founded === undefined ? undefined : foundationProblem(founded, foundationOf(this.#config));
+    if (reason === undefined) return;
+    console.error(JSON.stringify({ event: "misfounded", reason }));
+    this.#misfounded = { status: "invalid", reason, code: "misfounded" };
   }
 
   #spanPort(replica: string, { otlp, traceSample }: TelemetryConfig) {

@@ -234,6 +234,7 @@ describe("the guard", () => {
       "completeMoves",
       "constructor",
       "fetch",
+      "found",
       "health",
       "noteSweep",
       "pauseBackground",
