@@ -3,8 +3,10 @@
 // everything else is native RPC.
 
 import { DurableObject } from "cloudflare:workers";
-import { type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
+import { type ClusterConfig, type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
+import { type Foundation, foundationOf, foundationProblem } from "../routing/foundation.ts";
 import { parseReplicaName } from "../routing/replica-name.ts";
+import { isRetired } from "../routing/retired-shards.ts";
 import { buildTopology, type Topology } from "../routing/topology.ts";
 import type { ReplicaView } from "../routing/topology-view.ts";
 import { type ColoVariables, ObservedColo, parseColoUrl } from "./adapters/observed-colo.ts";
@@ -33,6 +35,7 @@ import type {
   PurgeRequest,
   ReadReply,
   ReadRequest,
+  Refusal,
   ReplicaStatus,
   ScanReply,
   ScanRequest,
@@ -41,6 +44,7 @@ import type {
 } from "./protocol.ts";
 import { readResponse } from "./read-response.ts";
 import { parseReads, type ReadsReply, readsReply } from "./reads-wire.ts";
+import { type RoutedReplica, refusingReplica } from "./refusing-replica.ts";
 import type { Message } from "./replication/message.ts";
 import { ShardReplica } from "./shard-replica.ts";
 import { parseStorage, type StorageVariables } from "./storage-config.ts";
@@ -66,6 +70,22 @@ export type ReplicaEnv = ReplicaBindings & {
 const TOPOLOGY_KEY = "topology";
 /** Beside it: until when background work is paused. */
 const PAUSED_KEY = "paused_until";
+/** The variables with which the cluster was founded: `Foundation`. */
+const FOUNDATION_KEY = "foundation";
+/** The shard was removed, and this object is to hold nothing: `RetiredMark`. */
+const RETIRED_KEY = "retired";
+
+/**
+ * Stays for good, and with the topology is all that stays. Without it an object that was wiped would be one that has never been: called by a router
+ * that starts with epoch 0, or by a peer that was out of reach, it would found its group anew, vote, and serve its slots as empty.
+ */
+interface RetiredMark {
+  /** Everything else is gone. */
+  readonly isWiped: boolean;
+}
+
+/** `ending`: it is about to restart, and is to be asked again. `refused`: the document does not say so, or cannot be had. */
+export type RetireReply = "wiped" | "ending" | "refused";
 
 const NOT_A_WRITE = { status: "invalid", reason: "not a write" } as const;
 
@@ -79,6 +99,10 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   #open: ({ readonly name: string } & Opened) | undefined;
   /** Something that it has stored is damaged. */
   #isEnding = false;
+  #retired: RetiredMark | undefined;
+  readonly #config: ClusterConfig;
+  /** What routers are told where the deployment's variables are not those of the cluster's foundation. */
+  #misfounded: Refusal | undefined;
   readonly #ownership: Ownership;
   readonly #topology: TopologyWatch;
   readonly #colo: ObservedColo;
@@ -90,7 +114,12 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     const coloUrl = parseColoUrl(env);
     if (!coloUrl.ok) throw new Error(coloUrl.problem);
     this.#colo = new ObservedColo(coloUrl.url, (url, init) => fetch(url, init));
-    const foundation = buildTopology(config.config);
+    this.#retired = ctx.storage.kv.get<RetiredMark>(RETIRED_KEY);
+    this.#config = config.config;
+    const founded = ctx.storage.kv.get<Foundation>(FOUNDATION_KEY);
+    this.#compareFoundation(founded);
+    // Of the cluster as it was founded, whatever the variables say by now: its peers go on by that.
+    const foundation = buildTopology({ ...config.config, ...founded });
     const stored = ctx.storage.kv.get<Topology>(TOPOLOGY_KEY);
     this.#ownership = new Ownership(stored?.cluster === foundation.cluster ? stored : foundation);
     this.#topology = new TopologyWatch({
@@ -123,21 +152,21 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     const [first] = requests ?? [];
     if (requests === undefined || first === undefined) throw new Error("not reads");
     const epoch = requests.reduce((newest, request) => Math.max(newest, request.epoch), 0);
-    const replica = await this.#replica(first.to, epoch);
+    const replica = await this.#routed(first.to, epoch);
     const replies = await Promise.all(requests.map((request) => replica.read(request)));
     const tookMs = Math.max(0, platformTimers.now() - startedMs);
     return readsReply(replies, this.#open?.hasServerTiming ? tookMs : undefined);
   }
 
   #read(request: ReadRequest): ReadReply | Promise<ReadReply> {
-    const replica = this.#replica(request.to, request.epoch);
+    const replica = this.#routed(request.to, request.epoch);
     return replica instanceof Promise ? replica.then((ready) => ready.read(request)) : replica.read(request);
   }
 
   async write(...wire: WriteArguments): Promise<WireWriteReply> {
     const request = writeRequest(...wire);
     if (request === undefined) return NOT_A_WRITE;
-    return wireWriteReply(await (await this.#replica(request.to, request.epoch)).write(request));
+    return wireWriteReply(await (await this.#routed(request.to, request.epoch)).write(request));
   }
 
   /** Several writes in one call. Null: to be sent by itself, since it would keep the others waiting. */
@@ -146,7 +175,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     const known = requests.find((request) => request !== undefined);
     if (known === undefined) throw new Error("not writes");
     const epoch = requests.reduce((newest, request) => Math.max(newest, request?.epoch ?? 0), 0);
-    const replica = await this.#replica(known.to, epoch);
+    const replica = await this.#routed(known.to, epoch);
     return await Promise.all(
       requests.map(async (request) => {
         if (request === undefined) return NOT_A_WRITE;
@@ -157,23 +186,23 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   }
 
   async batch(request: BatchRequest): Promise<BatchReply> {
-    return (await this.#replica(request.to, request.epoch)).batch(request);
+    return (await this.#routed(request.to, request.epoch)).batch(request);
   }
 
   async fill(request: FillRequest): Promise<FillReply> {
-    return (await this.#replica(request.to, request.epoch)).fill(request);
+    return (await this.#routed(request.to, request.epoch)).fill(request);
   }
 
   async scan(request: ScanRequest): Promise<ScanReply> {
-    return (await this.#replica(request.to, request.epoch)).scan(request);
+    return (await this.#routed(request.to, request.epoch)).scan(request);
   }
 
   async purge(request: PurgeRequest): Promise<PurgeReply> {
-    return (await this.#replica(request.to, request.epoch)).purge(request);
+    return (await this.#routed(request.to, request.epoch)).purge(request);
   }
 
   async part(request: PartRequest): Promise<PartReply> {
-    return (await this.#replica(request.to, request.epoch)).part(request);
+    return (await this.#routed(request.to, request.epoch)).part(request);
   }
 
   /** From the leader of a shard that gives this one a slot. */
@@ -241,10 +270,65 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   }
 
   /**
+   * The shard was removed in `epoch`: deletes everything, unless the Directory's document, which is asked here too, says otherwise.
+   * In two steps where a replica runs in this instance. Race: its timers and its calls that are under way know nothing of this, and
+   * would write into what is gone. So the mark is stored first, which ends all of it, and the next instance, in which no replica is
+   * ever opened, deletes the rest.
+   */
+  async retire(name: string, epoch: number): Promise<RetireReply> {
+    if (this.#retired === undefined) {
+      await this.#topology.heard(epoch);
+      // Race: it may have been marked by another call meanwhile.
+      this.#retired ??= this.#mayRetire(name, epoch) ? { isWiped: false } : undefined;
+      if (this.#retired === undefined) return "refused";
+      this.ctx.storage.kv.put(RETIRED_KEY, this.#retired);
+    }
+    if (this.#open !== undefined) {
+      this.#end("the shard of this replica was removed");
+      return "ending";
+    }
+    if (!this.#retired.isWiped) await this.#wipe();
+    return "wiped";
+  }
+
+  #mayRetire(name: string, epoch: number): boolean {
+    const identity = parseReplicaName(name);
+    const { view } = this.#ownership;
+    const isThis = this.#open === undefined || this.#open.name === name;
+    return isThis && view.epoch >= epoch && identity !== undefined && isRetired(view.topology, identity);
+  }
+
+  async #wipe(): Promise<void> {
+    const { storage } = this.ctx;
+    // Race: an end in the middle. Nothing is awaited until the mark is there again, so all of it becomes durable together or not
+    // at all, and then the mark of before says that it is still to be done.
+    const alarm = storage.deleteAlarm();
+    const deleted = storage.deleteAll();
+    this.#retired = { isWiped: true };
+    storage.kv.put(RETIRED_KEY, this.#retired);
+    // By which routers that come late are sent on.
+    storage.kv.put(TOPOLOGY_KEY, this.#ownership.view.topology);
+    await Promise.all([alarm, deleted]);
+    await storage.sync();
+  }
+
+  /** The same for a router, which is sent on where the newest document that can be had places no replica here. */
+  #routed(name: string, epoch: number): RoutedReplica | Promise<RoutedReplica> {
+    if (this.#misfounded !== undefined) return refusingReplica(this.#misfounded);
+    if (this.#retired !== undefined) return refusingReplica(this.#ownership.wrongOwner());
+    if (this.#open !== undefined || this.#placementOf(name) !== undefined) return this.#replica(name, epoch);
+    return this.#topology.refresh().then(() => {
+      const isRemoved = this.#placementOf(name) === undefined && epoch <= this.#ownership.epoch;
+      return isRemoved ? refusingReplica(this.#ownership.wrongOwner()) : this.#opened(name);
+    });
+  }
+
+  /**
    * The replica that this object is, once it routes by `epoch` or a later one. Callers say whom they mean: across local
    * processes an object cannot read its own name. A promise only where the Directory must be asked first.
    */
   #replica(name: string, epoch = 0): ShardReplica | Promise<ShardReplica> {
+    if (this.#retired !== undefined) throw new Error("the shard of this replica was removed");
     const isUnplaced = this.#open === undefined && this.#placementOf(name) === undefined;
     if (epoch <= this.#ownership.epoch && !isUnplaced) return this.#opened(name);
     // A replica that was placed in a later epoch is not in the one that it starts with.
@@ -252,6 +336,8 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   }
 
   #opened(name: string): ShardReplica {
+    // Race: it may have been retired while the Directory was asked.
+    if (this.#retired !== undefined) throw new Error("the shard of this replica was removed");
     if (this.#isEnding) throw new Error("this replica has found its storage damaged and is about to restart");
     if (this.#open === undefined) this.#open = { name, ...this.#start(name) };
     if (this.#open.name !== name) throw new Error(`this object is ${this.#open.name}, not ${name}`);
@@ -278,6 +364,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     if (!telemetry.ok) throw new Error(telemetry.problem);
     const own = this.#placementOf(name);
     if (own === undefined) throw new Error(`${name} is not part of the topology`);
+    this.#recordFoundation();
     const transport = new RpcTransport(
       (member) => this.#peer(identity.shard, member),
       () => this.#ownership.epoch,
@@ -309,6 +396,31 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
       },
     );
     return { replica, transport, hasServerTiming: telemetry.config.hasServerTiming };
+  }
+
+  /**
+   * Remembers the variables by which the cluster was founded. An object that is new may be so because they were edited: the
+   * Directory, which remembers the first that it was told, is asked once in the object's life, in the background: nobody waits for that,
+   * and without a Directory nothing changes until the object starts again.
+   */
+  #recordFoundation(): void {
+    const { kv } = this.ctx.storage;
+    if (kv.get(FOUNDATION_KEY) !== undefined) return;
+    const foundation = foundationOf(this.#config);
+    createDirectoryClient(this.env.DIRECTORY, this.#config.cluster)
+      .found(foundation)
+      .then((founded) => {
+        kv.put(FOUNDATION_KEY, founded);
+        this.#compareFoundation(founded);
+      })
+      .catch(() => undefined);
+  }
+
+  #compareFoundation(founded: Foundation | undefined): void {
+    const reason = founded === undefined ? undefined : foundationProblem(founded, foundationOf(this.#config));
+    if (reason === undefined) return;
+    console.error(JSON.stringify({ event: "misfounded", reason }));
+    this.#misfounded = { status: "invalid", reason, code: "misfounded" };
   }
 
   #spanPort(replica: string, { otlp, traceSample }: TelemetryConfig) {
@@ -373,7 +485,13 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     if (this.#isEnding) return;
     this.#isEnding = true;
     console.error(JSON.stringify({ event: "replica_damaged", replica: this.#open?.name, message: error.message }));
-    const end = (): void => this.ctx.abort(error.message);
+    this.#end(error.message);
+  }
+
+  /** Once what was written is stored. */
+  #end(message: string): void {
+    this.#isEnding = true;
+    const end = (): void => this.ctx.abort(message);
     this.ctx.storage.sync().then(end, end);
   }
 

@@ -10,6 +10,8 @@
 import { DurableObject } from "cloudflare:workers";
 import { createDurable } from "itty-durable";
 import { type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
+import { type Foundation, foundationOf, parseFoundation } from "../routing/foundation.ts";
+import { parseWiped, type RetiredReplica, withWiped } from "../routing/retired-shards.ts";
 import { withCompleted, withSettled } from "../routing/slot-moves.ts";
 import { buildTopology, type SlotMove, type Topology } from "../routing/topology.ts";
 import { successorProblem } from "../routing/topology-change.ts";
@@ -21,6 +23,7 @@ import type { MovesReply, PublishReply } from "./ports.ts";
 /** In the object's key-value storage, beside the one key that itty-durable keeps the document under. */
 const SWEEP_KEY = "sweep";
 const PAUSED_KEY = "paused_until";
+const FOUNDATION_KEY = "foundation";
 
 /** The platform's half of what itty-durable expects as its state. Without `env`, no binding can shadow a field of it. */
 interface IttyState {
@@ -64,6 +67,13 @@ class DirectoryDocument extends createDurable() {
     return this.#replace(parsed.ok ? withSettled(this.read(), parsed.moves) : parsed);
   }
 
+  /** These objects of removed shards hold nothing any more. */
+  settleWiped(report: unknown): Promise<MovesReply> {
+    const wiped = parseWiped(report);
+    if (wiped === undefined) return this.#replace({ ok: false, problem: "expected a list of objects" });
+    return this.#replace({ ok: true, topology: withWiped(this.read(), wiped) });
+  }
+
   /** Race: nothing is awaited between reading the present document and putting the next one in its place. */
   async #replace(next: TopologyResult): Promise<MovesReply> {
     if (!next.ok) return { status: "invalid", problem: next.problem };
@@ -76,22 +86,38 @@ class DirectoryDocument extends createDurable() {
   }
 }
 
-type DirectoryMethod = "read" | "publish" | "completeMoves" | "settleCancelled";
+type DirectoryMethod = "read" | "publish" | "completeMoves" | "settleCancelled" | "settleWiped";
 
 export class Directory extends DurableObject<ClusterVariables> {
   readonly #document: DirectoryDocument;
   readonly #health = new HealthBoard();
+  readonly #foundation: Foundation;
 
   constructor(ctx: DurableObjectState, env: ClusterVariables) {
     super(ctx, env);
     const parsed = parseClusterConfig(env);
     if (!parsed.ok) throw new Error(parsed.problem);
-    const state: IttyState = { storage: ctx.storage, seed: buildTopology(parsed.config) };
+    this.#foundation = foundationOf(parsed.config);
+    // Of the cluster as it was founded, whatever the variables say by now.
+    const founded = ctx.storage.kv.get<Foundation>(FOUNDATION_KEY);
+    const state: IttyState = { storage: ctx.storage, seed: buildTopology({ ...parsed.config, ...founded }) };
     this.#document = new DirectoryDocument(state);
   }
 
   async read(): Promise<Topology> {
     return (await this.#call("read", [])) as Topology;
+  }
+
+  /** The variables with which the cluster was founded: those that were told first, by an object that is new. */
+  async found(foundation: unknown): Promise<Foundation> {
+    return this.#founded(parseFoundation(foundation) ?? this.#foundation);
+  }
+
+  #founded(unless: Foundation): Foundation {
+    const { kv } = this.ctx.storage;
+    const known = kv.get<Foundation>(FOUNDATION_KEY);
+    if (known === undefined) kv.put(FOUNDATION_KEY, unless);
+    return known ?? unless;
   }
 
   async publish(document: unknown, expectedEpoch: number): Promise<PublishReply> {
@@ -125,6 +151,8 @@ export class Directory extends DurableObject<ClusterVariables> {
 
   /** What a sweep has found. Stored, unlike the edges' reports: the next sweep goes on from it, an hour later perhaps. */
   async noteSweep(record: SweepRecord): Promise<void> {
+    // A cluster from before they were remembered: nobody there is new, so nobody asks.
+    this.#founded(this.#foundation);
     this.ctx.storage.kv.put(SWEEP_KEY, record);
   }
 
@@ -134,6 +162,10 @@ export class Directory extends DurableObject<ClusterVariables> {
 
   async settleCancelled(moves: readonly SlotMove[]): Promise<MovesReply> {
     return (await this.#call("settleCancelled", [moves])) as MovesReply;
+  }
+
+  async settleWiped(wiped: readonly RetiredReplica[]): Promise<MovesReply> {
+    return (await this.#call("settleWiped", [wiped])) as MovesReply;
   }
 
   override async fetch(): Promise<Response> {

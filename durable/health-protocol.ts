@@ -61,6 +61,10 @@ export interface SweepRecord {
   readonly underReplicated: readonly UnderReplicatedShard[];
   /** Absent from records of earlier code. */
   readonly diverged?: readonly DivergedShard[] | undefined;
+  /** Objects of removed shards that still hold what they held, as far as anybody knows; absent: none. */
+  readonly unwiped?: number | undefined;
+  /** The first of these that the next sweep asks; absent: the first. */
+  readonly nextWipe?: number | undefined;
   /** The latest replacement that a sweep has made. */
   readonly replaced?: { readonly atMs: number; readonly name: string; readonly epoch: number } | undefined;
 }

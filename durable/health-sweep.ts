@@ -10,6 +10,8 @@
 import type { Region } from "../routing/region.ts";
 import { REGIONS } from "../routing/region.ts";
 import { regionRoundTripMs } from "../routing/region-distance.ts";
+import { replicaName } from "../routing/replica-name.ts";
+import type { RetiredReplica } from "../routing/retired-shards.ts";
 import type { Topology } from "../routing/topology.ts";
 import { type ReplicaView, type ShardView, TopologyView } from "../routing/topology-view.ts";
 import { agreementOf } from "./agreement.ts";
@@ -35,6 +37,13 @@ export interface SweepPorts {
   status(replica: ReplicaView): Promise<ReplicaStatus | undefined>;
   /** Whether `witness` reaches the replica of its shard with this member id. Never rejects. */
   reaches(witness: ReplicaView, member: string): Promise<boolean>;
+  /**
+   * Has an object of a removed shard delete all that it holds, if the document says so to it as well. True: it holds nothing. Never
+   * rejects, and may be repeated.
+   */
+  wipe(replica: ReplicaView, epoch: number): Promise<boolean>;
+  /** Takes these off the document's list. Rejects where the Directory is out of reach: the next sweep does all of it again. */
+  settleWiped(wiped: readonly RetiredReplica[]): Promise<void>;
   /** Publishes a successor; returns the epoch in which it is listed, or undefined: nothing has changed. */
   replace(lost: LostReplica, epoch: number): Promise<number | undefined>;
 }
@@ -84,7 +93,8 @@ export async function sweep(ports: SweepPorts, options: SweepOptions): Promise<S
     ...(last?.replaced === undefined ? {} : { replaced: last.replaced }),
   };
   const replaced = await maybeReplace(ports, options, found, heard);
-  const record = replaced === undefined ? found : { ...found, replaced };
+  const wiping = await wipeRetired(ports, view.topology, last?.nextWipe ?? 0);
+  const record = { ...found, ...(replaced === undefined ? {} : { replaced }), ...wiping };
   await ports.record(record);
   return record;
 }
@@ -141,6 +151,34 @@ function newestStatus(answers: ReadonlyMap<string, ReplicaStatus>): ReplicaStatu
     if (isNewer) newest = status;
   }
   return newest;
+}
+
+/** So many objects of removed shards are asked in one sweep: those that are out of reach are asked again in their turn. */
+export const WIPES_MAX = 16;
+
+/**
+ * What removed shards still hold. Whatever dies in the middle of this, here or there, is made up for by the next sweep: an object
+ * that was wiped says so again, and the list is only shortened by what was.
+ */
+async function wipeRetired(
+  ports: SweepPorts,
+  { cluster, retired = [] }: Topology,
+  from: number,
+): Promise<Pick<SweepRecord, "unwiped" | "nextWipe">> {
+  const all = retired.flatMap(({ shard, epoch, replicas }) =>
+    replicas.map((placed) => ({ shard, epoch, ...placed, name: replicaName({ cluster, shard, ...placed }) })),
+  );
+  if (all.length === 0) return {};
+  const start = from % all.length;
+  const chosen = [...all.slice(start), ...all.slice(0, start)].slice(0, WIPES_MAX);
+  const answers = await Promise.all(chosen.map((object) => ports.wipe(object, object.epoch)));
+  const wiped = chosen.filter((_, at) => answers[at]);
+  if (wiped.length > 0) {
+    const names = wiped.map(({ shard, replica, generation }) => ({ shard, replica, generation }));
+    await ports.settleWiped(names).catch(() => undefined);
+  }
+  const unwiped = all.length - wiped.length;
+  return unwiped === 0 ? {} : { unwiped, nextWipe: (start + chosen.length - wiped.length) % unwiped };
 }
 
 async function maybeReplace(

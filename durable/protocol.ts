@@ -146,7 +146,8 @@ export type Refusal =
   /** No room for what the write would add, and none is being made: a namespace's quota, or the shard's budget. */
   | { readonly status: "full"; readonly reason: string }
   /** The request itself is wrong (speaks to another replica, has an unknown protocol version, is oversized). */
-  | { readonly status: "invalid"; readonly reason: string };
+  /** `misfounded`: not the request, but the deployment's variables are not acceptable. */
+  | { readonly status: "invalid"; readonly reason: string; readonly code?: "misfounded" | undefined };
 
 export interface ReadOk {
   readonly status: "ok";

@@ -126,7 +126,7 @@ export class ShardReplica {
   // --- the edge's calls ---
 
   read(request: ReadRequest): ReadReply | Promise<ReadReply> {
-    this.#doubtWhenOutOfTouch();
+    this.#doubtWhenOutOfTouch(request.slot);
     const shed = this.#shed(request.urgency);
     if (shed !== undefined) return shed;
     const reply = this.#reads.read(request);
@@ -140,7 +140,7 @@ export class ShardReplica {
   }
 
   write(request: WriteRequest): Promise<WriteReply> {
-    this.#doubtWhenOutOfTouch();
+    this.#doubtWhenOutOfTouch(request.slot);
     const ranked = this.#isFloodedBy(request) ? behindOthers(request) : request;
     const shed = this.#shed(ranked.urgency);
     if (shed !== undefined) return Promise.resolve(shed);
@@ -161,6 +161,8 @@ export class ShardReplica {
   }
 
   batch(request: BatchRequest): Promise<BatchReply> {
+    const [first] = request.operations;
+    if (first !== undefined) this.#doubtWhenOutOfTouch(first.slot);
     const shed = this.#shed(request.urgency);
     if (shed !== undefined) return Promise.resolve(shed);
     const trace = this.#watch.traceOf(request.trace);
@@ -301,9 +303,12 @@ export class ShardReplica {
    * sleeps somebody wakes for that, since clients may come only to replicas that do not vote yet.
    */
   topologyChanged(): void {
+    if (!this.#members.isSettled || !this.#mover.isSettled) this.#wake();
+  }
+
+  #wake(): void {
     const { core, driver } = this.#context;
     driver.turn((nowMs) => {
-      if (this.#members.isSettled && this.#mover.isSettled) return;
       // A sleeping follower cannot know whether its leader has died. If it only sleeps, it says so when asked for its vote.
       if (core.role === "follower" && core.leader !== undefined) {
         if (core.asleep) core.suspect(core.leader, nowMs);
@@ -393,12 +398,20 @@ export class ShardReplica {
    * A request has come, and no leader speaks to this replica: it may have been removed while it was out of reach. Or the
    * group sleeps in the middle of a change, and those who vote are not those whom clients ask: then somebody must wake them.
    */
-  #doubtWhenOutOfTouch(): void {
+  #doubtWhenOutOfTouch(slot: number): void {
     const { core, options, ports } = this.#context;
     if (core.role === "leader" || (core.leader !== undefined && !core.asleep)) return;
     ports.topologyDoubted?.();
     const nowMs = ports.timers.now();
-    if (this.#members.isSettled || nowMs - this.#lastRousedMs < ROUSE_INTERVAL_MS) return;
+    if (nowMs - this.#lastRousedMs < ROUSE_INTERVAL_MS) return;
+    // Race: the slot has come with the newest entries of the log, and all have restarted before they knew that these are
+    // committed. So nobody's store has it, whoever asks for it is refused, and only an election finds out.
+    const isBehind = core.isVoter && this.#context.ownerRefusal(slot)?.status === "not_leader";
+    if (isBehind) {
+      this.#lastRousedMs = nowMs;
+      this.#wake();
+    }
+    if (this.#members.isSettled) return;
     this.#lastRousedMs = nowMs;
     if (core.isVoter) this.topologyChanged();
     else {

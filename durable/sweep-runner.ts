@@ -35,6 +35,10 @@ export function sweepPorts(env: TopologyBindings, cluster: string): SweepPorts {
         }) as unknown as Promise<ReplicaStatus>,
       ),
     reaches: async (witness, member) => (await inTime(stubOf(witness).reaches(witness.name, member))) === true,
+    wipe: async (replica, epoch) => (await inTime(stubOf(replica).retire(replica.name, epoch))) === "wiped",
+    settleWiped: async (wiped) => {
+      await directory.settleWiped(wiped);
+    },
     replace: async (lost, epoch) => {
       const change = { kind: "replace_replica", ...lost } as const;
       const reply = await changeTopology(env, cluster, change, epoch, { onlyOfTheDead: true });

@@ -5,6 +5,7 @@
 import { SHARDS_MAX, WEIGHT_MAX } from "./cluster-config.ts";
 import { chosenMoves, type MovePlan, planMoves } from "./rebalance.ts";
 import type { Region } from "./region.ts";
+import { RETIRED_SHARDS_MAX, retiredWith } from "./retired-shards.ts";
 import { movedEpochs, withLists } from "./slot-moves.ts";
 import { SLOT_COUNT } from "./slots.ts";
 import type { ShardPlacement, SlotMove, Topology } from "./topology.ts";
@@ -139,10 +140,13 @@ function withRemoved(topology: Topology, shard: number): ChangeResult {
   if (shards.every(({ weight }) => weight === 0)) {
     return refused("last_shard", `shard ${shard} is the last one with a weight`);
   }
-  return {
-    ok: true,
-    topology: { ...topology, epoch: topology.epoch + 1, shards, nextShard: nextShardNumber(topology) },
-  };
+  if ((topology.retired?.length ?? 0) >= RETIRED_SHARDS_MAX) {
+    return refused("invalid", `${RETIRED_SHARDS_MAX} removed shards wait for a sweep to wipe them, the most`);
+  }
+  const removed = topology.shards.filter((placement) => placement.shard === shard);
+  const retired = retiredWith(topology, removed);
+  const epoch = topology.epoch + 1;
+  return { ok: true, topology: { ...topology, epoch, shards, nextShard: nextShardNumber(topology), retired } };
 }
 
 function levelled(

@@ -4,6 +4,7 @@
 
 import { REPLICA_COUNTS } from "./cluster-config.ts";
 import { REGIONS, type Region } from "./region.ts";
+import { retiredSuccessorProblem } from "./retired-shards.ts";
 import {
   type ChangeRefusal,
   type ChangeResult,
@@ -183,7 +184,7 @@ export function successorProblem(current: Topology, next: Topology): string | un
   }
   const least = nextShardNumber(current);
   if (nextShardNumber(next) < least) return `nextShard: expected ${least} at least: a number is not used again`;
-  return movesSuccessorProblem(current, next);
+  return retiredSuccessorProblem(current, next) ?? movesSuccessorProblem(current, next);
 }
 
 /** A shard that is not new has to be one of those before: under its old number it would be taken for what it was. */

@@ -6,6 +6,7 @@ import * as z from "zod";
 import { CLUSTER_NAME, SHARDS_MAX, WEIGHT_MAX } from "./cluster-config.ts";
 import { once } from "./once.ts";
 import { REGIONS } from "./region.ts";
+import { RETIRED_SHARDS_MAX } from "./retired-shards.ts";
 import { SLOT_COUNT } from "./slots.ts";
 import type { SlotMove, Topology } from "./topology.ts";
 
@@ -93,6 +94,19 @@ const topologySchema = once(() =>
     moves: slotMovesSchema().optional(),
     cancelled: slotMovesSchema().optional(),
     movedAt: movedSchema(),
+    retired: z
+      .array(
+        z.object({
+          shard: z.int().min(0).max(SHARD_NUMBER_MAX),
+          epoch: z.int().min(1),
+          replicas: z
+            .array(replicaSchema())
+            .min(1)
+            .max(REPLICAS_PER_SHARD_MAX + FORMER_REPLICAS_MAX),
+        }),
+      )
+      .max(RETIRED_SHARDS_MAX)
+      .optional(),
     nextShard: z
       .int()
       .min(0)

@@ -40,6 +40,14 @@ export interface SlotMove {
   readonly epoch: number;
 }
 
+/** A shard that was removed, with those of its objects that still hold what they held. */
+export interface RetiredShard {
+  readonly shard: number;
+  /** Since which there is no such shard. */
+  readonly epoch: number;
+  readonly replicas: readonly ReplicaPlacement[];
+}
+
 /** Slots that came to their present owners by moves planned in the same epoch. */
 export interface MovedSlots {
   readonly epoch: number;
@@ -65,6 +73,8 @@ export interface Topology {
   readonly movedAt?: readonly MovedSlots[] | undefined;
   /** Number of the next shard to be added; absent: the one after the highest. A removed shard's number is not used again. */
   readonly nextShard?: number | undefined;
+  /** To be wiped, by whoever sweeps; nobody else has business with them. */
+  readonly retired?: readonly RetiredShard[] | undefined;
 }
 
 /** Generation of every replica in epoch 0. */

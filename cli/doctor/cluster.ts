@@ -67,7 +67,7 @@ function checkShape({ view, local }: ClusterFindings): Check {
   if (epoch > 0)
     return pass(
       name,
-      `epoch ${epoch}: kept by the Directory; the variables describe epoch 0 and are not used any more`,
+      `epoch ${epoch}: kept by the Directory; the variables describe epoch 0, and stay as they were then`,
     );
   const counts = new Set(shards.map(({ replicas }) => replicas.length));
   const regions = new Set(shards.flatMap(({ replicas }) => replicas.map(({ region }) => region as string)));

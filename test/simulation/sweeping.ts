@@ -104,6 +104,9 @@ export class Sweeping {
         if (status !== undefined) this.#reached.set(replica.name, loop.nowMs);
         return status;
       },
+      // What removed shards leave behind is nobody's in the simulator: shown on real objects (test/workerd/replica/retired.test.ts).
+      wipe: async () => false,
+      settleWiped: async () => undefined,
       reaches: async (witness, member) =>
         (await this.#call(witness, `reaches ${member}`, (instance) => instance.reaches(member))) === true,
       replace: (lost, epoch) => this.#replace(lost, epoch),

@@ -53,7 +53,7 @@ export function problemOfRefusal(refusal: FinalRefusal): Problem {
     case "forbidden":
       return problem("forbidden", refusal.reason);
     case "invalid":
-      return problem(REPLICA_REFUSED, refusal.reason);
+      return problem(refusal.code === "misfounded" ? "misconfigured" : REPLICA_REFUSED, refusal.reason);
   }
 }
 

@@ -10,11 +10,14 @@ import {
   type SweepPorts,
   successorRegion,
   sweep,
+  WIPES_MAX,
 } from "../../../durable/health-sweep.ts";
 import { memberId } from "../../../durable/ownership.ts";
 import type { ReplicaStatus } from "../../../durable/protocol.ts";
+import { withWiped } from "../../../routing/retired-shards.ts";
+import { withCompleted } from "../../../routing/slot-moves.ts";
 import { buildTopology, type Topology } from "../../../routing/topology.ts";
-import { changedTopology } from "../../../routing/topology-change.ts";
+import { changedTopology, type TopologyChange } from "../../../routing/topology-change.ts";
 import { TopologyView } from "../../../routing/topology-view.ts";
 import { ShardGroup, T } from "./shard-group.ts";
 
@@ -79,6 +82,24 @@ class Cluster implements SweepPorts {
     );
     const name = shard?.replicas.find((replica) => memberId(replica) === member)?.name ?? "";
     return !this.down.has(name);
+  };
+
+  /** Names of objects that hold nothing any more, and the calls that asked for it. */
+  readonly wiped = new Set<string>();
+  readonly wipeCalls: string[] = [];
+  isDirectoryDown = false;
+
+  wipe: SweepPorts["wipe"] = async ({ name }, epoch) => {
+    expect(epoch).toBeLessThanOrEqual(this.document.epoch);
+    this.wipeCalls.push(name);
+    if (this.down.has(name)) return false;
+    this.wiped.add(name);
+    return true;
+  };
+
+  settleWiped: SweepPorts["settleWiped"] = async (wiped) => {
+    if (this.isDirectoryDown) throw new Error("no way to the Directory");
+    this.document = withWiped(this.document, wiped);
   };
 
   replace: SweepPorts["replace"] = async (lost, epoch) => {
@@ -286,4 +307,68 @@ test("asking a sleeping replica for its status, just loaded, leaves it asleep an
   await group.clock.pass(60 * MINUTE_MS);
   expect(group.hosts.map((host) => host.replica.status().term)).toEqual(statuses.map(({ term }) => term));
   expect(group.hosts.map((host) => host.disk.appended.length)).toEqual(before);
+});
+
+describe("objects of a shard that was removed", () => {
+  const named = (shard: number) => [0, 1, 2].map((replica) => `halo:test:s${shard}:r${replica}:g1`);
+
+  function without(shards: number, ...removed: number[]): Cluster {
+    const cluster = new Cluster(shards);
+    const change = (wanted: TopologyChange) => {
+      const changed = changedTopology(cluster.document, wanted);
+      if (!changed.ok) throw new Error(changed.problem);
+      const done = withCompleted(changed.topology, changed.topology.moves ?? []);
+      if (!done.ok) throw new Error(done.problem);
+      cluster.document = done.topology;
+    };
+    for (const shard of removed) {
+      change({ kind: "drain_shard", shard });
+      change({ kind: "remove_shard", shard });
+    }
+    return cluster;
+  }
+
+  test("are wiped and taken off the list, once", async () => {
+    const cluster = without(3, 2);
+    const { epoch } = cluster.document;
+    expect((await cluster.sweep()).unwiped).toBeUndefined();
+    expect([...cluster.wiped]).toEqual(named(2));
+    expect(cluster.document).toMatchObject({ epoch: epoch + 1 });
+    expect(cluster.document.retired).toBeUndefined();
+    await cluster.sweep();
+    expect(cluster.wipeCalls).toHaveLength(3);
+  });
+
+  test("that are out of reach stay on the list until a later sweep reaches them", async () => {
+    const cluster = without(3, 2);
+    const [, lost = ""] = named(2);
+    cluster.down.add(lost);
+    expect((await cluster.sweep()).unwiped).toBe(1);
+    expect(cluster.document.retired?.[0]?.replicas.map(({ replica }) => replica)).toEqual([1]);
+    cluster.down.clear();
+    expect((await cluster.sweep()).unwiped).toBeUndefined();
+    expect(cluster.wiped.has(lost)).toBe(true);
+  });
+
+  test("are wiped again where the Directory died before it was told", async () => {
+    const cluster = without(3, 2);
+    cluster.isDirectoryDown = true;
+    await cluster.sweep();
+    expect(cluster.document.retired?.[0]?.replicas).toHaveLength(3);
+    cluster.isDirectoryDown = false;
+    await cluster.sweep();
+    expect(cluster.document.retired).toBeUndefined();
+    expect(cluster.wipeCalls).toEqual([...named(2), ...named(2)]);
+  });
+
+  test("take their turns, so that those that nobody reaches keep no other from being wiped", async () => {
+    const cluster = without(9, 1, 2, 3, 4, 5, 6, 7);
+    for (const shard of [1, 2, 3, 4, 5, 6]) for (const name of named(shard)) cluster.down.add(name);
+    await cluster.sweep();
+    expect(cluster.wipeCalls).toHaveLength(WIPES_MAX);
+    await cluster.sweep();
+    expect([...cluster.wiped].sort()).toEqual(named(7));
+    for (let sweeps = 0; sweeps < 3; sweeps++) await cluster.sweep();
+    expect(new Set(cluster.wipeCalls)).toEqual(new Set([1, 2, 3, 4, 5, 6, 7].flatMap(named)));
+  });
 });

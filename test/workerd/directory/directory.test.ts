@@ -234,6 +234,7 @@ describe("the guard", () => {
       "completeMoves",
       "constructor",
       "fetch",
+      "found",
       "health",
       "noteSweep",
       "pauseBackground",
@@ -241,6 +242,7 @@ describe("the guard", () => {
       "read",
       "reportHealth",
       "settleCancelled",
+      "settleWiped",
     ]);
   });
 
