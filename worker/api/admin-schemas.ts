@@ -3,13 +3,9 @@
 // whoever reads them ignores those that it does not know.
 
 import * as z from "zod";
+import { EVENTS_INTERVAL_MS_MAX, EVENTS_INTERVAL_MS_MIN } from "./events-interval.ts";
 import { named } from "./schemas.ts";
 import { readValueSchema } from "./values.ts";
-
-/** Between two views of the cluster in one stream of events: a view asks every replica. */
-export const EVENTS_INTERVAL_MS_MIN = 500;
-export const EVENTS_INTERVAL_MS_MAX = 10_000;
-export const EVENTS_INTERVAL_MS_DEFAULT = 1_000;
 
 const shardNumber = z.int().min(0);
 const replicaNumber = z.int().min(0);

@@ -1,6 +1,6 @@
 // How many long replies one isolate gives at a time: each holds a request open, and memory.
 
-import { EVENTS_INTERVAL_MS_MAX } from "../../api/admin-schemas.ts";
+import { EVENTS_INTERVAL_MS_MAX } from "../../api/events-interval.ts";
 
 export const EVENT_STREAMS_MAX = 16;
 /** Exports and imports together: each holds a few megabytes, of the 128 that an isolate has. */
