@@ -111,7 +111,7 @@ describe("a signed token", () => {
       [{ scope: "read everything" }, /^scope\.1: /],
       [{ scope: "read", ns: "users" }, /^ns: /],
       [{ scope: "read", prefix: [] }, /^prefix: /],
-      [{ scope: "admin", prefix: ["a/"] }, /admin is of the whole cluster/],
+      [{ scope: "admin", prefix: ["a/"] }, /of the whole cluster/],
       [{ scope: "read", sub: "a b" }, /^sub: /],
       [{ scope: "read", aud: "another-cluster" }, /^aud: /],
     ] as const) {
