@@ -5,26 +5,14 @@ import { randomBytes } from "node:crypto";
 import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
-import { z } from "zod";
 import { CliError, EXIT, usageError } from "./exit.ts";
+import type { Profile, Profiles } from "./profiles-schema.ts";
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,31}$/i;
 /** As in the deployment's own check of tokens (worker/config.ts). */
-const TOKEN = /^[\x21-\x7e]{1,4096}$/;
+export const TOKEN = /^[\x21-\x7e]{1,4096}$/;
 
-const profileSchema = z.object({
-  url: z.string(),
-  token: z.string().regex(TOKEN),
-  namespace: z.string().optional(),
-});
-const fileSchema = z.object({
-  version: z.literal(1),
-  current: z.string().optional(),
-  profiles: z.record(z.string(), profileSchema),
-});
-
-export type Profile = z.infer<typeof profileSchema>;
-export type Profiles = z.infer<typeof fileSchema>;
+export type { Profile, Profiles };
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 const NONE: Profiles = { version: 1, profiles: {} };
@@ -49,7 +37,8 @@ export async function readProfiles(file: string): Promise<Profiles> {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return NONE;
     throw error;
   }
-  const read = fileSchema.safeParse(parsedJson(text));
+  const { profilesSchema } = await import("./profiles-schema.ts");
+  const read = profilesSchema.safeParse(parsedJson(text));
   if (!read.success) throw new CliError(EXIT.failed, `${file} is not a file of profiles: remove or mend it`);
   return read.data;
 }

@@ -7,7 +7,7 @@ import type { Session } from "./session.ts";
 import { printable } from "./terminal/escape.ts";
 import { Progress } from "./terminal/progress.ts";
 import { slotsOf, waitingText } from "./view.ts";
-import { type WatchEvent, watchCluster } from "./watch.ts";
+import type { WatchEvent } from "./watch.ts";
 
 const INTERVAL_MS = 500;
 
@@ -29,6 +29,7 @@ export interface Wait {
 }
 
 export async function waitUntilSettled(session: Session, { epoch, until, total }: Wait): Promise<ClusterView> {
+  const { watchCluster } = await import("./watch.ts");
   const progress = new Progress(session.out, until);
   const events = watchCluster(await session.admin(), { intervalMs: INTERVAL_MS, signal: session.signal });
   // More than were planned where others changed something too: the bar never runs backwards beyond its start.

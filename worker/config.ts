@@ -21,6 +21,7 @@ import {
 import { type ClusterConfig, type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
 import type { RegionWeights } from "../routing/load-balancer.ts";
 import { once } from "../routing/once.ts";
+import { firstProblem, numberVariable } from "../routing/variables.ts";
 import { type AccessConfig, type AccessVariables, parseAccess } from "./access/access-config.ts";
 import { SHARD_CLIENT_DEFAULTS } from "./clients/shard-client.ts";
 import { type Consistency, parseConsistency } from "./http/consistency.ts";
@@ -97,31 +98,33 @@ const expectedReplaceAfter = `expected 0 for never, or seconds from ${REPLACE_AF
 /** Long enough to take all but two requests a second of each isolate off a hot key's replicas, short enough to pass for now. */
 export const L1_MS_DEFAULT = 500;
 
-const expectedL1 = `expected 0 for no L1, or milliseconds up to ${COPY_MS_MAX}`;
-const expectedDeadline = `expected milliseconds from ${DEADLINE_MS_MIN} to ${DEADLINE_MS_MAX}`;
 const variablesSchema = once(() =>
   z.object({
     HALO_DEFAULT_CONSISTENCY: z.string("expected a consistency level").default("strong"),
-    HALO_DEADLINE_MS: z
-      .union(
-        [z.literal("").transform(() => SHARD_CLIENT_DEFAULTS.deadlineMs), z.coerce.number().int()],
-        expectedDeadline,
-      )
-      .pipe(z.number().min(DEADLINE_MS_MIN, expectedDeadline).max(DEADLINE_MS_MAX, expectedDeadline))
-      .default(SHARD_CLIENT_DEFAULTS.deadlineMs),
+    HALO_DEADLINE_MS: numberVariable({
+      usual: SHARD_CLIENT_DEFAULTS.deadlineMs,
+      min: DEADLINE_MS_MIN,
+      max: DEADLINE_MS_MAX,
+      expected: `expected milliseconds from ${DEADLINE_MS_MIN} to ${DEADLINE_MS_MAX}`,
+      isWhole: true,
+    }),
     HALO_BALANCE: z
       .union([z.literal("").transform(() => DEFAULT_BALANCE_POLICY), z.enum(BALANCE_POLICIES)], EXPECTED_BALANCE_POLICY)
       .default(DEFAULT_BALANCE_POLICY),
-    HALO_REPLACE_AFTER_SECONDS: z
-      .union([z.literal("").transform(() => 0), z.coerce.number().int()], expectedReplaceAfter)
-      .refine((seconds) => seconds === 0 || (seconds >= REPLACE_AFTER_S_MIN && seconds <= REPLACE_AFTER_S_MAX), {
-        error: expectedReplaceAfter,
-      })
-      .default(0),
-    HALO_L1_MS: z
-      .union([z.literal("").transform(() => L1_MS_DEFAULT), z.coerce.number().int()], expectedL1)
-      .pipe(z.number().min(0, expectedL1).max(COPY_MS_MAX, expectedL1))
-      .default(L1_MS_DEFAULT),
+    HALO_REPLACE_AFTER_SECONDS: numberVariable({
+      usual: 0,
+      min: 0,
+      max: REPLACE_AFTER_S_MAX,
+      expected: expectedReplaceAfter,
+      isWhole: true,
+    }).refine((seconds) => seconds === 0 || seconds >= REPLACE_AFTER_S_MIN, { error: expectedReplaceAfter }),
+    HALO_L1_MS: numberVariable({
+      usual: L1_MS_DEFAULT,
+      min: 0,
+      max: COPY_MS_MAX,
+      expected: `expected 0 for no L1, or milliseconds up to ${COPY_MS_MAX}`,
+      isWhole: true,
+    }),
     HALO_REGION_WEIGHTS: z.string("expected <region>=<weight> between commas").default(""),
     HALO_TOKEN: tokenSchema(),
     HALO_TOKEN_PREVIOUS: tokenSchema(),
@@ -132,10 +135,7 @@ export function parseEdgeConfig(variables: EdgeVariables): EdgeConfigResult {
   const cluster = parseClusterConfig(variables);
   if (!cluster.ok) return cluster;
   const read = variablesSchema().safeParse(variables);
-  if (!read.success) {
-    const issue = read.error.issues[0];
-    return { ok: false, problem: `${issue?.path.join(".") ?? "variables"}: ${issue?.message ?? "not acceptable"}` };
-  }
+  if (!read.success) return { ok: false, problem: firstProblem(read.error, "variables") };
   const { HALO_DEFAULT_CONSISTENCY, HALO_DEADLINE_MS, HALO_TOKEN, HALO_TOKEN_PREVIOUS } = read.data;
   const weights = parseRegionWeights(read.data.HALO_REGION_WEIGHTS);
   if (!weights.ok) return { ok: false, problem: `HALO_REGION_WEIGHTS: ${weights.problem}` };

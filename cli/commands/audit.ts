@@ -1,8 +1,7 @@
 // `halo audit`: who did what to the cluster.
 
 import { type Command, Option } from "commander";
-import { AUDIT_LOGS, AUDIT_PAGE_MAX } from "../../worker/access/audit-log.ts";
-import { auditReplySchema } from "../../worker/api/audit-schemas.ts";
+import { AUDIT_LOGS, AUDIT_PAGE_MAX } from "../../worker/access/audit.ts";
 import type { Start } from "../run.ts";
 import type { Session } from "../session.ts";
 import { printable } from "../terminal/escape.ts";
@@ -25,6 +24,7 @@ export function addAudit(program: Command, start: Start): void {
 }
 
 async function audit(session: Session, options: AuditOptions): Promise<void> {
+  const { auditReplySchema } = await import("../../worker/api/audit-schemas.ts");
   const query = new URLSearchParams();
   for (const name of ["log", "limit", "cursor"] as const) {
     if (options[name] !== undefined) query.set(name, String(options[name]));

@@ -6,7 +6,6 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { type Command, Option } from "commander";
 import { SCOPES } from "../../worker/access/principal.ts";
-import { parseScopedTokens } from "../../worker/access/scoped-tokens.ts";
 import { CliError, EXIT, usageError } from "../exit.ts";
 import { writePrivately } from "../profiles.ts";
 import type { Start } from "../run.ts";
@@ -69,6 +68,7 @@ async function newToken({ out }: Session, id: string, options: NewOptions): Prom
   const entry = { id, sha256, scopes, namespaces, prefixes, expires, ratePerSecond: rate, quotaPerDay: quota };
   const entries = list === undefined ? [entry] : [...(await listed(list)), entry];
   const text = JSON.stringify(entries);
+  const { parseScopedTokens } = await import("../../worker/access/scoped-tokens.ts");
   // By the Worker's own parser: what the deployment would refuse is refused here, before anybody has the token.
   const read = parseScopedTokens(text);
   if (!read.ok) throw usageError(read.problem);
@@ -91,6 +91,7 @@ async function listed(file: string): Promise<unknown[]> {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
     throw error;
   }
+  const { parseScopedTokens } = await import("../../worker/access/scoped-tokens.ts");
   const read = parseScopedTokens(text);
   if (!read.ok) throw new CliError(EXIT.failed, `${path.basename(file)}: ${read.problem}`);
   return text.trim() === "" ? [] : JSON.parse(text);

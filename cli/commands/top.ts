@@ -7,14 +7,14 @@ import {
   EVENTS_INTERVAL_MS_DEFAULT,
   EVENTS_INTERVAL_MS_MAX,
   EVENTS_INTERVAL_MS_MIN,
-} from "../../worker/api/admin-schemas.ts";
+} from "../../worker/api/event-interval.ts";
 import type { Start } from "../run.ts";
 import type { Session } from "../session.ts";
 import { printable } from "../terminal/escape.ts";
 import { parseWhole } from "../terminal/units.ts";
 import { changeLine, type Moment, screenLines, viewLine } from "../top/frame.ts";
 import { ratesBetween } from "../top/rates.ts";
-import { type WatchEvent, watchCluster } from "../watch.ts";
+import type { WatchEvent } from "../watch.ts";
 
 const COUNT_MAX = 1_000_000;
 const CHANGES_KEPT = 100;
@@ -39,6 +39,7 @@ interface TopOptions {
 }
 
 async function top(session: Session, { interval, count = Number.POSITIVE_INFINITY }: TopOptions): Promise<void> {
+  const { watchCluster } = await import("../watch.ts");
   const seenEnough = new AbortController();
   const signal = AbortSignal.any([session.signal, seenEnough.signal]);
   const events = watchCluster(await session.admin(), { intervalMs: interval, signal });

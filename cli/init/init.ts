@@ -39,6 +39,9 @@ const QUESTIONS: readonly Question[] = [
 ];
 
 const MAIN = "worker/index.ts";
+const BUILD = "console/build.ts";
+const WATCHED = "console/src";
+const NODE = "node_modules/node/bin/node";
 /** A Worker's name is part of its host name. */
 const WORKER_NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -49,9 +52,8 @@ export async function init(session: Session, options: InitOptions): Promise<void
   const template = existsSync(configFile) ? configFile : CONFIG_FILE;
   const answers = await answersOf(session, options, template);
   const before = await readFile(template, "utf8");
-  // The Worker stays in the clone, wherever its configuration goes.
-  const main = template === configFile ? undefined : path.relative(directory, path.join(projectRoot, MAIN));
-  const after = configuredToml(before, { ...answers, main });
+  const isElsewhere = template !== configFile && directory !== projectRoot;
+  const after = configuredToml(before, { ...answers, clone: isElsewhere ? cloneFrom(directory) : undefined });
   const isKept = template === configFile && after === before;
   if (template === configFile && !isKept && options.force !== true) {
     throw new CliError(
@@ -72,10 +74,18 @@ export async function init(session: Session, options: InitOptions): Promise<void
     ...(await secretFile(path.join(directory, ".dev.vars"), development, "the token of `npm run dev`", options.force)),
     ...(await secretFile(secrets, production, "the token of the deployment", options.force)),
   );
-  report(session, { written, configFile, secrets, name: answers.name });
+  report(session, { written, configFile, secrets, name: answers.name, isElsewhere });
 }
 
-async function answersOf(session: Session, options: InitOptions, template: string): Promise<Omit<Answers, "main">> {
+/** The Worker stays in the clone, wherever its configuration goes. */
+function cloneFrom(directory: string): Answers["clone"] {
+  const fromThere = (file: string) => path.relative(directory, path.join(projectRoot, file));
+  // Wrangler runs the command wherever it was started itself, with whatever Node there is.
+  const [node, build] = [NODE, BUILD].map((file) => JSON.stringify(path.join(projectRoot, file)));
+  return { main: fromThere(MAIN), buildCommand: `${node} ${build}`, watchDir: fromThere(WATCHED) };
+}
+
+async function answersOf(session: Session, options: InitOptions, template: string): Promise<Omit<Answers, "clone">> {
   const current = readWorkerConfig({}, template);
   const { surroundings } = session;
   const canAsk = session.options.yes !== true && surroundings.stdin.isTTY && surroundings.stderr.isTTY;
@@ -112,9 +122,10 @@ interface Report {
   readonly configFile: string;
   readonly secrets: string;
   readonly name: string;
+  readonly isElsewhere: boolean;
 }
 
-function report({ out }: Session, { written, configFile, secrets, name }: Report): void {
+function report({ out }: Session, { written, configFile, secrets, name, isElsewhere }: Report): void {
   const next = nextCommands(configFile, secrets, name);
   if (out.isJson) {
     out.json({ written: written.map(({ file }) => file), next });
@@ -122,6 +133,8 @@ function report({ out }: Session, { written, configFile, secrets, name }: Report
   }
   for (const { file, what } of written) out.line(`wrote ${named(file)}: ${what}`);
   if (written.length === 0) out.line("everything is there already");
+  // The clone's own .gitignore has them.
+  if (isElsewhere) out.line("keep .dev.vars and .halo/ out of your commits");
   out.line();
   out.line("Next:");
   out.line();

@@ -3,8 +3,8 @@
 export interface Answers {
   /** Of the Worker. */
   readonly name: string;
-  /** Where its code is; undefined: as it stands. */
-  readonly main?: string | undefined;
+  /** Where its code is, and how its console is built from there; undefined: as it stands. */
+  readonly clone?: { readonly main: string; readonly buildCommand: string; readonly watchDir: string } | undefined;
   /** By variable. */
   readonly variables: Readonly<Record<string, string>>;
 }
@@ -12,9 +12,12 @@ export interface Answers {
 const TABLE = /^\s*\[/;
 const ASSIGNMENT = /^(\s*)([A-Za-z0-9_-]+)(\s*=\s*).*$/;
 
-export function configuredToml(template: string, { name, main, variables }: Answers): string {
+export function configuredToml(template: string, { name, clone, variables }: Answers): string {
   const left = new Map(Object.entries(variables));
-  const head: Readonly<Record<string, string | undefined>> = { name, main };
+  const fixed: Readonly<Record<string, Readonly<Record<string, string | undefined>>>> = {
+    "": { name, main: clone?.main },
+    "[build]": { command: clone?.buildCommand, watch_dir: clone?.watchDir },
+  };
   const lines: string[] = [];
   let table = "";
   for (const line of template.split("\n")) {
@@ -23,7 +26,7 @@ export function configuredToml(template: string, { name, main, variables }: Answ
       table = line.trim();
     }
     const [, indent = "", key = "", equals = ""] = ASSIGNMENT.exec(line) ?? [];
-    const value = table === "" ? head[key] : table === "[vars]" ? left.get(key) : undefined;
+    const value = table === "[vars]" ? left.get(key) : fixed[table]?.[key];
     if (table === "[vars]") left.delete(key);
     lines.push(value === undefined ? line : `${indent}${key}${equals}${JSON.stringify(value)}`);
   }

@@ -1,5 +1,5 @@
 // Pure. The last requests that took longer than a threshold, of one isolate or one replica. A ring: what it takes is bounded,
-// and noting one costs nothing but a comparison as long as nothing is slow. Keys are in it, so only administrators see it.
+// and noting one costs nothing but a comparison as long as nothing is slow. Keys are in it, so only those see it who see the whole cluster.
 
 /** So many are kept, of each isolate and each replica. */
 export const SLOW_ENTRIES_MAX = 128;

@@ -2,6 +2,7 @@
 
 import * as z from "zod";
 import { once } from "../../routing/once.ts";
+import { firstProblem, numberVariable } from "../../routing/variables.ts";
 import { parseSlowMs, type SlowLogVariables } from "./slow-log.ts";
 
 export interface OtlpConfig {
@@ -41,7 +42,6 @@ const OTLP_HEADERS_CHARS_MAX = 4_096;
 
 const expectedUrl = "expected an https URL (http for this machine only), to which /v1/metrics is added";
 const expectedHeaders = "expected name=value between commas, values percent-encoded";
-const expectedInterval = `expected seconds from ${OTLP_INTERVAL_S_MIN} to ${OTLP_INTERVAL_S_MAX}`;
 const expectedSample = "expected a share from 0 to 1, or nothing for no traces";
 const expectedSwitch = "expected on or off";
 
@@ -53,10 +53,13 @@ const variablesSchema = once(() =>
       .refine((text) => text === "" || isAcceptableUrl(text), expectedUrl)
       .default(""),
     HALO_OTLP_HEADERS: z.string(expectedHeaders).max(OTLP_HEADERS_CHARS_MAX, expectedHeaders).default(""),
-    HALO_OTLP_INTERVAL_SECONDS: z
-      .union([z.literal("").transform(() => OTLP_INTERVAL_S_DEFAULT), z.coerce.number()], expectedInterval)
-      .pipe(z.number().min(OTLP_INTERVAL_S_MIN, expectedInterval).max(OTLP_INTERVAL_S_MAX, expectedInterval))
-      .default(OTLP_INTERVAL_S_DEFAULT),
+    HALO_OTLP_INTERVAL_SECONDS: numberVariable({
+      usual: OTLP_INTERVAL_S_DEFAULT,
+      min: OTLP_INTERVAL_S_MIN,
+      max: OTLP_INTERVAL_S_MAX,
+      expected: `expected seconds from ${OTLP_INTERVAL_S_MIN} to ${OTLP_INTERVAL_S_MAX}`,
+      isWhole: false,
+    }),
     HALO_TRACE_SAMPLE: z
       .union([z.literal("").transform(() => undefined), z.coerce.number().min(0).max(1)], expectedSample)
       .optional(),
@@ -68,10 +71,7 @@ export function parseTelemetry(variables: TelemetryVariables): TelemetryConfigRe
   const slow = parseSlowMs(variables);
   if (!slow.ok) return slow;
   const read = variablesSchema().safeParse(variables);
-  if (!read.success) {
-    const issue = read.error.issues[0];
-    return { ok: false, problem: `${issue?.path.join(".") ?? "variables"}: ${issue?.message ?? "not acceptable"}` };
-  }
+  if (!read.success) return { ok: false, problem: firstProblem(read.error, "variables") };
   const { HALO_OTLP_URL, HALO_OTLP_HEADERS, HALO_OTLP_INTERVAL_SECONDS, HALO_TRACE_SAMPLE, HALO_SERVER_TIMING } =
     read.data;
   const headers = parseHeaders(HALO_OTLP_HEADERS);

@@ -9,6 +9,7 @@ import { bytes, Halo, text } from "../../client/index.ts";
 import { type LocalCluster, startLocal } from "../../cluster/local.ts";
 import { untilAllAnswer } from "../../cluster/status.ts";
 import { newToken } from "../../cluster/token.ts";
+import { until } from "../../cluster/until.ts";
 import { type Ran, runHalo } from "./support/halo-command.ts";
 
 const START_TIMEOUT_MS = 60_000;
@@ -96,4 +97,80 @@ describe("a cluster's values, exported and imported into a cluster of another sh
     expect(JSON.parse(second.stdout)).toMatchObject({ entries: 23, stored: 0, skipped: 23 });
     expect((await halo.get("small/7", text))?.value).toBe("newer");
   });
+
+  test("while both clusters are written to: nothing that stands still is missing, nothing acknowledged is replaced", async () => {
+    const still = Array.from({ length: STILL_KEYS }, (_, at) => [`still/${at}`, `still ${at}`] as const);
+    const shared = Array.from({ length: WRITERS * KEYS_OF_WRITER }, (_, at) => [sharedKey(at), "of the file"] as const);
+    await new Halo(from).mset([...still, ...shared], text);
+    const loaded = path.join(directory, "loaded.ndjson");
+
+    const source = new Writers(from, (at) => `busy/${at}`);
+    const exported = await run(from, ["export", loaded]).finally(() => source.stop());
+    expect(exported.status, exported.stderr).toBe(EXIT.ok);
+    expect(source.written).toBeGreaterThan(0);
+
+    const target = new Writers(to, sharedKey);
+    // So that some of the keys are there before their entries come, and others come first.
+    await until("the first writes", () => target.acknowledged.size >= WRITERS || undefined, { timeoutMs: 30_000 });
+    const before = target.written;
+    const imported = await run(to, ["import", loaded, "--json"]);
+    const during = target.written - before;
+    await target.stop();
+    expect(imported.status, imported.stderr).toBe(EXIT.ok);
+    const { entries, stored, skipped } = JSON.parse(imported.stdout) as Record<
+      "entries" | "stored" | "skipped",
+      number
+    >;
+    expect(during).toBeGreaterThan(0);
+    expect(stored).toBeGreaterThanOrEqual(STILL_KEYS);
+    expect(stored + skipped).toBe(entries);
+
+    const valuesOf = async (keys: Iterable<string>) => {
+      const found = await new Halo(to).mget([...keys], text);
+      return found.map((entry) => entry?.value);
+    };
+    expect(await valuesOf(still.map(([key]) => key))).toEqual(still.map(([, value]) => value));
+    expect(await valuesOf(target.acknowledged.keys())).toEqual([...target.acknowledged.values()]);
+    // What the source's writers changed meanwhile is in the file as it was at some moment, or not at all.
+    const busy = await valuesOf(source.acknowledged.keys());
+    const latest = [...source.acknowledged.values()];
+    expect(busy.filter((value, at) => value !== undefined && Number(value) > Number(latest[at]))).toEqual([]);
+  });
 });
+
+const STILL_KEYS = 3_000;
+const WRITERS = 4;
+const KEYS_OF_WRITER = 40;
+
+function sharedKey(at: number): string {
+  return `shared/${at}`;
+}
+
+/** Write numbers that grow, each to keys of its own, one after the other, until they are stopped. */
+class Writers {
+  /** By key: the last that was acknowledged. */
+  readonly acknowledged = new Map<string, string>();
+  written = 0;
+  #isOver = false;
+  readonly #loops: readonly Promise<void>[];
+
+  constructor(cluster: LocalCluster, keyOf: (at: number) => string) {
+    const halo = new Halo(cluster);
+    this.#loops = Array.from({ length: WRITERS }, (_, writer) => this.#run(halo, writer, keyOf));
+  }
+
+  async stop(): Promise<void> {
+    this.#isOver = true;
+    await Promise.all(this.#loops);
+  }
+
+  async #run(halo: Halo, writer: number, keyOf: (at: number) => string): Promise<void> {
+    for (let turn = 0; !this.#isOver; turn++) {
+      const key = keyOf(writer * KEYS_OF_WRITER + (turn % KEYS_OF_WRITER));
+      // One whose fate is not known would make the last value unknown; the client repeats it, and what is left fails the test.
+      await halo.set(key, String(turn), text);
+      this.acknowledged.set(key, String(turn));
+      this.written += 1;
+    }
+  }
+}

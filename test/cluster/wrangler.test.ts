@@ -1,12 +1,13 @@
 // What a user of Wrangler alone does: `wrangler deploy` bundles the Worker (dry run, nothing leaves this machine) and
 // `wrangler dev` serves it.
 
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { freePort } from "../../cluster/ports.ts";
+import { projectRoot } from "../../cluster/project.ts";
 import { newToken } from "../../cluster/token.ts";
 import { until } from "../../cluster/until.ts";
 import { TOKEN_VARIABLE } from "../../cluster/worker-config.ts";
@@ -30,13 +31,17 @@ afterEach(async () => {
 });
 
 function wrangler(...args: string[]): Command {
-  return new Command("npx", ["wrangler", ...args], {
+  return new Command("npx", ["wrangler", ...args], quietly());
+}
+
+function quietly(): Record<string, string> {
+  return {
     CI: "1",
     WRANGLER_SEND_METRICS: "false",
     // Not the user's own registry, in which other Workers may be running.
     CLOUDFLARE_DEV_REGISTRY_PATH: path.join(directory, "registry"),
     WRANGLER_LOG_PATH: path.join(directory, "logs"),
-  });
+  };
 }
 
 test(
@@ -49,6 +54,39 @@ test(
     expect(gzipSync(await readFile(path.join(outDir, "index.js"))).length).toBeLessThan(BUNDLE_BYTES_MAX);
     // Beside the code, and not in it.
     expect((await readdir(outDir)).filter((name) => name.endsWith("-console.txt"))).toHaveLength(1);
+  },
+  TEST_TIMEOUT_MS,
+);
+
+test(
+  "what halo init writes into an empty folder can be deployed from there, and from anywhere else",
+  async () => {
+    const empty = path.join(directory, "an empty folder");
+    await mkdir(empty);
+    const init = [
+      path.join(projectRoot, "cli/halo.js"),
+      "init",
+      "--yes",
+      "--config",
+      "wrangler.toml",
+      "--name",
+      "mine",
+    ];
+    command = new Command(process.execPath, init, {}, empty);
+    expect(await command.untilEnd(), command.output).toBe(0);
+    const bin = path.join(projectRoot, "node_modules/.bin/wrangler");
+    for (const [from, config] of [
+      [empty, "wrangler.toml"],
+      [projectRoot, path.join(empty, "wrangler.toml")],
+    ] as const) {
+      const outDir = path.join(directory, "bundle");
+      await command.dispose();
+      command = new Command(bin, ["deploy", "--dry-run", "--config", config, "--outdir", outDir], quietly(), from);
+      expect(await command.untilEnd(), command.output).toBe(0);
+      expect(command.output).not.toMatch(/\[(WARNING|ERROR)\]/);
+      expect((await readdir(outDir)).filter((name) => name.endsWith("-console.txt"))).toHaveLength(1);
+      await rm(outDir, { recursive: true });
+    }
   },
   TEST_TIMEOUT_MS,
 );

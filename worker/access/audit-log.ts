@@ -20,7 +20,7 @@ import type { BatchAnswer } from "../clients/operations.ts";
 import type { Timers } from "../clients/ports.ts";
 import type { FinalRefusal } from "../clients/shard-call.ts";
 import type { ShardClient } from "../clients/shard-client.ts";
-import type { Audit } from "./audit.ts";
+import type { Audit, AuditLogName } from "./audit.ts";
 
 /** Records of a log; older ones are overwritten. */
 export const AUDIT_ENTRIES_MAX = 10_000;
@@ -31,10 +31,6 @@ export const AUDIT_TEXT_CHARS_MAX = 256;
 /** An act waits no longer for its record, which goes on being written. */
 export const AUDIT_WAIT_MS = 2_000;
 export const AUDIT_PAGE_DEFAULT = 50;
-export const AUDIT_PAGE_MAX = 200;
-
-export const AUDIT_LOGS = ["admin", "purge"] as const;
-export type AuditLogName = (typeof AUDIT_LOGS)[number];
 
 const recordSchema = once(() =>
   z.object({

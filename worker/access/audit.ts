@@ -4,6 +4,12 @@
 import type { AuditLog } from "./audit-log.ts";
 import type { Principal } from "./principal.ts";
 
+export const AUDIT_PAGE_MAX = 200;
+
+/** Programs purge: what they do is kept apart. */
+export const AUDIT_LOGS = ["admin", "purge"] as const;
+export type AuditLogName = (typeof AUDIT_LOGS)[number];
+
 /** JSON, small: what the act was asked to do. Never a value, nor a secret. */
 export type AuditDetail = Readonly<Record<string, unknown>>;
 

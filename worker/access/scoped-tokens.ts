@@ -7,6 +7,7 @@
 import * as z from "zod";
 import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../../durable/store/keyspace.ts";
 import { once } from "../../routing/once.ts";
+import { firstProblem } from "../../routing/variables.ts";
 import { type Parsed, parsed, refused } from "../http/problem.ts";
 import { equalsInConstantTime } from "./constant-time.ts";
 import { OBSERVING, type Principal, principalWith, SCOPES } from "./principal.ts";
@@ -109,10 +110,7 @@ export function parseScopedTokens(variable: unknown): ScopedTokensResult {
     .array(entrySchema())
     .max(SCOPED_TOKENS_MAX, `expected at most ${SCOPED_TOKENS_MAX} entries`)
     .safeParse(found);
-  if (!read.success) {
-    const [issue] = read.error.issues;
-    return fail(`${issue?.path.map(String).join(".") ?? ""}: ${issue?.message ?? "not acceptable"}`);
-  }
+  if (!read.success) return fail(firstProblem(read.error, "the list"));
   const byId = Map.groupBy(read.data, ({ id }) => id);
   for (const [id, entries] of byId) {
     if (entries.length > ENTRIES_OF_ONE_ID_MAX) return fail(`${id}: expected at most two entries, the old and the new`);

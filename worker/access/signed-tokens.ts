@@ -10,6 +10,7 @@ import { errors, importJWK, jwtVerify } from "jose";
 import { LRUCache } from "lru-cache";
 import * as z from "zod";
 import { once } from "../../routing/once.ts";
+import { firstProblem } from "../../routing/variables.ts";
 import { type Parsed, parsed, refused } from "../http/problem.ts";
 import { type Principal, principalWith, SCOPES } from "./principal.ts";
 import { isClusterUnlimited, namespacesSchema, prefixesSchema, scopesSchema, sha256Hex } from "./scoped-tokens.ts";
@@ -98,13 +99,7 @@ async function check(
     const { aud } = payload;
     if (aud !== undefined && ![aud].flat().includes(cluster)) return { ok: false, problem: "aud: not this cluster" };
     const claims = claimsSchema().safeParse(payload);
-    if (!claims.success) {
-      const [issue] = claims.error.issues;
-      return {
-        ok: false,
-        problem: `${issue?.path.map(String).join(".") ?? ""}: ${issue?.message ?? "not acceptable"}`,
-      };
-    }
+    if (!claims.success) return { ok: false, problem: firstProblem(claims.error, "claims") };
     const { scope, ns, prefix, sub, exp } = claims.data;
     if (exp * 1_000 - nowMs > SIGNED_TOKEN_SECONDS_MAX * 1_000) {
       return { ok: false, problem: `exp: expected at most ${SIGNED_TOKEN_SECONDS_MAX} seconds from now` };

@@ -1,7 +1,8 @@
 // The audit log as the API shows it.
 
 import * as z from "zod";
-import { AUDIT_LOGS, AUDIT_PAGE_MAX, auditEntrySchema } from "../access/audit-log.ts";
+import { AUDIT_LOGS, AUDIT_PAGE_MAX } from "../access/audit.ts";
+import { auditEntrySchema } from "../access/audit-log.ts";
 
 export const auditQuerySchema = z.strictObject({
   log: z.enum(AUDIT_LOGS, `expected ${AUDIT_LOGS.join(" or ")}`).optional(),

@@ -16,10 +16,15 @@ export class Command {
   #output = "";
   #standardOutput = "";
 
-  constructor(command: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  constructor(
+    command: string,
+    args: readonly string[],
+    environment: Readonly<Record<string, string>> = {},
+    cwd: string = projectRoot,
+  ) {
     this.#line = [command, ...args].join(" ");
     this.#child = spawn(command, args, {
-      cwd: projectRoot,
+      cwd,
       detached: true,
       env: { ...process.env, ...environment },
       stdio: ["ignore", "pipe", "pipe"],

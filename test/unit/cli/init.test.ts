@@ -36,6 +36,18 @@ describe("a new user's answers", () => {
     expect(configuredToml(TEMPLATE, { name: "halo", variables: { HALO_SHARDS: "4" } })).toBe(TEMPLATE);
   });
 
+  test("lead from another folder to the clone, for the Worker and for the build of its console alike", () => {
+    const template = `${TEMPLATE}\n[build]\ncommand = "node console/build.ts"\nwatch_dir = "console/src"\ncwd = "."\n`;
+    const clone = { main: "../halo/worker/index.ts", buildCommand: '"/halo/node" "/halo/b.ts"', watchDir: "../halo/c" };
+    const made = configuredToml(template, { name: "halo", clone, variables: {} });
+    expect(made).toBe(
+      template
+        .replace('"worker/index.ts"', '"../halo/worker/index.ts"')
+        .replace('"node console/build.ts"', '"\\"/halo/node\\" \\"/halo/b.ts\\""')
+        .replace('"console/src"', '"../halo/c"'),
+    );
+  });
+
   test("cannot break out of their quotes", () => {
     const made = configuredToml(TEMPLATE, { name: 'x"\nmain = "evil', variables: {} });
     expect(made.split("\n")[0]).toBe('name = "x\\"\\nmain = \\"evil"');

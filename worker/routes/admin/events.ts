@@ -2,13 +2,8 @@
 // `fetch`, because they have to send a token. A stream asks the replicas in turns of its own reader: one that does not read
 // costs nothing. It ends by itself after a while, and whoever still watches comes again.
 
-import {
-  type ClusterChange,
-  type ClusterView,
-  EVENTS_INTERVAL_MS_DEFAULT,
-  type EventsEnd,
-  eventsQuerySchema,
-} from "../../api/admin-schemas.ts";
+import { type ClusterChange, type ClusterView, type EventsEnd, eventsQuerySchema } from "../../api/admin-schemas.ts";
+import { EVENTS_INTERVAL_MS_DEFAULT } from "../../api/event-interval.ts";
 import { readQuery } from "../../api/request-body.ts";
 import { problem } from "../../http/problem.ts";
 import { problemReply } from "../replies.ts";

@@ -52,6 +52,8 @@ function swept(shards: number, silent?: number) {
     },
     reaches: async () => false,
     replace: async () => undefined,
+    wipe: async () => false,
+    settleWiped: async () => undefined,
   };
   const heard = new Overheard(ports);
   return { heard, asked, done: sweep(heard.ports, { replaceAfterMs: 0 }) };
