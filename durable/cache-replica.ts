@@ -5,7 +5,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
 import { parseReplicaName } from "../routing/replica-name.ts";
-import { buildTopology, type Topology } from "../routing/topology.ts";
+import type { Topology } from "../routing/topology.ts";
 import type { ReplicaView } from "../routing/topology-view.ts";
 import { type ColoVariables, ObservedColo, parseColoUrl } from "./adapters/observed-colo.ts";
 import { movePeer, type Peer, RpcTransport } from "./adapters/rpc-transport.ts";
@@ -14,6 +14,7 @@ import { platformTimers } from "./adapters/timers.ts";
 import { DamagedStorageError } from "./damage.ts";
 import type { Directory } from "./directory.ts";
 import { createDirectoryClient } from "./directory-client.ts";
+import { foundationOf } from "./foundation.ts";
 import { type HotKeyVariables, parseHotKeys } from "./hot-keys.ts";
 import { parseReadUrl } from "./http/read-wire.ts";
 import { type LoadVariables, parseLoad } from "./load-gate.ts";
@@ -87,7 +88,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     const coloUrl = parseColoUrl(env);
     if (!coloUrl.ok) throw new Error(coloUrl.problem);
     this.#colo = new ObservedColo(coloUrl.url, (url, init) => fetch(url, init));
-    const foundation = buildTopology(config.config);
+    const foundation = foundationOf(config.config);
     const stored = ctx.storage.kv.get<Topology>(TOPOLOGY_KEY);
     this.#ownership = new Ownership(stored?.cluster === foundation.cluster ? stored : foundation);
     this.#topology = new TopologyWatch({

@@ -6,6 +6,7 @@ import type { Hono } from "hono";
 import consoleFiles from "../console/dist/console.txt";
 import type { Directory } from "../durable/directory.ts";
 import { createDirectoryClient } from "../durable/directory-client.ts";
+import { foundationOf } from "../durable/foundation.ts";
 import type { ReplicaBindings } from "../durable/namespaces.ts";
 import { runSweep } from "../durable/sweep-runner.ts";
 import { changeTopology, rouseSources } from "../durable/topology-admin.ts";
@@ -13,7 +14,6 @@ import { Balancers } from "../routing/balance-policy.ts";
 import type { Region } from "../routing/region.ts";
 import { regionNear } from "../routing/region-distance.ts";
 import { ReplicaLoads } from "../routing/replica-loads.ts";
-import { buildTopology } from "../routing/topology.ts";
 import { TopologyView } from "../routing/topology-view.ts";
 import { createApp } from "./app.ts";
 import type { Timers } from "./clients/ports.ts";
@@ -110,7 +110,7 @@ function createEdge(env: Env, request: Request): Edge {
     config,
     port,
     replicas: port,
-    topology: new TopologyHolder(new TopologyView(buildTopology(config.cluster))),
+    topology: new TopologyHolder(new TopologyView(foundationOf(config.cluster))),
     admin: {
       read: async () => {
         const topology = await directory.read();

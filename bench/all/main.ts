@@ -13,6 +13,8 @@ import { PARTS } from "./parts/index.ts";
 import { plots } from "./plots.ts";
 import { isGood, jsonOf, merged, type PartReport, type PartReports, parseReports, verdictsOf } from "./results.ts";
 import { type Part, type PartResult, type Size, SizedStage } from "./stage.ts";
+import { tableMarkdown } from "./table.ts";
+import tried from "./tried.json" with { type: "json" };
 
 const FULL: Size = {
   rounds: 3,
@@ -43,7 +45,7 @@ const MS_PER_MINUTE = 60_000;
 const USAGE = `npm run bench -- --all [options]
   --only A,B           only these parts: ${PARTS.map(({ id }) => id).join(", ")}
   --json FILE          write the results there; parts that ran before and not now are kept
-  --plots DIR          draw the results as SVG there
+  --plots DIR          write the table of the bars there, as Markdown, and draw the results as SVG
   --minutes N          begin no part that would not end within so long (default ${MINUTES_DEFAULT})
   --rounds N           of each comparison (default ${FULL.rounds})
   --seconds S          of each measurement (default ${FULL.seconds})
@@ -130,7 +132,9 @@ function failed(part: Part, error: unknown): PartResult {
 
 function draw(directory: string, parts: PartReports): void {
   mkdirSync(directory, { recursive: true });
-  for (const [name, svg] of Object.entries(plots(parts))) writeFileSync(path.join(directory, `${name}.svg`), svg);
+  const drawn = plots(parts);
+  for (const [name, svg] of Object.entries(drawn)) writeFileSync(path.join(directory, `${name}.svg`), svg);
+  writeFileSync(path.join(directory, "table.md"), tableMarkdown(parts, tried, Object.keys(drawn)));
 }
 
 /** Undefined where help was asked for. Throws `UsageError`. */
