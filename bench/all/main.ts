@@ -3,9 +3,8 @@
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { parseArgs } from "node:util";
 import { commit, isRealDisk, machineOf, versions } from "../harness/environment.ts";
-import { positive, UsageError } from "../harness/options.ts";
+import { givenOptions, positive, UsageError } from "../harness/options.ts";
 import { align } from "../harness/report.ts";
 import { type Inmate, inWorkplace } from "../harness/workplace.ts";
 import { BARS, verdictLine } from "./bars.ts";
@@ -139,7 +138,11 @@ function draw(directory: string, parts: PartReports): void {
 
 /** Undefined where help was asked for. Throws `UsageError`. */
 export function parseAllOptions(argv: readonly string[]): AllOptions | undefined {
-  const values = parse(argv);
+  const values = givenOptions(
+    argv,
+    ["only", "json", "plots", "minutes", "rounds", "seconds", "soak-seconds", "kills", "many-keys", "dir"],
+    ["all", "smoke"],
+  );
   if (values.help === true) return undefined;
   const size = values.smoke === true ? SMOKE : FULL;
   const names = values.only?.split(",");
@@ -162,29 +165,4 @@ export function parseAllOptions(argv: readonly string[]): AllOptions | undefined
     minutes: positive("minutes", values.minutes, MINUTES_DEFAULT),
     directory: values.dir,
   };
-}
-
-function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...argv],
-      options: {
-        all: { type: "boolean" },
-        only: { type: "string" },
-        json: { type: "string" },
-        plots: { type: "string" },
-        minutes: { type: "string" },
-        rounds: { type: "string" },
-        seconds: { type: "string" },
-        "soak-seconds": { type: "string" },
-        kills: { type: "string" },
-        "many-keys": { type: "string" },
-        smoke: { type: "boolean" },
-        dir: { type: "string" },
-        help: { type: "boolean" },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
 }
