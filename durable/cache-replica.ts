@@ -7,7 +7,7 @@ import { type ClusterConfig, type ClusterVariables, parseClusterConfig } from ".
 import { type Foundation, foundationOf, foundationProblem } from "../routing/foundation.ts";
 import { parseReplicaName } from "../routing/replica-name.ts";
 import { isRetired } from "../routing/retired-shards.ts";
-import { buildTopology, type Topology } from "../routing/topology.ts";
+import type { Topology } from "../routing/topology.ts";
 import type { ReplicaView } from "../routing/topology-view.ts";
 import { type ColoVariables, ObservedColo, parseColoUrl } from "./adapters/observed-colo.ts";
 import { movePeer, type Peer, RpcTransport } from "./adapters/rpc-transport.ts";
@@ -16,6 +16,7 @@ import { platformTimers } from "./adapters/timers.ts";
 import { DamagedStorageError } from "./damage.ts";
 import type { Directory } from "./directory.ts";
 import { createDirectoryClient } from "./directory-client.ts";
+import { foundingTopologyOf } from "./founding-topology.ts";
 import { type HotKeyVariables, parseHotKeys } from "./hot-keys.ts";
 import { parseReadUrl } from "./http/read-wire.ts";
 import { type LoadVariables, parseLoad } from "./load-gate.ts";
@@ -119,7 +120,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     const founded = ctx.storage.kv.get<Foundation>(FOUNDATION_KEY);
     this.#compareFoundation(founded);
     // Of the cluster as it was founded, whatever the variables say by now: its peers go on by that.
-    const foundation = buildTopology({ ...config.config, ...founded });
+    const foundation = foundingTopologyOf({ ...config.config, ...founded });
     const stored = ctx.storage.kv.get<Topology>(TOPOLOGY_KEY);
     this.#ownership = new Ownership(stored?.cluster === foundation.cluster ? stored : foundation);
     this.#topology = new TopologyWatch({

@@ -4,15 +4,18 @@
 
 import * as z from "zod";
 import type { ClusterConfig } from "./cluster-config.ts";
+import { once } from "./once.ts";
 
 /** Everything that epoch 0 is made of but the cluster's name, which is in every object's. */
 export type Foundation = Omit<ClusterConfig, "cluster">;
 
-const foundationSchema = z.object({
-  replicas: z.int().min(1),
-  regions: z.array(z.string()).min(1).max(16),
-  weights: z.array(z.number().min(0)).min(1).max(256),
-});
+const foundationSchema = once(() =>
+  z.object({
+    replicas: z.int().min(1),
+    regions: z.array(z.string()).min(1).max(16),
+    weights: z.array(z.number().min(0)).min(1).max(256),
+  }),
+);
 
 export function foundationOf({ replicas, regions, weights }: ClusterConfig): Foundation {
   return { replicas, regions, weights };
@@ -20,7 +23,7 @@ export function foundationOf({ replicas, regions, weights }: ClusterConfig): Fou
 
 /** Undefined: it is none. */
 export function parseFoundation(foundation: unknown): Foundation | undefined {
-  const parsed = foundationSchema.safeParse(foundation);
+  const parsed = foundationSchema().safeParse(foundation);
   return parsed.success ? (parsed.data as Foundation) : undefined;
 }
 

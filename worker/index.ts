@@ -6,6 +6,7 @@ import type { Hono } from "hono";
 import consoleFiles from "../console/dist/console.txt";
 import type { Directory } from "../durable/directory.ts";
 import { createDirectoryClient } from "../durable/directory-client.ts";
+import { foundingTopologyOf } from "../durable/founding-topology.ts";
 import { sweep } from "../durable/health-sweep.ts";
 import type { ReplicaBindings } from "../durable/namespaces.ts";
 import { sweepPorts } from "../durable/sweep-runner.ts";
@@ -14,7 +15,6 @@ import { Balancers } from "../routing/balance-policy.ts";
 import type { Region } from "../routing/region.ts";
 import { regionNear } from "../routing/region-distance.ts";
 import { ReplicaLoads } from "../routing/replica-loads.ts";
-import { buildTopology } from "../routing/topology.ts";
 import { TopologyView } from "../routing/topology-view.ts";
 import { createApp } from "./app.ts";
 import type { Timers } from "./clients/ports.ts";
@@ -118,7 +118,7 @@ function createEdge(env: Env, request: Request): Edge {
     config,
     port,
     replicas: port,
-    topology: new TopologyHolder(new TopologyView(buildTopology(config.cluster))),
+    topology: new TopologyHolder(new TopologyView(foundingTopologyOf(config.cluster))),
     admin: {
       read: async () => {
         const topology = await directory.read();

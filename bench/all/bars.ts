@@ -16,96 +16,61 @@ export interface Bar {
 }
 
 export const BARS: readonly Bar[] = [
-  { id: "l1_hit_vs_constant", title: "L1 hit ÷ constant Worker", part: "throughput", least: 0.9, unit: "×" },
-  {
-    id: "strong_get_vs_bare_read",
-    title: "strong GET ÷ bare Map read in an object",
-    part: "throughput",
-    least: 0.95,
-    unit: "×",
-  },
-  {
-    id: "follower_get_vs_bare_read",
-    title: "eventual GET ÷ bare Map read in an object",
-    part: "throughput",
-    least: 0.95,
-    unit: "×",
-  },
-  {
-    id: "put_vs_bare_row_write",
-    title: "PUT, 3 replicas ÷ one unreplicated row",
-    part: "throughput",
-    least: 1.3,
-    unit: "×",
-  },
-  { id: "put_vs_naive", title: "PUT, 3 replicas ÷ naive replication", part: "throughput", least: 4, unit: "×" },
-  { id: "put_256_vs_put", title: "PUT at 256 connections ÷ at 32", part: "throughput", least: 2, unit: "×" },
-  { id: "mix_95_5_vs_parts", title: "95/5 mix ÷ weighted sum of its parts", part: "throughput", least: 0.9, unit: "×" },
-  {
-    id: "batch_get_vs_single",
-    title: "keys/s in batches of 50 ÷ single GETs",
-    part: "throughput",
-    least: 12,
-    unit: "×",
-  },
-  {
-    id: "strong_get_cpu_vs_etcd",
-    title: "CPU of a strong GET ÷ etcd's, saturated",
-    part: "peers",
-    most: 0.75,
-    unit: "×",
-  },
-  {
-    id: "strong_get_cpu_vs_etcd_at_1000",
-    title: "CPU of a strong GET ÷ etcd's, at 1,000/s",
-    part: "peers",
-    most: 0.4,
-    unit: "×",
-  },
-  { id: "put_cpu_vs_etcd", title: "CPU of a PUT ÷ etcd's, saturated", part: "peers", most: 0.95, unit: "×" },
-  { id: "put_cpu_vs_etcd_at_800", title: "CPU of a PUT ÷ etcd's, at 800/s", part: "peers", most: 0.55, unit: "×" },
-  { id: "put_p99_vs_etcd_at_800", title: "p99 of a PUT ÷ etcd's, at 800/s", part: "peers", most: 1, unit: "×" },
-  {
-    id: "get_p99_vs_constant_at_half",
-    title: "p99 of a GET ÷ constant's, at half of saturation",
-    part: "saturation",
-    most: 1.5,
-    unit: "×",
-  },
-  { id: "soak_false_failovers", title: "failovers at 70 % of saturation", part: "soak", most: 0, unit: "" },
-  { id: "soak_heap_growth", title: "heap after collection, end ÷ beginning", part: "soak", most: 1.1, unit: "×" },
-  {
-    id: "failover_write_gap_median",
-    title: "write gap when the leader is killed, median",
-    part: "failover",
-    most: 400,
-    unit: "ms",
-  },
-  {
-    id: "failover_write_gap_p99",
-    title: "write gap when the leader is killed, p99",
-    part: "failover",
-    most: 800,
-    unit: "ms",
-  },
-  { id: "failover_lower_errors", title: "failed reads below strong", part: "failover", most: 0, unit: "" },
-  { id: "failover_lower_gap", title: "longest gap of reads below strong", part: "failover", most: 100, unit: "ms" },
-  {
-    id: "idle_wake",
-    title: "first GET of a sleeping group ÷ (3 warm GETs + an election round)",
-    part: "wake",
-    most: 1,
-    unit: "×",
-  },
-  { id: "many_keys_get", title: "strong GET, many keys ÷ 10,000", part: "million", least: 0.85, unit: "×" },
-  { id: "many_keys_put", title: "PUT, many keys ÷ 10,000", part: "million", least: 0.85, unit: "×" },
-  { id: "rows_per_put_zipf", title: "rows per PUT, zipf", part: "rows", most: 1.5, unit: "rows" },
-  { id: "rows_per_put_unique", title: "rows per PUT, every key new", part: "rows", most: 4, unit: "rows" },
-  { id: "money_vs_workers_kv", title: "money for 95/5 ÷ Workers KV", part: "rows", most: 1, unit: "×" },
-  { id: "money_vs_upstash", title: "money for 95/5 ÷ Upstash", part: "rows", most: 1, unit: "×" },
-  { id: "bundle_kb", title: "Worker bundle, compressed", part: "bundle", most: 300, unit: "kB" },
-  { id: "startup_cpu_ms", title: "start-up CPU", part: "bundle", most: 50, unit: "ms" },
+  ...of("throughput", [
+    ["l1_hit_vs_constant", "L1 hit ÷ constant Worker", { least: 0.9 }, "×"],
+    ["strong_get_vs_bare_read", "strong GET ÷ bare Map read in an object", { least: 0.95 }, "×"],
+    ["follower_get_vs_bare_read", "eventual GET ÷ bare Map read in an object", { least: 0.95 }, "×"],
+    ["put_vs_bare_row_write", "PUT, 3 replicas ÷ one unreplicated row", { least: 1.3 }, "×"],
+    ["put_vs_naive", "PUT, 3 replicas ÷ naive replication", { least: 4 }, "×"],
+    ["put_256_vs_put", "PUT at 256 connections ÷ at 32", { least: 2 }, "×"],
+    ["mix_95_5_vs_parts", "95/5 mix ÷ weighted sum of its parts", { least: 0.9 }, "×"],
+    ["batch_get_vs_single", "keys/s in batches of 50 ÷ single GETs", { least: 12 }, "×"],
+  ]),
+  ...of("peers", [
+    ["strong_get_cpu_vs_etcd", "CPU of a strong GET ÷ etcd's, saturated", { most: 0.75 }, "×"],
+    ["strong_get_cpu_vs_etcd_at_1000", "CPU of a strong GET ÷ etcd's, at 1,000/s", { most: 0.4 }, "×"],
+    ["put_cpu_vs_etcd", "CPU of a PUT ÷ etcd's, saturated", { most: 0.95 }, "×"],
+    ["put_cpu_vs_etcd_at_800", "CPU of a PUT ÷ etcd's, at 800/s", { most: 0.55 }, "×"],
+    ["put_p99_vs_etcd_at_800", "p99 of a PUT ÷ etcd's, at 800/s", { most: 1 }, "×"],
+  ]),
+  ...of("saturation", [
+    ["get_p99_vs_constant_at_half", "p99 of a GET ÷ constant's, at half of saturation", { most: 1.5 }, "×"],
+  ]),
+  ...of("soak", [
+    ["soak_false_failovers", "failovers at 70 % of saturation", { most: 0 }, ""],
+    ["soak_heap_growth", "heap after collection, end ÷ beginning", { most: 1.1 }, "×"],
+  ]),
+  ...of("failover", [
+    ["failover_write_gap_median", "write gap when the leader is killed, median", { most: 400 }, "ms"],
+    ["failover_write_gap_p99", "write gap when the leader is killed, p99", { most: 800 }, "ms"],
+    ["failover_lower_errors", "failed reads below strong", { most: 0 }, ""],
+    ["failover_lower_gap", "longest gap of reads below strong", { most: 100 }, "ms"],
+  ]),
+  ...of("wake", [["idle_wake", "first GET of a sleeping group ÷ (3 warm GETs + an election round)", { most: 1 }, "×"]]),
+  ...of("million", [
+    ["many_keys_get", "strong GET, many keys ÷ 10,000", { least: 0.85 }, "×"],
+    ["many_keys_put", "PUT, many keys ÷ 10,000", { least: 0.85 }, "×"],
+  ]),
+  ...of("rows", [
+    ["rows_per_put_zipf", "rows per PUT, zipf", { most: 1.5 }, "rows"],
+    ["rows_per_put_unique", "rows per PUT, every key new", { most: 4 }, "rows"],
+    ["money_vs_workers_kv", "money for 95/5 ÷ Workers KV", { most: 1 }, "×"],
+    ["money_vs_upstash", "money for 95/5 ÷ Upstash", { most: 1 }, "×"],
+  ]),
+  ...of("bundle", [
+    ["bundle_kb", "Worker bundle, compressed", { most: 300 }, "kB"],
+    ["startup_cpu_ms", "start-up CPU", { most: 50 }, "ms"],
+  ]),
 ];
+
+type Bound = { readonly least: number } | { readonly most: number };
+
+function of(
+  part: string,
+  bars: readonly (readonly [id: string, title: string, bound: Bound, unit: Bar["unit"]])[],
+): readonly Bar[] {
+  return bars.map(([id, title, bound, unit]) => ({ id, title, part, unit, ...bound }));
+}
 
 export interface Measured {
   readonly value: Spread;

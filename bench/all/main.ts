@@ -3,9 +3,8 @@
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { parseArgs } from "node:util";
 import { commit, isRealDisk, machineOf, versions } from "../harness/environment.ts";
-import { positive, UsageError } from "../harness/options.ts";
+import { givenOptions, positive, UsageError } from "../harness/options.ts";
 import { align } from "../harness/report.ts";
 import { type Inmate, inWorkplace } from "../harness/workplace.ts";
 import { BARS, verdictLine } from "./bars.ts";
@@ -13,6 +12,8 @@ import { PARTS } from "./parts/index.ts";
 import { plots } from "./plots.ts";
 import { isGood, jsonOf, merged, type PartReport, type PartReports, parseReports, verdictsOf } from "./results.ts";
 import { type Part, type PartResult, type Size, SizedStage } from "./stage.ts";
+import { tableMarkdown } from "./table.ts";
+import tried from "./tried.json" with { type: "json" };
 
 const FULL: Size = {
   rounds: 3,
@@ -43,7 +44,7 @@ const MS_PER_MINUTE = 60_000;
 const USAGE = `npm run bench -- --all [options]
   --only A,B           only these parts: ${PARTS.map(({ id }) => id).join(", ")}
   --json FILE          write the results there; parts that ran before and not now are kept
-  --plots DIR          draw the results as SVG there
+  --plots DIR          write the table of the bars there, as Markdown, and draw the results as SVG
   --minutes N          begin no part that would not end within so long (default ${MINUTES_DEFAULT})
   --rounds N           of each comparison (default ${FULL.rounds})
   --seconds S          of each measurement (default ${FULL.seconds})
@@ -130,12 +131,18 @@ function failed(part: Part, error: unknown): PartResult {
 
 function draw(directory: string, parts: PartReports): void {
   mkdirSync(directory, { recursive: true });
-  for (const [name, svg] of Object.entries(plots(parts))) writeFileSync(path.join(directory, `${name}.svg`), svg);
+  const drawn = plots(parts);
+  for (const [name, svg] of Object.entries(drawn)) writeFileSync(path.join(directory, `${name}.svg`), svg);
+  writeFileSync(path.join(directory, "table.md"), tableMarkdown(parts, tried, Object.keys(drawn)));
 }
 
 /** Undefined where help was asked for. Throws `UsageError`. */
 export function parseAllOptions(argv: readonly string[]): AllOptions | undefined {
-  const values = parse(argv);
+  const values = givenOptions(
+    argv,
+    ["only", "json", "plots", "minutes", "rounds", "seconds", "soak-seconds", "kills", "many-keys", "dir"],
+    ["all", "smoke"],
+  );
   if (values.help === true) return undefined;
   const size = values.smoke === true ? SMOKE : FULL;
   const names = values.only?.split(",");
@@ -158,29 +165,4 @@ export function parseAllOptions(argv: readonly string[]): AllOptions | undefined
     minutes: positive("minutes", values.minutes, MINUTES_DEFAULT),
     directory: values.dir,
   };
-}
-
-function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...argv],
-      options: {
-        all: { type: "boolean" },
-        only: { type: "string" },
-        json: { type: "string" },
-        plots: { type: "string" },
-        minutes: { type: "string" },
-        rounds: { type: "string" },
-        seconds: { type: "string" },
-        "soak-seconds": { type: "string" },
-        kills: { type: "string" },
-        "many-keys": { type: "string" },
-        smoke: { type: "boolean" },
-        dir: { type: "string" },
-        help: { type: "boolean" },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
 }

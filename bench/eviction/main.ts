@@ -3,8 +3,7 @@
 // docs/benchmarks.md says that it is; 1: it is not; 2: the command was wrong.
 
 import { writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
-import { UsageError } from "../harness/options.ts";
+import { commandOptions, UsageError } from "../harness/options.ts";
 import { halo, haloRowBytes } from "./halo-policy.ts";
 import { clairvoyant, fifo, lru, type Policy, type Room, sampledLfu, wTinyLfu } from "./policies.ts";
 import { type Trace, traces } from "./traces.ts";
@@ -62,14 +61,8 @@ function complaintsAbout(trace: Trace, { w_tinylfu, lru, halo }: Readonly<Record
 }
 
 export function eviction(argv: readonly string[]): number {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: { requests: { type: "string" }, json: { type: "string" }, help: { type: "boolean" } },
-  });
-  if (values.help === true) {
-    console.log(USAGE);
-    return 0;
-  }
+  const values = commandOptions(argv, USAGE, ["requests", "json"]);
+  if (values === undefined) return 0;
   const requests = Number(values.requests ?? REQUESTS_DEFAULT);
   if (!Number.isSafeInteger(requests) || requests < 1)
     throw new UsageError(`--requests must be a whole number above 0`);

@@ -5,12 +5,11 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { pause } from "../../cluster/until.ts";
 import { type Contender, cpuUs, interleave, type Laps, round } from "../all/contender.ts";
 import { Stage } from "../all/stage.ts";
 import { commit, versions } from "../harness/environment.ts";
-import { positive } from "../harness/options.ts";
+import { commandOptions, positive } from "../harness/options.ts";
 import { align } from "../harness/report.ts";
 import { median } from "../harness/statistics.ts";
 import { type Inmate, inWorkplace } from "../harness/workplace.ts";
@@ -37,19 +36,8 @@ interface Recording {
 }
 
 export async function guard(argv: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
-      record: { type: "boolean" },
-      seconds: { type: "string" },
-      dir: { type: "string" },
-      help: { type: "boolean" },
-    },
-  });
-  if (values.help === true) {
-    console.log(USAGE);
-    return 0;
-  }
+  const values = commandOptions(argv, USAGE, ["seconds", "dir"], ["record"]);
+  if (values === undefined) return 0;
   const loadBefore = loadPerCore();
   const deadlineMs = performance.now() + positive("seconds", values.seconds, SECONDS_DEFAULT) * 1_000;
   return await inWorkplace<Inmate>(values.dir, async (workplace) => {

@@ -56,7 +56,11 @@ export class UsageError extends Error {
 
 /** Undefined where help was asked for. Throws `UsageError`. */
 export function parseBenchOptions(argv: readonly string[]): BenchOptions | undefined {
-  const values = parse(argv);
+  const values = givenOptions(
+    argv,
+    ["rounds", "seconds", "connections", "get-rate", "put-rate", "paths", "dir", "json"],
+    ["quick"],
+  );
   if (values.help === true) return undefined;
   const size = values.quick === true ? QUICK : FULL;
   return {
@@ -75,26 +79,37 @@ export function parseBenchOptions(argv: readonly string[]): BenchOptions | undef
   };
 }
 
-function parse(argv: readonly string[]) {
+type Given<Text extends string, Switch extends string> = Partial<
+  Record<Text, string> & Record<Switch | "help", boolean>
+>;
+
+/** What a command line names: options with a value, and switches, of which `help` is always one. Throws `UsageError`. */
+export function givenOptions<Text extends string, Switch extends string = never>(
+  argv: readonly string[],
+  texts: readonly Text[],
+  switches: readonly Switch[] = [],
+): Given<Text, Switch> {
+  const typed = (names: readonly string[], type: "string" | "boolean") =>
+    names.map((name) => [name, { type }] as const);
+  const options = Object.fromEntries([...typed(texts, "string"), ...typed([...switches, "help"], "boolean")]);
   try {
-    return parseArgs({
-      args: [...argv],
-      options: {
-        quick: { type: "boolean" },
-        rounds: { type: "string" },
-        seconds: { type: "string" },
-        connections: { type: "string" },
-        "get-rate": { type: "string" },
-        "put-rate": { type: "string" },
-        paths: { type: "string" },
-        dir: { type: "string" },
-        json: { type: "string" },
-        help: { type: "boolean" },
-      },
-    }).values;
+    return parseArgs({ args: [...argv], options }).values as Given<Text, Switch>;
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** The same for a whole command; undefined: help was asked for, and has been printed. */
+export function commandOptions<Text extends string, Switch extends string = never>(
+  argv: readonly string[],
+  usage: string,
+  texts: readonly Text[],
+  switches: readonly Switch[] = [],
+): Given<Text, Switch> | undefined {
+  const given = givenOptions(argv, texts, switches);
+  if (given.help !== true) return given;
+  console.log(usage);
+  return undefined;
 }
 
 export function positive(name: string, text: string | undefined, fallback: number, isWhole = false): number {

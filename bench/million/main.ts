@@ -6,7 +6,6 @@
 import { writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
-import { parseArgs } from "node:util";
 import { clusterConfig } from "../../cluster/cluster-options.ts";
 import { type LocalCluster, startLocal } from "../../cluster/local.ts";
 import { newToken } from "../../cluster/token.ts";
@@ -14,7 +13,7 @@ import { slotOf } from "../../routing/slots.ts";
 import { buildTopology } from "../../routing/topology.ts";
 import { keyName, VALUE_BYTES, valueText } from "../data-set.ts";
 import { commit, type Machine, machineOf, versions } from "../harness/environment.ts";
-import { positive } from "../harness/options.ts";
+import { commandOptions, positive } from "../harness/options.ts";
 import { cpuSecondsOf } from "../harness/process-cpu.ts";
 import { peakMemoryMiB, residentMemoryMiB } from "../harness/process-memory.ts";
 import { type Inmate, inWorkplace } from "../harness/workplace.ts";
@@ -60,22 +59,8 @@ interface Figures {
 }
 
 export async function million(argv: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
-      keys: { type: "string" },
-      shards: { type: "string" },
-      lanes: { type: "string" },
-      "first-read-ms": { type: "string" },
-      dir: { type: "string" },
-      json: { type: "string" },
-      help: { type: "boolean" },
-    },
-  });
-  if (values.help === true) {
-    console.log(USAGE);
-    return 0;
-  }
+  const values = commandOptions(argv, USAGE, ["keys", "shards", "lanes", "first-read-ms", "dir", "json"]);
+  if (values === undefined) return 0;
   const keys = positive("keys", values.keys, KEYS_DEFAULT, true);
   const firstReadMsMax = positive("first-read-ms", values["first-read-ms"], FIRST_READ_MS_MAX);
   const lanes = positive("lanes", values.lanes, LANES_DEFAULT, true);

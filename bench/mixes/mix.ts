@@ -163,17 +163,7 @@ export class Mix {
     const keys = Array.from({ length: BATCH_KEYS }, () => this.#draw());
     const operations = keys.map((key) => ({ op: "get", key: this.#nameOf(key) }));
     const floors = keys.map((key) => this.#ledger.floorOf(key));
-    const body = JSON.stringify({ operations });
-    return {
-      operation: "batchGet",
-      method: "POST",
-      path: "/v1/batch",
-      headers: JSON_BODY,
-      body,
-      keys,
-      ...NOTHING,
-      floors,
-    };
+    return posted("batchGet", "/v1/batch", { operations }, { keys, floors });
   }
 
   #purgeTag(): MixRequest {
@@ -181,17 +171,7 @@ export class Mix {
     const first = this.#random.below(tags);
     const keys = Array.from({ length: Math.ceil((this.#keys - first) / tags) }, (_, at) => first + at * tags);
     const taken = keys.map((key) => this.#ledger.sendPurge(key));
-    const body = JSON.stringify({ tags: [this.#tagOf(first, tags)] });
-    return {
-      operation: "purgeTag",
-      method: "POST",
-      path: "/v1/purge",
-      headers: JSON_BODY,
-      body,
-      keys,
-      ...NOTHING,
-      taken,
-    };
+    return posted("purgeTag", "/v1/purge", { tags: [this.#tagOf(first, tags)] }, { keys, taken });
   }
 
   #loadBatch(keys: readonly number[]): MixRequest {
@@ -202,17 +182,7 @@ export class Mix {
       value: { text: valueText(key, sequences[at] ?? 0, this.#bytesOf(key)) },
       ...(this.spec.tags !== undefined && { tags: [this.#tagOf(key, this.spec.tags)] }),
     }));
-    const body = JSON.stringify({ operations });
-    return {
-      operation: "put",
-      method: "POST",
-      path: "/v1/batch",
-      headers: JSON_BODY,
-      body,
-      keys,
-      ...NOTHING,
-      sequence: sequences[0] ?? 0,
-    };
+    return posted("put", "/v1/batch", { operations }, { keys, sequence: sequences[0] ?? 0 });
   }
 
   #checkLoad({ keys, sequence }: MixRequest, reply: HttpReply): string | undefined {
@@ -289,6 +259,15 @@ export class Mix {
 }
 
 const JSON_BODY = { "Content-Type": "application/json" };
+
+function posted(
+  operation: Operation,
+  path: string,
+  body: object,
+  rest: Partial<MixRequest> & Pick<MixRequest, "keys">,
+): MixRequest {
+  return { operation, method: "POST", path, headers: JSON_BODY, body: JSON.stringify(body), ...NOTHING, ...rest };
+}
 
 function checkScan(text: string): string | undefined {
   const { items } = JSON.parse(text) as { items: readonly unknown[] };

@@ -7,10 +7,8 @@ import path from "node:path";
 import { freePort, LOOPBACK } from "../../cluster/ports.ts";
 import { until } from "../../cluster/until.ts";
 import { keyName } from "../data-set.ts";
-import { loadDataSet } from "../harness/measure.ts";
-import { loadTarget } from "../load/workload.ts";
-import { DataSet, type Dialect } from "../workloads.ts";
-import { type Peer, pidOf, programPath, startProgram, stopAll } from "./peer.ts";
+import type { Dialect } from "../workloads.ts";
+import { loadedPeer, type Peer, pidOf, programPath, startProgram, stopAll } from "./peer.ts";
 
 const MEMBERS = 3;
 const START_TIMEOUT_MS = 30_000;
@@ -62,21 +60,8 @@ export async function startEtcd(directory: string): Promise<Peer | undefined> {
   });
   try {
     const url = await leaderUrl(members.map(({ client }) => client));
-    const dataSet = new DataSet({ isLoaded: false, dialect: GATEWAY });
-    const target = loadTarget(url);
-    await loadDataSet({ name: "etcd", target, dataSet });
     const [version = ""] = execFileSync(program, ["--version"], { encoding: "utf8" }).split("\n");
-    return {
-      name: "etcd",
-      url,
-      target,
-      version,
-      workerdPids: pids,
-      logFile,
-      reads: () => dataSet.gets("current") as ReturnType<Peer["reads"]>,
-      writes: (lanes) => dataSet.puts(lanes) as ReturnType<Peer["reads"]>,
-      stop: () => stopAll(pids),
-    };
+    return await loadedPeer({ name: "etcd", url, version, pids, logFile, dialect: GATEWAY });
   } catch (error) {
     await stopAll(pids);
     throw error;

@@ -8,8 +8,10 @@ import path from "node:path";
 import { LOOPBACK } from "../../cluster/ports.ts";
 import { isAlive, killNow, signal, untilGone } from "../../cluster/processes.ts";
 import { until } from "../../cluster/until.ts";
+import { loadDataSet } from "../harness/measure.ts";
 import type { Inmate } from "../harness/workplace.ts";
-import type { LoadTarget, Workload } from "../load/workload.ts";
+import { type LoadTarget, loadTarget, type Workload } from "../load/workload.ts";
+import { DataSet, type Dialect } from "../workloads.ts";
 
 export interface Peer extends Inmate {
   readonly target: LoadTarget;
@@ -17,6 +19,25 @@ export interface Peer extends Inmate {
   readonly reads: () => Workload;
   /** Absent: it only reads. */
   readonly writes?: ((lanes: number) => Workload) | undefined;
+}
+
+export interface Loadable extends Pick<Peer, "name" | "url" | "version" | "logFile"> {
+  readonly pids: readonly number[];
+  readonly dialect: Dialect;
+}
+
+/** A peer that takes reads and writes, as soon as the data set of the paths is in it. */
+export async function loadedPeer({ name, url, version, pids, logFile, dialect }: Loadable): Promise<Peer> {
+  const dataSet = new DataSet({ isLoaded: false, dialect });
+  const target = loadTarget(url);
+  await loadDataSet({ name, target, dataSet });
+  return {
+    ...{ name, url, target, version, logFile },
+    workerdPids: pids,
+    reads: () => dataSet.gets("current") as Workload,
+    writes: (lanes) => dataSet.puts(lanes) as Workload,
+    stop: () => stopAll(pids),
+  };
 }
 
 /** Directories of programs that are not in everybody's PATH. */

@@ -6,10 +6,8 @@ import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePort, LOOPBACK } from "../../cluster/ports.ts";
-import { loadDataSet } from "../harness/measure.ts";
-import { loadTarget } from "../load/workload.ts";
-import { DataSet, KEY_PATHS } from "../workloads.ts";
-import { type Peer, pidOf, programPath, startProgram, stopAll, untilListening } from "./peer.ts";
+import { KEY_PATHS } from "../workloads.ts";
+import { loadedPeer, type Peer, pidOf, programPath, startProgram, stopAll, untilListening } from "./peer.ts";
 
 const FRONT = fileURLToPath(new URL("redis-front.ts", import.meta.url));
 
@@ -29,21 +27,10 @@ export async function startRedis(directory: string): Promise<Peer | undefined> {
     await untilListening(redisPort, redis, logFile);
     await untilListening(port, front, logFile);
     const url = `http://${LOOPBACK}:${port}`;
+    const version = execFileSync(program, ["--version"], { encoding: "utf8" }).trim();
     // SET does not tell whether there was a value before.
-    const dataSet = new DataSet({ isLoaded: false, dialect: { ...KEY_PATHS, createdStatus: 204 } });
-    const target = loadTarget(url);
-    await loadDataSet({ name: "redis", target, dataSet });
-    return {
-      name: "redis",
-      url,
-      target,
-      version: execFileSync(program, ["--version"], { encoding: "utf8" }).trim(),
-      workerdPids: pids,
-      logFile,
-      reads: () => dataSet.gets("current") as ReturnType<Peer["reads"]>,
-      writes: (lanes) => dataSet.puts(lanes) as ReturnType<Peer["reads"]>,
-      stop: () => stopAll(pids),
-    };
+    const dialect = { ...KEY_PATHS, createdStatus: 204 };
+    return await loadedPeer({ name: "redis", url, version, pids, logFile, dialect });
   } catch (error) {
     await stopAll(pids);
     throw error;

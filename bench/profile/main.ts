@@ -4,11 +4,10 @@
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { parseArgs } from "node:util";
 import { stateDir } from "../../cluster/project.ts";
 import { commit, versions } from "../harness/environment.ts";
 import { loadDataSet } from "../harness/measure.ts";
-import { positive } from "../harness/options.ts";
+import { commandOptions, positive } from "../harness/options.ts";
 import { type BenchPath, selectPaths } from "../harness/paths.ts";
 import { startSystem } from "../harness/start-system.ts";
 import type { System } from "../harness/system.ts";
@@ -54,22 +53,9 @@ interface ProfileFigures {
 }
 
 export async function profile(argv: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
-      paths: { type: "string", default: PATHS_DEFAULT },
-      seconds: { type: "string" },
-      out: { type: "string" },
-      dir: { type: "string" },
-      json: { type: "string" },
-      help: { type: "boolean" },
-    },
-  });
-  if (values.help === true) {
-    console.log(USAGE);
-    return 0;
-  }
-  const paths = selectPaths(values.paths.split(","));
+  const values = commandOptions(argv, USAGE, ["paths", "seconds", "out", "dir", "json"]);
+  if (values === undefined) return 0;
+  const paths = selectPaths((values.paths ?? PATHS_DEFAULT).split(","));
   const seconds = positive("seconds", values.seconds, SECONDS_DEFAULT);
   const out = path.resolve(values.out ?? path.join(stateDir, "profiles"));
   mkdirSync(out, { recursive: true });

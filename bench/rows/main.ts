@@ -3,12 +3,11 @@
 // checkpoint and to the log's deletion counts with what it has written. Exit status 0: every reply was right.
 
 import { writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { answeringReplicas, readStatus } from "../../cluster/status.ts";
 import { until } from "../../cluster/until.ts";
 import type { ReplicaStatus } from "../../durable/protocol.ts";
 import { commit, versions } from "../harness/environment.ts";
-import { positive } from "../harness/options.ts";
+import { commandOptions, positive } from "../harness/options.ts";
 import { rowsOf, type System, startHalo, sumCounters } from "../harness/system.ts";
 import { inWorkplace } from "../harness/workplace.ts";
 import { COMMANDS, type Command, type Send, type Sent } from "./commands.ts";
@@ -45,19 +44,8 @@ export interface Figures {
 type Manner = "alone" | "together";
 
 export async function rows(argv: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
-      operations: { type: "string" },
-      dir: { type: "string" },
-      json: { type: "string" },
-      help: { type: "boolean" },
-    },
-  });
-  if (values.help === true) {
-    console.log(USAGE);
-    return 0;
-  }
+  const values = commandOptions(argv, USAGE, ["operations", "dir", "json"]);
+  if (values === undefined) return 0;
   const operations = positive("operations", values.operations, OPERATIONS_DEFAULT, true);
   return await inWorkplace<System>(values.dir, async (workplace) => {
     const system = await startHalo(1, workplace.directory);

@@ -565,7 +565,8 @@ export class Replica {
       return;
     }
     // Whoever led the group to sleep is asked first when it wakes, and wins: a round that only asks whether it would win is
-    // saved, once. Where somebody leads after all, voters refuse for as long as their promise to it lasts, as ever.
+    // saved, once. It deposes nobody: whoever was elected in its sleep leads a later term than its own, and so no earlier one
+    // than it asks for; and where a promise to somebody lasts, voters refuse as ever.
     const kind = this.#ledSleepingGroup ? "vote" : "pre_vote";
     this.#ledSleepingGroup = false;
     if (this.isVoter) campaign(this, kind);

@@ -1,7 +1,8 @@
 // Where each path's knee is, by open loops at rising rates; and what a request waits at half of it, beside a Worker that
 // returns a constant at the same rate.
 
-import { type Contender, interleave, p99, round, run } from "../contender.ts";
+import type { Finding } from "../bars.ts";
+import { type Contender, interleave, type Laps, p99, round, run } from "../contender.ts";
 import { findKnee, type Knee } from "../knee.ts";
 import type { Part, SizedStage } from "../stage.ts";
 
@@ -38,21 +39,26 @@ export const saturation: Part = {
       stage.size,
       stage,
     );
-    const value = laps.ratio("strong_get_at_half", "constant_at_half_of_get", p99);
     return {
       figures: {
         knees: Object.fromEntries(Object.entries(knees).map(([id, knee]) => [id, kneeJson(knee)])),
         paths: laps.summary(),
       },
       findings: {
-        get_p99_vs_constant_at_half:
-          value === undefined
-            ? { reason: "one of the two did not run" }
-            : { value, note: `at ${half("strong_get")}/s` },
+        get_p99_vs_constant_at_half: atHalf(laps, knees.strong_get),
       },
     };
   },
 };
+
+function atHalf(laps: Laps, knee: Knee | undefined): Finding {
+  // Half of nothing is no rate to compare at.
+  if (knee === undefined || knee.ratePerSecond === 0)
+    return { reason: `not even ${START_PER_SECOND}/s is served in time` };
+  const value = laps.ratio("strong_get_at_half", "constant_at_half_of_get", p99);
+  if (value === undefined) return { reason: "one of the two did not run" };
+  return { value, note: `at ${Math.round(knee.ratePerSecond / 2)}/s` };
+}
 
 export async function kneeOf(path: Contender, stage: SizedStage): Promise<Knee> {
   stage.complain(

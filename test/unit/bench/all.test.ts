@@ -7,6 +7,8 @@ import { kvPerMillion, moneyPerMillion } from "../../../bench/all/money.ts";
 import { PARTS } from "../../../bench/all/parts/index.ts";
 import { plots } from "../../../bench/all/plots.ts";
 import { isGood, jsonOf, merged, type PartReport, parseReports, verdictsOf } from "../../../bench/all/results.ts";
+import { tableMarkdown } from "../../../bench/all/table.ts";
+import tried from "../../../bench/all/tried.json" with { type: "json" };
 import { percentile } from "../../../bench/harness/statistics.ts";
 import type { LoadResult } from "../../../bench/load/workload.ts";
 
@@ -186,6 +188,34 @@ describe("the search for the knee", () => {
     });
     const knee = await findKnee(shedding, { startPerSecond: 100, bisections: 4, maxPerSecond: 10_000 });
     expect(knee.ratePerSecond).toBeLessThan(160);
+  });
+});
+
+describe("the table", () => {
+  const missed = { put_vs_naive: { value: single(3), note: "a | b" }, bundle_kb: { value: single(200) } };
+
+  it("says of a missed bar what was tried, and of every part where and of what it was measured", () => {
+    const markdown = tableMarkdown({ throughput: reportOf({ findings: missed }) }, { ...tried, put_vs_naive: "much" }, [
+      "bars",
+    ]);
+    const row = (title: string) =>
+      markdown
+        .split("\n")
+        .find((line) => line.includes(title))
+        ?.split(/ +\|(?: +|$)/);
+    expect(row("PUT, 3 replicas ÷ naive")).toEqual([
+      "| PUT, 3 replicas ÷ naive replication",
+      ...["at least 4", "3 ×", "**missed**", "a \\| b", "much", ""],
+    ]);
+    expect(row("Worker bundle")?.slice(2, 4)).toEqual(["200 kB", "met"]);
+    expect(row("| throughput")?.slice(-3)).toEqual(["abc", "`npm run bench -- --all`", ""]);
+    expect(markdown).toContain("\nc, 2 cores, 1 GiB, Linux k, ext4; workerd 1.\n");
+    expect(markdown).toContain("![bars](bars.svg)");
+  });
+
+  it("knows of nothing that was tried for a bar that there is not", () => {
+    expect(() => tableMarkdown({}, { faster: "x" }, [])).toThrow("faster");
+    expect(() => tableMarkdown({}, tried, [])).not.toThrow();
   });
 });
 

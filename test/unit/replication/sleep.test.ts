@@ -159,6 +159,57 @@ describe("waking up", () => {
     expect(leader.core).toMatchObject({ role: "leader", term: 2 });
   });
 
+  /** A client asks it, in a new life. Nothing is delivered yet. */
+  function askAnew(group: CoreGroup, id: string) {
+    const node = group.node(id);
+    node.restart();
+    node.act((core, nowMs) => {
+      core.wake(nowMs);
+      core.tick(nowMs);
+    });
+    return node;
+  }
+
+  test("whoever led the group to sleep asks for votes at once, and anybody else asks first whether it would win", () => {
+    const group = sleepingGroup();
+    for (const node of group.nodes.values()) node.restart();
+    askAnew(group, "a");
+    expect(group.outbox.map(({ kind, term }) => [kind, term])).toEqual([
+      ["vote", 2],
+      ["vote", 2],
+    ]);
+    group.outbox = [];
+    askAnew(group, "b");
+    expect(group.outbox.map(({ kind }) => kind)).toEqual(["pre_vote", "pre_vote"]);
+  });
+
+  test("a former leader that hears nothing asks for votes once: its term does not rise while it is alone", () => {
+    const group = sleepingGroup();
+    group.cut("a");
+    const alone = askAnew(group, "a");
+    group.pass(T.campaignMs * 8);
+    expect(alone.core.role).toBe("pre_candidate");
+    expect(alone.core.term).toBe(2);
+  });
+
+  test("a former leader whom another has replaced in its sleep deposes nobody", () => {
+    const group = sleepingGroup();
+    group.cut("a");
+    for (const id of ["b", "c"]) group.node(id).restart();
+    const next = group.elect("b");
+    for (const isAwake of [true, false]) {
+      if (!isAwake) group.pass(T.quiesceAfterMs + T.heartbeatMs);
+      group.heal();
+      const former = askAnew(group, "a");
+      expect(group.outbox.map(({ kind }) => kind)).toContain("vote");
+      group.deliver();
+      expect(former.core.role).not.toBe("leader");
+      expect(next.core).toMatchObject({ role: "leader", term: 2 });
+      group.cut("a");
+      former.disk.content.hardState = { term: 1, vote: "a", quiesced: true };
+    }
+  });
+
   test("a leader deposed in its sleep does not go on leading when it wakes", () => {
     const group = sleepingGroup();
     group.cut("a");
