@@ -114,6 +114,10 @@ export class Reshaping {
     gone.add(victim);
     // A shard that has, or is to have, one replica survives the loss of none, nor does it while two are members.
     const isSmall = [...membershipsInForce(this.#world, shard)].some(({ voters }) => voters.length < 3);
+    // Where the sweep alone replaces the dead it needs a majority of those that are listed, be they voters yet or not.
+    const listed = this.#world.listedHostsOf(shard);
+    const isLost = listed.filter((host) => !gone.has(host)).length < quorumSize(listed.length);
+    if (this.#world.config.sweep !== undefined && isLost) return;
     if (!isSmall && canSpare(this.#world, shard, gone, 2)) victim.destroy();
   }
 }
