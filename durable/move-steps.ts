@@ -12,6 +12,8 @@ import type { WritePath } from "./write-path.ts";
 
 /** What one step may take, in the own log or at the target. */
 export const STEP_MS_MAX = 2_000;
+/** While writers wait for a step, a replica that has not answered for so long is not waited for alone. */
+export const PATIENCE_MS = 250;
 /** Before a step is sent again that the target has not taken. */
 const RESEND_MS = 20;
 
@@ -31,6 +33,10 @@ export class Steps {
   readonly #leaders: Map<number, number>;
   readonly #move: SlotMove;
   readonly #isCurrent: () => boolean;
+  /** Writers wait until then at the latest, whatever step it takes: no step outlasts it. Undefined: none of them waits. */
+  frozenUntilMs: number | undefined;
+  /** Somebody waits: a target's replicas are asked beside each other where one is slow. */
+  isUrgent = false;
 
   constructor(
     context: ReplicaContext,
@@ -53,7 +59,7 @@ export class Steps {
     this.#check();
     const { ports } = this.#context;
     const mutations = withFounding(this.#context, { kind: "move", ...step });
-    const results = await Promise.all(this.#writes.submit(mutations, ports.timers.now() + STEP_MS_MAX));
+    const results = await Promise.all(this.#writes.submit(mutations, ports.timers.now() + this.#stepMs));
     this.#check();
     const result = results.at(-1);
     if (result?.status !== "applied" || result.outcome.kind !== "move") throw new BrokenOff();
@@ -70,6 +76,7 @@ export class Steps {
   async targetDone(mutation: ImportMutation | MoveMutation, sends = 1, size?: ArrivalSize): Promise<void> {
     for (let sent = 1; ; sent++) {
       const reply = await this.#ask(mutation, size);
+      this.#check();
       if (reply?.status === "full") throw new NoRoom(reply.reason);
       if (reply?.status === "ok") {
         if (reply.outcome.kind !== "move" || !reply.outcome.isDone) throw new BrokenOff();
@@ -83,7 +90,9 @@ export class Steps {
 
   /** At the target's leader; the outcome may be a refusal. */
   async target(mutation: MoveMutation): Promise<void> {
-    if ((await this.#ask(mutation))?.status !== "ok") throw new BrokenOff();
+    const reply = await this.#ask(mutation);
+    this.#check();
+    if (reply?.status !== "ok") throw new BrokenOff();
     this.#gotOn();
   }
 
@@ -94,38 +103,79 @@ export class Steps {
     this.#check();
   }
 
-  /** Asks the replicas of the target one after the other, the one first that led last. Undefined: none of them leads. */
-  async #ask(mutation: ImportMutation | MoveMutation, size?: ArrivalSize): Promise<MoveReply | undefined> {
+  get #stepMs(): number {
+    const leftMs = (this.frozenUntilMs ?? Number.POSITIVE_INFINITY) - this.#context.ports.timers.now();
+    return Math.max(0, Math.min(STEP_MS_MAX, leftMs));
+  }
+
+  /**
+   * Asks the replicas of the target, the one first that led last: one after the other, or beside each other where somebody waits,
+   * since a replica that has died does not say so. Steps may come twice. Undefined: none of them leads.
+   */
+  #ask(mutation: ImportMutation | MoveMutation, size?: ArrivalSize): Promise<MoveReply | undefined> {
+    this.#check();
     const { ownership, timers } = this.#context.ports;
     const { to } = this.#move;
     const replicas = ownership.view.shard(to)?.replicas ?? [];
     const known = this.#leaders.get(to);
     const left = [...replicas].sort((one, other) => Number(other.replica === known) - Number(one.replica === known));
-    for (let replica = left.shift(); replica !== undefined; replica = left.shift()) {
-      this.#check();
-      const call = this.#port.send(replica, this.#requestTo(replica, mutation, size));
-      const reply = await inTime(call, STEP_MS_MAX, timers);
-      this.#check();
-      if (reply?.status === "ok") {
-        this.#leaders.set(to, replica.replica);
-        return reply;
-      }
-      if (reply?.status === "overloaded" || reply?.status === "full") return reply;
-      const leader = reply !== undefined && "leader" in reply ? reply.leader : undefined;
-      const at = left.findIndex((other) => other.replica === leader);
-      if (at > 0) left.unshift(...left.splice(at, 1));
-    }
-    return undefined;
+    return new Promise((resolve, reject) => {
+      let asked = 0;
+      let cancelPatience = (): void => undefined;
+      let isOver = false;
+      const end = (reply: MoveReply | undefined): void => {
+        isOver = true;
+        cancelPatience();
+        resolve(reply);
+      };
+      const askNext = (): void => {
+        cancelPatience();
+        const replica = left.shift();
+        if (replica === undefined) return;
+        asked += 1;
+        const stepMs = this.#stepMs;
+        if (this.isUrgent) cancelPatience = timers.after(PATIENCE_MS, askNext);
+        inTime(this.#port.send(replica, this.#requestTo(replica, mutation, stepMs, size)), stepMs, timers).then(
+          (reply) => {
+            asked -= 1;
+            if (!isOver) heard(replica, reply);
+          },
+          reject,
+        );
+      };
+      const heard = (replica: ReplicaView, reply: MoveReply | undefined): void => {
+        if (reply?.status === "ok") this.#leaders.set(to, replica.replica);
+        else if (this.#leaders.get(to) === replica.replica) this.#leaders.delete(to);
+        const isAnswer = reply?.status === "ok" || reply?.status === "overloaded" || reply?.status === "full";
+        const leader = reply !== undefined && "leader" in reply ? reply.leader : undefined;
+        const at = left.findIndex((other) => other.replica === leader);
+        if (at > 0) left.unshift(...left.splice(at, 1));
+        if (isAnswer) end(reply);
+        else if (!this.#isStill() || left.length + asked === 0) end(undefined);
+        else askNext();
+      };
+      if (left.length === 0) end(undefined);
+      else askNext();
+    });
   }
 
-  #requestTo(replica: ReplicaView, mutation: ImportMutation | MoveMutation, size?: ArrivalSize): MoveRequest {
+  #requestTo(
+    replica: ReplicaView,
+    mutation: ImportMutation | MoveMutation,
+    deadlineMs: number,
+    size: ArrivalSize | undefined,
+  ): MoveRequest {
     const { epoch } = this.#context.ports.ownership;
-    return { v: PROTOCOL_VERSION, to: replica.name, epoch, mutation, deadlineMs: STEP_MS_MAX, size };
+    return { v: PROTOCOL_VERSION, to: replica.name, epoch, mutation, deadlineMs, size };
   }
 
   /** Race: a leadership that ended while a step was on its way. Another leader goes on from what the logs say. */
   #check(): void {
-    if (!this.#isCurrent() || this.#context.core.role !== "leader") throw new BrokenOff();
+    if (!this.#isStill()) throw new BrokenOff();
+  }
+
+  #isStill(): boolean {
+    return this.#isCurrent() && this.#context.core.role === "leader";
   }
 
   #gotOn(): void {

@@ -27,7 +27,7 @@ export const LAST_KEYS_MAX = 64;
 /** A slot that is written faster than it is sent is frozen after so many times of sending what has changed. */
 export const ROUNDS_MAX = 8;
 /** From the freeze on; beyond this its writers are let go on, and the move begins anew later. */
-export const FREEZE_MS_MAX = 3_000;
+export const FREEZE_MS_MAX = 1_500;
 /** A chunk is sent so often before the move begins anew. */
 const SENDS_MAX = 3;
 /** After a step that failed. */
@@ -228,13 +228,17 @@ export class SlotMover {
     if (!this.#isWanted(move)) throw new BrokenOff();
     const frozenMs = ports.timers.now();
     this.#frozenMs.set(slot, frozenMs);
+    steps.isUrgent = true;
+    steps.frozenUntilMs = frozenMs + FREEZE_MS_MAX;
     try {
       await steps.ownDone({ step: "freeze", ...id });
       const isInTime = () => ports.timers.now() - frozenMs < FREEZE_MS_MAX;
       const total = await this.#sendRest(steps, id, copy, isInTime);
       await steps.targetDone({ kind: "move", step: "seal", ...id, ...total });
       if (!isInTime()) throw new BrokenOff();
+      steps.frozenUntilMs = undefined;
     } catch (error) {
+      steps.frozenUntilMs = undefined;
       if (error instanceof BrokenOff) await steps.own({ step: "thaw", ...id });
       throw error;
     }
@@ -305,6 +309,7 @@ export class SlotMover {
     const record = this.#context.store.marks.slots.record(move.slot);
     if (record?.state !== "moved" || record.move !== move.epoch) throw new BrokenOff();
     const { slot, attempt, revision } = record;
+    steps.isUrgent = true;
     // Until the target says so, the slot is nobody's: nothing is more urgent.
     await steps.targetDone({ kind: "move", step: "own", slot, move: move.epoch, attempt, revision }, SENDS_MAX);
     this.#report("completeMoves", move);

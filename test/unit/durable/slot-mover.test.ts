@@ -4,6 +4,7 @@
 import { describe, expect, test } from "vitest";
 import type { StorageOptions } from "../../../durable/admission.ts";
 import { PASS_PAUSE_MS } from "../../../durable/housekeeper.ts";
+import { PATIENCE_MS } from "../../../durable/move-steps.ts";
 import type { MovePort } from "../../../durable/ports.ts";
 import { type ArrivalSize, type MoveReply, type MoveRequest, PROTOCOL_VERSION } from "../../../durable/protocol.ts";
 import { FREEZE_MS_MAX, NO_ROOM_RETRY_MS } from "../../../durable/slot-mover.ts";
@@ -29,6 +30,8 @@ class Elsewhere implements MovePort {
   /** Why there is no room for what is announced. */
   fullBecause: (size: ArrivalSize) => string | undefined = () => undefined;
   readonly sizes: ArrivalSize[] = [];
+  /** Numbers of replicas that answer nobody. */
+  readonly dead = new Set<number>();
   /** The Directory is out of reach. */
   isCutOff = false;
   /** Called in the turn of a step, before it is taken. */
@@ -40,7 +43,8 @@ class Elsewhere implements MovePort {
     this.store.apply({ stampMs: 1, mutations: [{ kind: "found_slots", slots: slotBitmap([]) }] });
   }
 
-  async send(_to: unknown, { mutation, size }: MoveRequest): Promise<MoveReply> {
+  async send({ replica }: { readonly replica: number }, { mutation, size }: MoveRequest): Promise<MoveReply> {
+    if (this.dead.has(replica)) return new Promise<never>(() => undefined);
     const step = mutation.kind === "move" ? mutation.step : `rows ${"chunk" in mutation ? mutation.chunk : ""}`;
     this.steps.push(step);
     this.onStep(step);
@@ -259,6 +263,33 @@ describe("a leader that is to give a slot away", () => {
     await clock.when(() => elsewhere.reports.length > 0);
     const { bytes } = leader.replica.status();
     expect(elsewhere.sizes).toEqual([{ bytes, keptBytes: bytes }]);
+  });
+
+  test.each(["seal", "own"])("does not let writers wait for a target's leader that dies before %s", async (last) => {
+    const { elsewhere, leader, key, clock } = await begun();
+    elsewhere.onStep = (step) => {
+      const isBefore = last === "seal" ? step === "rows 2" : step === "seal";
+      if (isBefore) elsewhere.dead.add(0);
+    };
+    elsewhere.plan(key);
+    await clock.when(() => elsewhere.reports.length > 0);
+    const { counters, moves } = leader.replica.status();
+    expect(counters.moves_broken_off).toBe(0);
+    expect(moves?.longestPauseMs).toBeLessThan(2 * PATIENCE_MS);
+    // Nobody has a timer left for those that were not asked.
+    await clock.pass(20_000);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("freezes a slot for a bounded time, however many replicas of its target are silent", async () => {
+    const { elsewhere, leader, key, clock } = await begun();
+    elsewhere.isSilentTo = (step) => step === "seal";
+    elsewhere.plan(key);
+    await clock.when(() => elsewhere.steps.includes("seal"));
+    const sinceMs = clock.nowMs;
+    const reply = await clock.until(leader.put(key, "two", { epoch: 1, deadlineMs: 10 * FREEZE_MS_MAX }));
+    expect(reply).toMatchObject({ status: "ok" });
+    expect(clock.nowMs - sinceMs).toBeLessThan(FREEZE_MS_MAX + 100);
   });
 
   test("calls a move off that is no longer wanted, and stays the owner", async () => {

@@ -6,7 +6,7 @@ import { afterEach, expect, test } from "vitest";
 import { createDirectoryClient } from "../../../durable/directory-client.ts";
 import { REPLACE_COOLDOWN_MS, type SweepPorts, sweep } from "../../../durable/health-sweep.ts";
 import { sweepPorts } from "../../../durable/sweep-runner.ts";
-import type { TopologyBindings } from "../../../durable/topology-admin.ts";
+import { changeTopology, type TopologyBindings } from "../../../durable/topology-admin.ts";
 import { TopologyView } from "../../../routing/topology-view.ts";
 import worker, { type Env } from "../../../worker/index.ts";
 import { put, request, shardOf, statusesOf, statusOf, TOKEN, text, topologyView, until } from "./cluster.ts";
@@ -70,12 +70,19 @@ test("a replica that neither the sweep nor its group reaches is replaced, and it
     // Without a deadline: nothing but the lost one may be missing, however busy the machine is.
     status: async ({ name }) => (name === lost.name ? undefined : statusOf(name)),
     reaches: () => Promise.resolve(false),
+    replace: async (gone, epoch) => {
+      const change = { kind: "replace_replica", ...gone } as const;
+      const reply = await changeTopology(bindings, bindings.HALO_CLUSTER, change, epoch);
+      return reply.status === "ok" ? reply.topology.epoch : undefined;
+    },
   };
   const replaceAfterMs = 60_000;
   expect(await sweep(ports, { replaceAfterMs })).toMatchObject({
     underReplicated: [{ shard: shard.shard, missing: [lost.name] }],
   });
   nowMs += replaceAfterMs;
+  // It answers whoever makes the change, which is what a sweep looks for once more.
+  expect((await sweep({ ...ports, replace: real.replace }, { replaceAfterMs })).replaced).toBeUndefined();
   const repaired = await until(
     () => sweep(ports, { replaceAfterMs }),
     ({ replaced }) => replaced !== undefined,
