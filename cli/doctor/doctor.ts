@@ -98,7 +98,7 @@ function checkFailure(session: Session, error: unknown): Check {
     if (error.slug === "no-token-configured") {
       return fail("secrets", text, "`npx wrangler secret put HALO_TOKEN`", exitCode);
     }
-    const advice = "HALO_TOKEN here must be the deployment's secret, or a token with the scope admin";
+    const advice = "HALO_TOKEN here must be the deployment's secret, or a token with the scope observe or admin";
     return fail("token", text, advice, exitCode);
   }
   if (error instanceof HaloError && error.slug === "misconfigured") {

@@ -1,5 +1,5 @@
-// `npm run screenshots`: the pictures of the console in docs/images/, of a real cluster under load, so that they can be made anew
-// whenever the console changes. WebP, which Chromium writes itself.
+// `npm run screenshots [-- <name> …]`: the pictures of the console in docs/images/, or those that are named, of a real cluster under
+// load, so that they can be made anew whenever the console changes. WebP, which Chromium writes itself.
 
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -61,7 +61,11 @@ class Load {
 
 const HEADERS = { "Content-Type": "application/json", "Cache-Tag": "cities, geo", "Cache-Control": "max-age=86400" };
 
+/** By name; none: all of them. */
+const WANTED = process.argv.slice(2);
+
 async function save(page: Page, name: string): Promise<void> {
+  if (WANTED.length > 0 && !WANTED.includes(name)) return;
   const session = await page.context().newCDPSession(page);
   const { data } = await session.send("Page.captureScreenshot", { format: "webp", quality: WEBP_QUALITY });
   const picture = Buffer.from(data, "base64");
@@ -88,6 +92,10 @@ async function take(browser: Browser, cluster: RegionCluster): Promise<void> {
   for (const { page } of [wide, dark, phone]) await untilDrawn(page);
   await save(wide.page, "console-overview");
   await save(phone.page, "console-phone");
+  await showView(wide.page, "Maintenance");
+  await wide.page.getByRole("button", { name: "Compare", exact: true }).click();
+  await wide.page.getByRole("region", { name: "What the replicas hold" }).waitFor();
+  await save(wide.page, "console-maintenance");
   await showView(dark.page, "Traffic");
   await save(dark.page, "console-traffic");
   await searchKeys(wide.page, "");

@@ -9,7 +9,7 @@ import { Act } from "../parts/act.tsx";
 import { ConfirmAction, Problem } from "../parts/dialog.tsx";
 import { useAction } from "../parts/hooks.ts";
 import { ShardMark } from "../parts/marks.tsx";
-import { Empty, Panel, Table } from "../parts/panel.tsx";
+import { Panel, Table } from "../parts/panel.tsx";
 import { ExportPanel } from "./export-panel.tsx";
 import { ImportPanel } from "./import-panel.tsx";
 
@@ -48,13 +48,11 @@ function Comparison() {
       }
     >
       <Problem text={problem} />
-      <div role="status" data-testid="comparison">
-        {found === undefined ? (
-          <Empty>Nothing was compared since this page was opened. Replicas do it by themselves after writes.</Empty>
-        ) : (
-          <p class="note">{verdictOf(found)}</p>
-        )}
-      </div>
+      <p class="note" role="status" data-testid="comparison">
+        {found === undefined
+          ? "Nothing was compared since this page was opened. Replicas do it by themselves after writes."
+          : verdictOf(found)}
+      </p>
       {found !== undefined && (
         <Table label="What the replicas hold" head={["Shard", "Replica", "At index", "Agrees"]} numeric={[2]}>
           {found.shards.flatMap(({ shard, index, replicas }) =>
