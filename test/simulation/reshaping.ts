@@ -128,7 +128,7 @@ export class Reshaping {
     gone.add(victim);
     // A shard that has, or is to have, one replica survives the loss of none, nor does it while two are members.
     const isSmall = [...membershipsInForce(this.#world, shard)].some(({ voters }) => voters.length < 3);
-      // Whoever replaces the dead needs a majority of those that are listed, be they voters yet or not.
+    // Whoever replaces the dead needs a majority of those that are listed, be they voters yet or not.
     const listed = this.#world.listedHostsOf(shard);
     const isListLost = listed.filter((host) => !gone.has(host)).length < quorumSize(listed.length);
     if (!isSmall && !isListLost && canSpare(this.#world, shard, gone, 2)) victim.destroy();
