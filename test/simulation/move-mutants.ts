@@ -7,6 +7,7 @@ const MOVES = "durable/store/commands/moves.ts";
 const COPY = "durable/slot-copy.ts";
 const SLOTS = "durable/store/slots.ts";
 const CONTEXT = "durable/replica-context.ts";
+const HOLDER = "worker/clients/topology-holder.ts";
 const workload = "reshard";
 
 /** The target takes any copy for whole: without that, it would refuse to own what these mistakes leave it with. */
@@ -107,6 +108,14 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
     file: MOVES,
     find: "work.raiseTo(revision);",
     replace: "work.raiseTo(revision > 0 ? 0 : revision);",
+    workload,
+  },
+  {
+    name: "drained-shard-asked-for-ever",
+    mistake: "an edge prefers what a former owner said of a slot to the documents since: it asks who was drained",
+    file: HOLDER,
+    find: "return epoch > this.#document.movedAt(slot) && this.#document.shard(to) !== undefined;",
+    replace: "return epoch > 0 && this.#document.shard(to) !== undefined;",
     workload,
   },
 ];
