@@ -63,6 +63,8 @@ async function searchSeeds(runs: number, jobs: number, firstSeed: number): Promi
     workload,
     onReport: (report) => {
       reports.push(report);
+      // At once: a long search may never get to its end.
+      for (const { checker, message } of report.violations) console.log(`seed ${report.seed}: ${checker}: ${message}`);
       return false;
     },
   });
