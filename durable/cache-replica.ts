@@ -54,6 +54,7 @@ import { SpanExport } from "./telemetry/span-export.ts";
 import { parseTelemetry, type TelemetryConfig, type TelemetryVariables } from "./telemetry/telemetry-config.ts";
 import type { Span } from "./telemetry/trace-context.ts";
 import { parseTiming, type TimingVariables } from "./timing-config.ts";
+import { tellOn } from "./topology-admin.ts";
 import { TopologyWatch } from "./topology-watch.ts";
 import { type WireWriteReply, WRITES_MAX, type WriteArguments, wireWriteReply, writeRequest } from "./write-wire.ts";
 
@@ -390,6 +391,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
         ownership: this.#ownership,
         restart: (error) => this.#restart(error),
         topologyDoubted: () => this.#topology.doubt(),
+        rouse: (shard) => this.#rouse(shard),
         tellTopology: (member) => this.#tellTopology(member),
         onSpan: this.#spanPort(name, telemetry.config),
         diverged: (found) => console.error(JSON.stringify({ event: "replica_diverged", leader: name, ...found })),
@@ -468,6 +470,11 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   #placementOf(name: string): ReplicaView | undefined {
     const shard = parseReplicaName(name)?.shard;
     return shard === undefined ? undefined : this.#ownership.placed(shard).find((placed) => placed.name === name);
+  }
+
+  #rouse(shard: number): void {
+    const tell = tellOn(this.env);
+    for (const replica of this.#ownership.placed(shard)) void tell(replica, this.#ownership.epoch);
   }
 
   /** A hint: one that gets lost is given again. */

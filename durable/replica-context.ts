@@ -70,6 +70,11 @@ export interface ShardReplicaPorts {
   readonly restart: (error: unknown) => void;
   /** Something speaks for a newer topology, or for this replica's being out of touch: worth asking the Directory. */
   readonly topologyDoubted?: (() => void) | undefined;
+  /**
+   * Wakes the shard that gives this one a slot, at most every ROUSE_EVERY_MS. Race: it may have decided to, lost its leader and gone to sleep
+   * before it could say so. Whoever wants the slot is sent here by then, and nobody asks there any more.
+   */
+  readonly rouse?: ((shard: number) => void) | undefined;
   /** Lets a peer know the own epoch: whoever leads the group, or can, follows the topology then. */
   readonly tellTopology?: ((member: string) => void) | undefined;
   /** Hears of what was done for traces that are recorded; absent: they are not followed here. */
@@ -79,6 +84,9 @@ export interface ShardReplicaPorts {
   /** Absent: this shard gives no slots away. */
   readonly moves?: MovePort | undefined;
 }
+
+/** A slot that is awaited is asked for all the time; its source needs to be told only so often. */
+export const ROUSE_EVERY_MS = 1_000;
 
 /** A request that needs a leader waits this long for an election to end. */
 export const LEADER_WAIT_MS = 1_000;
@@ -97,6 +105,7 @@ export class ReplicaContext {
   readonly hotKeys: HotKeys;
   readonly background: BackgroundPause;
   readonly telemetry: ReplicaTelemetry;
+  #rousedMs = Number.NEGATIVE_INFINITY;
   /** Replaced when a snapshot is installed. */
   store: Store;
   readonly counters = {
@@ -208,7 +217,17 @@ export class ReplicaContext {
     // The document records a move a while after the logs have made it.
     if (moved !== undefined && moved.epoch > movedAt) return ownership.wrongOwner(moved);
     if (!isListed && !slots.isArriving(slot)) return ownership.wrongOwner();
-    return core.role === "leader" ? this.unavailable("the slot is on its way to this shard") : this.notLeader();
+    if (core.role !== "leader") return this.notLeader();
+    this.#rouseSourceOf(slot);
+    return this.unavailable("the slot is on its way to this shard");
+  }
+
+  #rouseSourceOf(slot: number): void {
+    const nowMs = this.ports.timers.now();
+    const source = this.store.marks.slots.record(slot)?.peer;
+    if (source === undefined || nowMs < this.#rousedMs + ROUSE_EVERY_MS) return;
+    this.#rousedMs = nowMs;
+    this.ports.rouse?.(source);
   }
 
   /** Where the log says that the slot has gone. */

@@ -30,7 +30,7 @@ export function rouseSources(env: ReplicaBindings, topology: Topology): Promise<
   return tellSources(tellOn(env), topology);
 }
 
-function tellOn(env: ReplicaBindings): (replica: ReplicaView, epoch: number) => Promise<boolean> {
+export function tellOn(env: ReplicaBindings): (replica: ReplicaView, epoch: number) => Promise<boolean> {
   return ({ name, region }, epoch) => {
     const namespace = replicaNamespace(env, region);
     const stub = namespace.get(namespace.idFromName(name), { locationHint: region, retry: { maxRetries: 0 } });

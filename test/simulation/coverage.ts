@@ -18,6 +18,7 @@ export const COUNTED = [
   "edge restart",
   "call shed as overloaded",
   "read answered from L1",
+  "source of an awaited slot roused",
   "reads that travelled together",
   "writes that travelled together",
   "silence of all clients",

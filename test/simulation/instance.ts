@@ -135,6 +135,7 @@ export class Instance implements Caller {
           ownership: this.ownership,
           restart: (error) => this.#fail(error),
           topologyDoubted: () => this.watch.doubt(),
+          rouse: (shard) => this.#rouse(shard),
           tellTopology: (member) => this.#tellTopology(world.member(host.options.shard, member)),
           moves: this.#movePort(),
           diverged: ({ member, index }) =>
@@ -204,6 +205,16 @@ export class Instance implements Caller {
         () => true,
         () => false,
       );
+  }
+
+  #rouse(shard: number): void {
+    const { world } = this.host;
+    world.coverage.count("source of an awaited slot roused");
+    for (const placed of this.ownership.placed(shard)) {
+      const options = { label: "rouse", kind: "other", isRepeatable: true } as const;
+      const run = (source: Instance) => source.atEpoch(this.ownership.epoch, () => source.replica.topologyChanged());
+      world.rpc.call(this, world.member(shard, memberId(placed)), { ...options, run }).catch(() => undefined);
+    }
   }
 
   #tellTopology(to: ReplicaHost): void {
@@ -366,6 +377,7 @@ export class Instance implements Caller {
           label: `${request.mutation.kind} ${"step" in request.mutation ? request.mutation.step : request.mutation.chunk} of slot ${request.mutation.slot}`,
           kind: "other",
           isRepeatable: true,
+          onLeave: () => world.checks.told(this),
           run: (instance) => instance.atEpoch(request.epoch, () => instance.replica.move(request)),
         });
       },

@@ -221,6 +221,14 @@ export class Checks {
     return true;
   }
 
+  /**
+   * Another shard is about to hear of what the instance has applied, in the very event, which it may not survive: a superseded one
+   * that has just learned that its decision is committed says so, and then finds its storage gone.
+   */
+  told(by: Instance): void {
+    if (this.#noteApplied(by, this.truthOf(by.host.options.shard))) this.#checkSlots();
+  }
+
   /** An answer to an edge has passed the gate of the replica. */
   replyLeft(by: Instance, request: ReadRequest | WriteRequest, reply: ReadReply | WriteReply): void {
     if (reply.status === "wrong_owner") {

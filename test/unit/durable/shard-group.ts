@@ -142,6 +142,7 @@ export class Host {
       onSpan: (span) => this.group.spans.push(span),
       moves: this.group.moves,
       diverged: (found) => this.group.diverged.push(found),
+      rouse: (shard) => this.group.roused.push(shard),
     });
   }
 
@@ -188,6 +189,8 @@ export class ShardGroup {
   checkEntries: number | undefined;
   /** What leaders have found against members. */
   readonly diverged: { readonly member: string; readonly index: number; readonly isRepaired: boolean }[] = [];
+  /** Shards that were told to go on with what they give away. */
+  readonly roused: number[] = [];
   /** What happens to parts of snapshots on their way. */
   onPart: (part: SnapshotPart) => SnapshotPart = (part) => part;
   readonly hosts: readonly Host[];

@@ -7,6 +7,7 @@ import { PASS_PAUSE_MS } from "../../../durable/housekeeper.ts";
 import { PATIENCE_MS } from "../../../durable/move-steps.ts";
 import type { MovePort } from "../../../durable/ports.ts";
 import { type ArrivalSize, type MoveReply, type MoveRequest, PROTOCOL_VERSION } from "../../../durable/protocol.ts";
+import { ROUSE_EVERY_MS } from "../../../durable/replica-context.ts";
 import { FREEZE_MS_MAX, NO_ROOM_RETRY_MS } from "../../../durable/slot-mover.ts";
 import { slotBitmap } from "../../../durable/store/slots.ts";
 import { EMPTY_STORE_STATE, Store } from "../../../durable/store/store.ts";
@@ -349,7 +350,7 @@ describe("a leader to which another shard brings a slot", () => {
       const size = { bytes, keptBytes: evict ? 0 : bytes };
       return send({ kind: "move", step: "import", slot, move: 1, attempt, from: 1 }, size);
     };
-    return { elsewhere, leader, theirs, send, bring };
+    return { elsewhere, leader, clock, theirs, send, bring };
   }
 
   const FULL = { status: "full", reason: expect.stringContaining(String(MAX)) };
@@ -361,6 +362,31 @@ describe("a leader to which another shard brings a slot", () => {
     expect(await bring(0, MAX)).toMatchObject(FULL);
     expect(leader.replica.status().lastIndex).toBe(before);
     expect(await bring(0, MAX / 2)).toMatchObject(TAKEN);
+  });
+
+  test("rouses the source while the slot is asked for here already, once a second", async () => {
+    const { leader, clock, theirs, bring } = await target(true);
+    const [slot = -1] = theirs;
+    expect(await bring(0, 1)).toMatchObject(TAKEN);
+    const { roused } = leader.group;
+    expect(roused).toEqual([]);
+    const ask = async () => {
+      const reply = await clock.until(
+        Promise.resolve(
+          leader.read(
+            keyWhere((name) => slotOf(name) === slot),
+            "strong",
+            { epoch: 1 },
+          ),
+        ),
+      );
+      expect(reply).toMatchObject({ status: "unavailable" });
+    };
+    for (let times = 0; times < 3; times++) await ask();
+    expect(roused).toEqual([1]);
+    await clock.pass(ROUSE_EVERY_MS);
+    await ask();
+    expect(roused).toEqual([1, 1]);
   });
 
   test("counts what it has promised to others, less what of that has come", async () => {
