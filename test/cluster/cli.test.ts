@@ -297,7 +297,7 @@ describe("halo", () => {
       expect(checks.at(-1)).toMatchObject({
         name: "token",
         verdict: "fail",
-        advice: expect.stringMatching(/scope admin/),
+        advice: expect.stringMatching(/scope observe or admin/),
       });
       const environment = { HALO_URL: `http://127.0.0.1:${await freePort()}` };
       const gone = await halo(["doctor"], { environment });
