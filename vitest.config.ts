@@ -24,6 +24,8 @@ const scopedTokens = [
 
 export default defineConfig({
   test: {
+    // One core less would be one of two, and most tests in workerd wait.
+    maxWorkers: "100%",
     projects: [
       {
         test: {
