@@ -76,6 +76,7 @@ export async function all(argv: readonly string[]): Promise<number> {
       throw new UsageError(`${workplace.directory} is on ${filesystem}, where fsync is free: choose a disk with --dir`);
     }
     const { jsonFile } = options;
+    if (jsonFile !== undefined) mkdirSync(path.dirname(jsonFile), { recursive: true });
     const before = jsonFile !== undefined && existsSync(jsonFile) ? parseReports(readFileSync(jsonFile, "utf8")) : {};
     let parts = before;
     const deadlineMs = performance.now() + options.minutes * MS_PER_MINUTE;
