@@ -89,8 +89,6 @@ interface RetiredMark {
 /** `ending`: it is about to restart, and is to be asked again. `refused`: the document does not say so, or cannot be had. */
 export type RetireReply = "wiped" | "ending" | "refused";
 
-const NOT_A_WRITE = { status: "invalid", reason: "not a write" } as const;
-
 interface Opened {
   readonly replica: ShardReplica;
   readonly transport: RpcTransport;
@@ -155,7 +153,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     if (requests === undefined || first === undefined) throw new Error("not reads");
     const epoch = requests.reduce((newest, request) => Math.max(newest, request.epoch), 0);
     const replica = await this.#routed(first.to, epoch);
-    const replies = await Promise.all(requests.map((request) => replica.read(request)));
+    const replies = await replica.readTogether(requests);
     const tookMs = Math.max(0, platformTimers.now() - startedMs);
     return readsReply(replies, this.#open?.hasServerTiming ? tookMs : undefined);
   }
@@ -167,24 +165,19 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
 
   async write(...wire: WriteArguments): Promise<WireWriteReply> {
     const request = writeRequest(...wire);
-    if (request === undefined) return NOT_A_WRITE;
+    if (request === undefined) return { status: "invalid", reason: "not a write" };
     return wireWriteReply(await (await this.#routed(request.to, request.epoch)).write(request));
   }
 
-  /** Several writes in one call. Null: to be sent by itself, since it would keep the others waiting. */
+  /** Several writes in one call. Null: nothing was done, and it is to be sent by itself. */
   async writes(wires: readonly WriteArguments[]): Promise<readonly (WireWriteReply | null)[]> {
-    const requests = wires.slice(0, WRITES_MAX).map((wire) => writeRequest(...wire));
-    const known = requests.find((request) => request !== undefined);
-    if (known === undefined) throw new Error("not writes");
-    const epoch = requests.reduce((newest, request) => Math.max(newest, request?.epoch ?? 0), 0);
-    const replica = await this.#routed(known.to, epoch);
-    return await Promise.all(
-      requests.map(async (request) => {
-        if (request === undefined) return NOT_A_WRITE;
-        if (replica.waitsForMove(request.slot)) return null;
-        return wireWriteReply(await replica.write(request));
-      }),
-    );
+    const requests = wires.map((wire) => writeRequest(...wire)).filter((request) => request !== undefined);
+    const [first] = requests;
+    if (first === undefined || requests.length < wires.length || wires.length > WRITES_MAX)
+      throw new Error("not writes");
+    const epoch = requests.reduce((newest, request) => Math.max(newest, request.epoch), 0);
+    const replies = await (await this.#routed(first.to, epoch)).writeTogether(requests);
+    return replies.map((reply) => (reply === undefined ? null : wireWriteReply(reply)));
   }
 
   async batch(request: BatchRequest): Promise<BatchReply> {

@@ -5,14 +5,16 @@
 //       each line as a single read's URL goes on (http/read-wire.ts)
 //     → { values, replies, tookMs }
 //       one reply for each line: in one line of text if it is a value and nothing else, which takes the next bytes of
-//       `values`; the object of protocol.ts for all else; null for a value that finds no room here
+//       `values`; the object of protocol.ts for all else; null for what is to be asked for by itself: a value that finds no
+//       room here, a read that would keep the others waiting
 //
 //   "<version> <bytes> <modifiedMs> <expiresMs or -> <clockMs> <level> <shard> <replica> <role> <term> <index> <content type>"
 //
 // Versioned and additive as the single read is: the version stands in the first argument.
 
 import { parseReadUrl, readLine } from "./http/read-wire.ts";
-import type { ConsistencyLevel, ReadOk, ReadReply, ReadRequest, ReplicaRole } from "./protocol.ts";
+import type { ConsistencyLevel, ReadOk, ReadReply, ReadRequest } from "./protocol.ts";
+import { parseProvenance, provenanceWords } from "./provenance-words.ts";
 
 /** More would make the first of them wait for the last. */
 export const READS_MAX = 64;
@@ -43,10 +45,11 @@ export function parseReads(base: string, lines: string): readonly ReadRequest[] 
   return requests;
 }
 
-export function readsReply(replies: readonly ReadReply[], tookMs: number | undefined): ReadsReply {
+export function readsReply(replies: readonly (ReadReply | undefined)[], tookMs: number | undefined): ReadsReply {
   const fitting: Uint8Array[] = [];
   let bytes = 0;
   const lines = replies.map((reply) => {
+    if (reply === undefined) return null;
     if (reply.status !== "ok") return reply;
     const size = reply.entry?.value?.byteLength ?? 0;
     if (bytes + size > READS_BYTES_MAX) return null;
@@ -66,9 +69,8 @@ export function readsReply(replies: readonly ReadReply[], tookMs: number | undef
 function lineOf({ entry, level, clockMs, from, hot }: ReadOk): string | undefined {
   if (entry?.value === undefined || entry.extras !== undefined || hot !== undefined) return undefined;
   const { version, value, modifiedMs, expiresMs = "-", contentType } = entry;
-  const { shard, replica, role, term, index } = from;
   const own = `${version} ${value.byteLength} ${modifiedMs} ${expiresMs} ${clockMs} ${level}`;
-  return `${own} ${shard} ${replica} ${role} ${term} ${index} ${contentType}`;
+  return `${own} ${provenanceWords(from)} ${contentType}`;
 }
 
 function joined(values: readonly Uint8Array[]): Uint8Array {
@@ -94,7 +96,7 @@ export function parseReplies({ replies, values }: ReadsReply): readonly (ReadRep
 
 function parseLine(line: string, values: Uint8Array, at: number): ReadOk {
   const fields = line.split(" ", FIELDS);
-  const [version, bytes, modified, expires, clock, level, shard, replica, role, term, index] = fields;
+  const [version, bytes, modified, expires, clock, level] = fields;
   const contentType = line.slice(fields.reduce((sum, field) => sum + field.length + 1, 0));
   const size = Number(bytes);
   return {
@@ -109,12 +111,6 @@ function parseLine(line: string, values: Uint8Array, at: number): ReadOk {
     },
     level: level as ConsistencyLevel,
     clockMs: Number(clock),
-    from: {
-      shard: Number(shard),
-      replica: Number(replica),
-      role: role as ReplicaRole,
-      term: Number(term),
-      index: Number(index),
-    },
+    from: parseProvenance(fields.slice(6)),
   };
 }

@@ -8,7 +8,7 @@ import type { ShardReplica } from "./shard-replica.ts";
 /** The calls of routers. */
 export type RoutedReplica = Pick<
   ShardReplica,
-  "read" | "write" | "waitsForMove" | "batch" | "fill" | "scan" | "purge" | "part"
+  "read" | "readTogether" | "write" | "writeTogether" | "batch" | "fill" | "scan" | "purge" | "part"
 >;
 
 export function refusingReplica(refusal: Refusal): RoutedReplica {
@@ -16,8 +16,9 @@ export function refusingReplica(refusal: Refusal): RoutedReplica {
   const refuseLater = async () => refusal;
   return {
     read: refuse,
+    readTogether: (requests) => requests.map(refuse),
     write: refuseLater,
-    waitsForMove: () => false,
+    writeTogether: async (requests) => requests.map(refuse),
     batch: refuseLater,
     fill: refuseLater,
     scan: refuse,

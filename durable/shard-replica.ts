@@ -51,7 +51,7 @@ import { partKey } from "./store/keyspace.ts";
 import { Store } from "./store/store.ts";
 import { RequestWatch } from "./telemetry/request-watch.ts";
 import type { SlowEntry } from "./telemetry/slow-log.ts";
-import { WritePath } from "./write-path.ts";
+import { HELD, WritePath } from "./write-path.ts";
 
 /** Deadlines are looked at in turns, but not in every one. */
 const EXPIRY_INTERVAL_MS = 20;
@@ -139,7 +139,34 @@ export class ShardReplica {
     return reply;
   }
 
-  write(request: WriteRequest): Promise<WriteReply> {
+  /**
+   * Reads that came in one call. Undefined: it would have kept those waiting that need not, and is to be asked for by itself. A
+   * promise only where all of them wait, for the same round with a majority.
+   */
+  readTogether(
+    requests: readonly ReadRequest[],
+  ): readonly (ReadReply | undefined)[] | Promise<readonly (ReadReply | undefined)[]> {
+    const replies = requests.map((request) => this.read(request));
+    if (replies.every((reply) => reply instanceof Promise)) return Promise.all(replies);
+    return replies.map((reply) => {
+      if (!(reply instanceof Promise)) return reply;
+      // Nobody waits for it any more.
+      reply.catch(() => undefined);
+      return undefined;
+    });
+  }
+
+  /** Writes that came in one call. Undefined: nothing was done, and it would have kept the others waiting for a move of its slot. */
+  writeTogether(requests: readonly WriteRequest[]): Promise<readonly (WriteReply | undefined)[]> {
+    return Promise.all(
+      requests.map(async (request) => {
+        const reply = await this.write(request, true);
+        return reply === HELD ? undefined : reply;
+      }),
+    );
+  }
+
+  write(request: WriteRequest, isTogether = false): Promise<WriteReply> {
     this.#doubtWhenOutOfTouch(request.slot);
     const ranked = this.#isFloodedBy(request) ? behindOthers(request) : request;
     const shed = this.#shed(ranked.urgency);
@@ -147,12 +174,7 @@ export class ShardReplica {
     const { kind: operation, key } = request.mutation;
     const trace = this.#watch.traceOf(request.trace);
     const traced = trace === undefined ? ranked : { ...ranked, trace: trace.traceparent };
-    return this.#watch.timed({ operation, level: null, key, trace }, this.#writes.write(traced));
-  }
-
-  /** A write to the slot is held until it is decided who owns it. */
-  waitsForMove(slot: number): boolean {
-    return this.#writes.waitsForMove(slot);
+    return this.#watch.timed({ operation, level: null, key, trace }, this.#writes.write(traced, isTogether));
   }
 
   /** Increments of one key cost little more than one of them: they share a log entry and a row. */

@@ -19,6 +19,9 @@ import { type PendingWrite, QUEUE_BYTES_MAX, WriteQueue, type WriteResult } from
 /** Batches in flight at once; how fast they may follow each other is CommitPace's. */
 const BATCHES_IN_FLIGHT_MAX = 8;
 
+/** Nothing was done: sent by itself, the write may wait until it is decided who owns its slot. */
+export const HELD = { status: "unavailable", reason: "the slot is about to move to another shard", term: 0 } as const;
+
 /** Mutations that only a leader makes, of itself or for a purge. */
 const OWN_KINDS: ReadonlySet<Mutation["kind"]> = new Set([
   "purge",
@@ -61,7 +64,8 @@ export class WritePath {
     return this.#moving.hasPurge;
   }
 
-  async write(request: WriteRequest): Promise<WriteReply> {
+  /** `isTogether`: HELD instead of an answer that would have to wait for a move. */
+  async write(request: WriteRequest, isTogether = false): Promise<WriteReply> {
     const { ports } = this.#context;
     const refusal = this.#context.headerRefusal(request, request.mutation.key);
     if (refusal !== undefined) return refusal;
@@ -78,7 +82,7 @@ export class WritePath {
     const admitted = this.#context.admission.admit(mutation);
     if (admitted.status !== "admitted") return admitted;
     if (request.trace !== undefined) this.#waitingTrace = request.trace;
-    const [result] = this.submit([admitted.mutation], deadlineMs);
+    const [result] = this.submit([admitted.mutation], deadlineMs, isTogether);
     if (result === undefined) throw new Error("halo: one result for each mutation");
     return this.#replyOf(await result);
   }
@@ -159,7 +163,7 @@ export class WritePath {
       case "unknown":
         return { status: "unknown", reason: result.reason, term: core.term, leader: replicaOf(core.leader) };
       case "not_applied":
-        return this.#notApplied(result.reason);
+        return result.isHeld === true ? HELD : this.#notApplied(result.reason);
       case "moved":
         return this.movedReply(result.slot);
     }
@@ -231,13 +235,9 @@ export class WritePath {
   #mustWait(mutation: Mutation): boolean {
     const { slots } = this.#context.store.marks;
     if (mutation.kind === "purge") return slots.hasFrozen;
-    return isClients(mutation) && this.waitsForMove(mutation.slot);
-  }
-
-  /** Writes to the slot are held until it is decided who owns it. */
-  waitsForMove(slot: number): boolean {
-    const refusal = this.#context.store.marks.slots.refusal(slot);
-    return refusal === "moving" || (refusal === "moved" && this.isHandingOver(slot));
+    if (!isClients(mutation)) return false;
+    const refusal = slots.refusal(mutation.slot);
+    return refusal === "moving" || (refusal === "moved" && this.isHandingOver(mutation.slot));
   }
 
   /** At the end of a turn: whatever waits and may leave. */
@@ -264,7 +264,7 @@ export class WritePath {
   }
 
   /** Queues mutations that go into the log in this order, and each of which has a fate of its own. */
-  submit(mutations: readonly Mutation[], deadlineMs: number): readonly Promise<WriteResult>[] {
+  submit(mutations: readonly Mutation[], deadlineMs: number, isTogether = false): readonly Promise<WriteResult>[] {
     const { core, driver, ports, store } = this.#context;
     if (core.role !== "leader") {
       const lost: WriteResult = { status: "not_applied", reason: "leadership was lost" };
@@ -277,7 +277,7 @@ export class WritePath {
       bytes: mutationBytes(mutation) + store.returnableBytes(mutation),
     }));
     const results = sized.map(
-      (write) => new Promise<WriteResult>((settle) => this.#enqueue({ ...write, deadlineMs, settle })),
+      (write) => new Promise<WriteResult>((settle) => this.#enqueue({ ...write, deadlineMs, isTogether, settle })),
     );
     const nowMs = ports.timers.now();
     this.#pace.noteArrival(this.#queue.waiting, nowMs);
@@ -302,6 +302,10 @@ export class WritePath {
 
   /** Race: its caller may have been told by now that its fate is open. Such a one is not to be done later. */
   #waitForMove(write: PendingWrite): void {
+    if (write.isTogether === true) {
+      write.settle({ status: "not_applied", reason: HELD.reason, isHeld: true });
+      return;
+    }
     const isLate = write.deadlineMs <= this.#context.ports.timers.now();
     if (isLate || !this.#moving.add(write)) {
       write.settle({ status: "not_applied", reason: "the slot is about to move to another shard" });

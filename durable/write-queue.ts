@@ -6,8 +6,8 @@ import type { Mutation, Outcome } from "./store/command.ts";
 /** What became of one mutation. */
 export type WriteResult =
   | { readonly status: "applied"; readonly outcome: Outcome; readonly term: number; readonly index: number }
-  /** Never proposed, or certainly overwritten: nothing was changed. */
-  | { readonly status: "not_applied"; readonly reason: string }
+  /** Never proposed, or certainly overwritten: nothing was changed. `isHeld`: it would have waited for a move. */
+  | { readonly status: "not_applied"; readonly reason: string; readonly isHeld?: boolean | undefined }
   /** The slot is another shard's: nothing was changed. */
   | { readonly status: "moved"; readonly slot: number }
   | { readonly status: "unknown"; readonly reason: string };
@@ -16,6 +16,8 @@ export interface PendingWrite {
   readonly mutation: Mutation;
   readonly bytes: number;
   readonly deadlineMs: number;
+  /** Others wait for its answer that are answered with it. */
+  readonly isTogether?: boolean | undefined;
   readonly settle: (result: WriteResult) => void;
 }
 

@@ -9,7 +9,8 @@
 // Versioned and additive: the version stands first, arguments and words are only ever added at the end, and what is not
 // known is ignored.
 
-import type { ReplicaRole, WriteReply, WriteRequest } from "./protocol.ts";
+import type { WriteReply, WriteRequest } from "./protocol.ts";
+import { parseProvenance, provenanceWords } from "./provenance-words.ts";
 import type { KeyMutation } from "./store/command.ts";
 
 /** Of writes that travel in one call, as a list of what each would have gone as; the reply is a list too. */
@@ -86,13 +87,13 @@ export function wireWriteReply(reply: WriteReply): WireWriteReply {
   const { outcome, from, clockMs } = reply;
   const { version, created, expiresMs, previous } = outcome;
   if (previous !== undefined) return reply;
-  const { shard, replica, role, term, index } = from;
-  return `${version} ${created ? 1 : 0} ${expiresMs ?? "-"} ${shard} ${replica} ${role} ${term} ${index} ${clockMs}`;
+  return `${version} ${created ? 1 : 0} ${expiresMs ?? "-"} ${provenanceWords(from)} ${clockMs}`;
 }
 
 export function writeReply(wire: WireWriteReply): WriteReply {
   if (typeof wire !== "string") return wire;
-  const [version, created, expires, shard, replica, role, term, index, clock] = wire.split(" ");
+  const words = wire.split(" ");
+  const [version, created, expires] = words;
   return {
     status: "ok",
     outcome: {
@@ -101,13 +102,7 @@ export function writeReply(wire: WireWriteReply): WriteReply {
       created: created === "1",
       ...(expires === "-" ? {} : { expiresMs: Number(expires) }),
     },
-    from: {
-      shard: Number(shard),
-      replica: Number(replica),
-      role: role as ReplicaRole,
-      term: Number(term),
-      index: Number(index),
-    },
-    clockMs: Number(clock),
+    from: parseProvenance(words.slice(3, 8)),
+    clockMs: Number(words[8]),
   };
 }

@@ -1,40 +1,19 @@
 // Calls of many requests that are sent as one, in workerd: whoever joins goes on in its own name, and neither the runtime nor
 // a client that leaves takes the others' replies away.
 
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { buildWorker } from "../../cluster/build.ts";
-import { Runtime } from "../../cluster/runtime.ts";
-import { readWorkerConfig } from "../../cluster/worker-config.ts";
+import { startTestWorker, type TestWorker } from "./support/test-worker.ts";
 
-let directory: string;
-let runtime: Runtime;
+let worker: TestWorker;
 
 beforeAll(async () => {
-  directory = await mkdtemp(path.join(tmpdir(), "halo-test-"));
-  runtime = await Runtime.start(
-    {
-      ...readWorkerConfig(),
-      name: "gathering",
-      workerPath: await buildWorker("test/cluster/support/gathering/worker.ts"),
-      vars: {},
-      objects: [{ binding: "OBJECT", className: "Answering", worker: "gathering" }],
-      dataDir: path.join(directory, "data"),
-      port: 0,
-    },
-    { runDir: directory, logFile: path.join(directory, "log") },
-  );
+  worker = await startTestWorker("gathering", "test/cluster/support/gathering/worker.ts");
 });
 
-afterAll(async () => {
-  await runtime.stop();
-  await rm(directory, { recursive: true, force: true });
-});
+afterAll(() => worker.stop());
 
 async function ask(asked: string, signal: AbortSignal | null = null): Promise<string> {
-  const reply = await fetch(`${runtime.url}${asked}`, { signal });
+  const reply = await fetch(`${worker.url}${asked}`, { signal });
   const text = await reply.text();
   expect(reply.status, text).toBe(200);
   return text;

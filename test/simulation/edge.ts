@@ -2,6 +2,7 @@
 
 import type { ReadReply, ReadRequest, WriteReply, WriteRequest } from "../../durable/protocol.ts";
 import { memberId } from "../../durable/replica-context.ts";
+import type { ShardReplica } from "../../durable/shard-replica.ts";
 import { type BalancePolicy, Balancers } from "../../routing/balance-policy.ts";
 import type { RegionWeights } from "../../routing/load-balancer.ts";
 import type { Region } from "../../routing/region.ts";
@@ -50,8 +51,8 @@ class Gatherers {
     let gatherers = this.#byHost.get(host);
     if (gatherers === undefined) {
       gatherers = {
-        reads: new Gatherer(this.#platform, GATHER_LIMITS),
-        writes: new Gatherer(this.#platform, GATHER_LIMITS),
+        reads: new Gatherer(this.#platform, "reads", GATHER_LIMITS),
+        writes: new Gatherer(this.#platform, "writes", GATHER_LIMITS),
       };
       this.#byHost.set(host, gatherers);
     }
@@ -184,20 +185,10 @@ export class Edge {
     caller: EdgeInstance,
     host: ReplicaHost,
     requests: readonly ReadRequest[],
-  ): Promise<readonly ReadReply[]> {
-    const { checks, coverage, rpc } = this.#world;
-    coverage.count("reads that travelled together");
-    return this.#unlessOverloaded(host, () =>
-      rpc.call(caller, host, {
-        label: `${requests.length} reads`,
-        kind: "read",
-        isRepeatable: true,
-        run: (instance) =>
-          Promise.all(requests.map((read) => this.#noteRead(read, instance, instance.read(this.#decorated(read))))),
-        onReplyLeaves: (replies, by) => {
-          for (const [at, read] of requests.entries()) checks.replyLeft(by, read, replies[at] as ReadReply);
-        },
-      }),
+  ): Promise<readonly (ReadReply | undefined)[]> {
+    this.#world.coverage.count("reads that travelled together");
+    return this.#callTogether<ReadRequest, ReadReply>(caller, host, "read", requests, (replica, decorated) =>
+      replica.readTogether(decorated),
     );
   }
 
@@ -206,23 +197,35 @@ export class Edge {
     host: ReplicaHost,
     requests: readonly WriteRequest[],
   ): Promise<readonly (WriteReply | undefined)[]> {
-    const { checks, coverage, rpc } = this.#world;
-    coverage.count("writes that travelled together");
+    this.#world.coverage.count("writes that travelled together");
+    return this.#callTogether<WriteRequest, WriteReply>(caller, host, "write", requests, (replica, decorated) =>
+      replica.writeTogether(decorated),
+    );
+  }
+
+  #callTogether<Request extends ReadRequest | WriteRequest, Reply extends ReadReply | WriteReply>(
+    caller: EdgeInstance,
+    host: ReplicaHost,
+    kind: "read" | "write",
+    requests: readonly Request[],
+    answer: (
+      replica: ShardReplica,
+      decorated: readonly Request[],
+    ) => readonly (Reply | undefined)[] | Promise<readonly (Reply | undefined)[]>,
+  ): Promise<readonly (Reply | undefined)[]> {
+    const { checks, rpc } = this.#world;
+    const epoch = requests.reduce((newest, request) => Math.max(newest, request.epoch), 0);
+    const decorated = requests.map((request) => this.#decorated(request));
     return this.#unlessOverloaded(host, () =>
       rpc.call(caller, host, {
-        label: `${requests.length} writes`,
-        kind: "write",
-        isRepeatable: false,
-        run: (instance) =>
-          Promise.all(
-            requests.map((write) =>
-              instance.replica.waitsForMove(write.mutation.slot) ? undefined : instance.write(this.#decorated(write)),
-            ),
-          ),
+        label: `${requests.length} ${kind}s`,
+        kind,
+        isRepeatable: kind === "read",
+        run: (instance) => instance.atEpoch(epoch, () => answer(instance.replica, decorated)),
         onReplyLeaves: (replies, by) => {
-          for (const [at, write] of requests.entries()) {
+          for (const [at, request] of requests.entries()) {
             const reply = replies[at];
-            if (reply !== undefined) checks.replyLeft(by, write, reply);
+            if (reply !== undefined) checks.replyLeft(by, request, reply);
           }
         },
       }),

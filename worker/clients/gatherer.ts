@@ -65,6 +65,8 @@ export interface CallWays<Request, Reply, Result> {
 export class Gatherer<Request, Reply> {
   readonly #platform: TimerPlatform;
   readonly #limits: GatherLimits;
+  /** What an object says that runs code from before there were such calls: nothing was done. */
+  readonly #unknown: string;
   #number = Number.NEGATIVE_INFINITY;
   #window: Window = { calls: 0 };
   #windowBefore: Window = { calls: 0 };
@@ -74,8 +76,10 @@ export class Gatherer<Request, Reply> {
   #apartUntilMs = Number.NEGATIVE_INFINITY;
   #open: Gathering<Request, Reply> | undefined;
 
-  constructor(platform: TimerPlatform, limits: GatherLimits) {
+  /** `method`: of the object, for such calls. */
+  constructor(platform: TimerPlatform, method: string, limits: GatherLimits) {
     this.#platform = platform;
+    this.#unknown = `The RPC receiver does not implement the method "${method}"`;
     this.#limits = limits;
   }
 
@@ -143,7 +147,7 @@ export class Gatherer<Request, Reply> {
       if (replies.includes(undefined)) this.#keepApart();
       for (const [at, { resolve }] of joined.entries()) resolve(replies[at]);
     } catch (error) {
-      if (isMethodUnknown(error)) {
+      if (error instanceof Error && error.message.startsWith(this.#unknown)) {
         this.#keepApart();
         for (const { resolve } of joined) resolve(undefined);
       } else for (const { reject } of joined) reject(error);
@@ -162,9 +166,4 @@ function counted<T>(window: Window, call: Promise<T>): Promise<T> {
   };
   call.then(end, end);
   return call;
-}
-
-/** The object runs code from before there were such calls: nothing was done. */
-function isMethodUnknown(error: unknown): boolean {
-  return error instanceof Error && /does not implement/.test(error.message);
 }

@@ -90,8 +90,8 @@ export function createReplicaPort(
       id: namespace.idFromName(name),
       options: { locationHint: region, retry: NO_RETRIES },
       readUrlBase: readUrlBase(name),
-      reads: platform && new Gatherer(platform, READS_LIMITS),
-      writes: platform && new Gatherer(platform, WRITES_LIMITS),
+      reads: platform && new Gatherer(platform, "reads", READS_LIMITS),
+      writes: platform && new Gatherer(platform, "writes", WRITES_LIMITS),
     };
   };
 

@@ -5,6 +5,7 @@ import { bytes, plural } from "../format.ts";
 import { Act } from "../parts/act.tsx";
 import { Problem } from "../parts/dialog.tsx";
 import { useAction } from "../parts/hooks.ts";
+import { NamespaceField } from "../parts/namespace-field.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { type Exported, exportAll } from "../transfer/export.ts";
 
@@ -51,18 +52,7 @@ export function ExportPanel({ cluster }: { readonly cluster: string }) {
             </label>
           </div>
         </fieldset>
-        {!isWhole && (
-          <label class="field">
-            Namespace to export
-            <input
-              value={namespace}
-              placeholder="default"
-              spellcheck={false}
-              autocapitalize="off"
-              onInput={(event) => setNamespace(event.currentTarget.value)}
-            />
-          </label>
-        )}
+        {!isWhole && <NamespaceField label="Namespace to export" value={namespace} onChange={setNamespace} />}
         <p class="note">It holds what your users have stored, in clear.</p>
         <Problem text={problem} />
         <p class="note" role="status" data-testid="export">

@@ -9,6 +9,7 @@ import { useAction } from "../parts/hooks.ts";
 import { KeyEditor } from "../parts/key-editor.tsx";
 import { KeyPanel } from "../parts/key-panel.tsx";
 import { countKeys, type Item, scan } from "../parts/keyspace.ts";
+import { NamespaceField } from "../parts/namespace-field.tsx";
 import { Empty, Panel, Table } from "../parts/panel.tsx";
 import { PurgeDialog } from "../parts/purge-dialog.tsx";
 
@@ -52,16 +53,7 @@ export function KeysView() {
             search();
           }}
         >
-          <label class="field">
-            Namespace
-            <input
-              value={namespace}
-              placeholder="default"
-              spellcheck={false}
-              autocapitalize="off"
-              onInput={(event) => setNamespace(event.currentTarget.value)}
-            />
-          </label>
+          <NamespaceField label="Namespace" value={namespace} onChange={setNamespace} />
           <label class="field grow">
             Keys that start with
             <input

@@ -38,6 +38,26 @@ describe("strong", () => {
     expect(group.network.calls.length - calls).toBeLessThan(10);
   });
 
+  // Race: the round may take as long as a partition does, and reads below `strong` go on throughout.
+  test("in one call with a read that needs no round it does not keep that one waiting", async () => {
+    const group = new ShardGroup();
+    const leader = await group.lead(0);
+    await written(group, "k", "v");
+    const strong = leader.readRequest("k");
+    const eventual = leader.readRequest("k", "eventual");
+    const answered = leader.replica.readTogether([strong, eventual]);
+    if (answered instanceof Promise) throw new Error("they were not answered at once");
+    expect(answered).toMatchObject([{ status: "ok" }, { status: "ok" }]);
+    group.network.fault("0.1", "silent");
+    await group.clock.pass(T.leaseMs * 2);
+    const mixed = leader.replica.readTogether([strong, eventual, strong]);
+    if (mixed instanceof Promise) throw new Error("the eventual read was kept waiting");
+    expect(mixed).toMatchObject([undefined, { status: "ok", level: "eventual" }, undefined]);
+    const waiting = leader.replica.readTogether([strong, strong]);
+    expect(waiting).toBeInstanceOf(Promise);
+    expect(await group.clock.until(Promise.resolve(waiting))).toHaveLength(2);
+  });
+
   test("a follower sends the client to the leader", async () => {
     const group = new ShardGroup();
     await group.lead(0);

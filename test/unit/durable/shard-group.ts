@@ -107,8 +107,11 @@ export class Host {
   }
 
   read(key: string, level: ConsistencyLevel = "strong", options: Partial<ReadRequest> = {}) {
-    const slot = slotOf(key);
-    return this.replica.read({ v: PROTOCOL_VERSION, to: this.name, epoch: 0, slot, key, level, ...options });
+    return this.replica.read(this.readRequest(key, level, options));
+  }
+
+  readRequest(key: string, level: ConsistencyLevel = "strong", options: Partial<ReadRequest> = {}): ReadRequest {
+    return { v: PROTOCOL_VERSION, to: this.name, epoch: 0, slot: slotOf(key), key, level, ...options };
   }
 
   #start(): ShardReplica {

@@ -169,12 +169,18 @@ describe("a leader that is to give a slot away", () => {
     elsewhere.isCutOff = true;
     const writes: Promise<unknown>[] = [];
     let read = "";
-    let isHeld = leader.replica.waitsForMove(slot);
-    expect(isHeld).toBe(false);
+    let together: Promise<unknown> = Promise.resolve();
     elsewhere.onStep = (step) => {
       if (step !== "seal") return;
       // Others that came with it in one call would have to wait as well.
-      isHeld = leader.replica.waitsForMove(slot);
+      const [moving, staying] = [
+        other,
+        keyWhere((name) => elsewhere.topology.slots[slotOf(name)] === 0 && slotOf(name) !== slot),
+      ];
+      together = leader.replica.writeTogether([
+        leader.putRequest(moving, "late", { epoch: 1 }),
+        leader.putRequest(staying, "late", { epoch: 1 }),
+      ]);
       writes.push(leader.put(other, "late", { epoch: 1 }));
       Promise.resolve(leader.read(key, "strong", { epoch: 1 })).then((reply) => {
         read = textIn(reply) ?? "";
@@ -184,7 +190,7 @@ describe("a leader that is to give a slot away", () => {
     await clock.when(() => writes.length > 0);
     const reply = await clock.until(writes[0] ?? Promise.resolve());
     expect(reply).toMatchObject({ status: "wrong_owner", moved: { slot, shard: 1, epoch: 1 } });
-    expect(isHeld).toBe(true);
+    expect(await clock.until(together)).toMatchObject([undefined, { status: "ok" }]);
     expect(elsewhere.steps.at(-1)).toBe("own");
     expect(read).toBe("one");
     expect(elsewhere.store.read(slot, other, 0)).toBeUndefined();

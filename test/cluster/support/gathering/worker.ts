@@ -48,7 +48,7 @@ export default {
     const ask = { name: searchParams.get("name") ?? "", ms: Number(searchParams.get("ms")) };
     let gatherer = gatherers.get(pathname);
     if (gatherer === undefined) {
-      gatherer = new Gatherer(platform, { calls: 64, bytes: 64 });
+      gatherer = new Gatherer(platform, "unheardOf", { calls: 64, bytes: 64 });
       gatherers.set(pathname, gatherer);
     }
     const stub = env.OBJECT.getByName("object");

@@ -61,6 +61,23 @@ describe("a reply", () => {
     expect(served.response.headers.get("Age")).toBe("2");
   });
 
+  test("from a copy is made anew for another level and another age, and can be read each time", async () => {
+    const { body } = await bodyOf({ ...OK, entry: ENTRY });
+    const said: string[] = [];
+    for (const [level, ageMs] of [
+      ["bounded", 480],
+      ["bounded", 480],
+      ["eventual", 480],
+      ["eventual", 1_200],
+    ] as const) {
+      const { response } = httpCodec.answerOf(body, level, ageMs);
+      const [, age = ""] = (response.headers.get("Halo-Served-By") ?? "").split("l1=");
+      said.push(`${response.headers.get("Halo-Consistency")} ${age} ${response.headers.get("Age")}`);
+      expect(await response.text()).toBe("value");
+    }
+    expect(said).toEqual(["bounded 480 2", "bounded 480 2", "eventual 480 2", "eventual 1200 3"]);
+  });
+
   test("of a key that does not exist is kept as that", async () => {
     const { body } = await bodyOf(OK);
     const { response } = httpCodec.answerOf(body, "eventual", 3);
