@@ -153,7 +153,8 @@ export class Directory extends DurableObject<ClusterVariables> {
   async noteSweep(record: SweepRecord): Promise<void> {
     // A cluster from before they were remembered: nobody there is new, so nobody asks.
     this.#founded(this.#foundation);
-    this.ctx.storage.kv.put(SWEEP_KEY, record);
+    const { kv } = this.ctx.storage;
+    kv.put(SWEEP_KEY, newestSweep(kv.get<SweepRecord>(SWEEP_KEY), record));
   }
 
   async completeMoves(moves: readonly SlotMove[]): Promise<MovesReply> {
@@ -181,4 +182,15 @@ export class Directory extends DurableObject<ClusterVariables> {
     if (!response.ok) throw new Error(`the Directory failed to ${method}: ${await response.text()}`);
     return response.json();
   }
+}
+
+/**
+ * Race: two sweeps overlap, and the one that began first is done last, or has not heard of what the other has replaced. Its record must
+ * neither hide what was found since nor end the pause that every replacement is followed by.
+ */
+function newestSweep(known: SweepRecord | undefined, told: SweepRecord): SweepRecord {
+  if (known === undefined) return told;
+  const newest = known.atMs > told.atMs ? known : told;
+  const replaced = (known.replaced?.atMs ?? 0) > (told.replaced?.atMs ?? 0) ? known.replaced : told.replaced;
+  return replaced === undefined ? newest : { ...newest, replaced };
 }

@@ -2,6 +2,7 @@
 // has wiped them. A number is never used again, nor is a generation, so the objects' names will never mean anything else.
 
 import * as z from "zod";
+import { once } from "./once.ts";
 import type { ReplicaPlacement, RetiredShard, ShardPlacement, Topology } from "./topology.ts";
 
 /** Removed shards that wait to be wiped; no other shard is removed then. Each of them is in every copy of the document. */
@@ -64,13 +65,15 @@ function shapeOf(retired: readonly RetiredShard[] = []) {
   ]);
 }
 
-const reportSchema = z
-  .array(z.object({ shard: z.int().min(0), replica: z.int().min(0), generation: z.int().min(1) }))
-  .max(RETIRED_SHARDS_MAX * 64);
+const reportSchema = once(() =>
+  z
+    .array(z.object({ shard: z.int().min(0), replica: z.int().min(0), generation: z.int().min(1) }))
+    .max(RETIRED_SHARDS_MAX * 64),
+);
 
 /** Undefined: it is no report. */
 export function parseWiped(report: unknown): readonly RetiredReplica[] | undefined {
-  const parsed = reportSchema.safeParse(report);
+  const parsed = reportSchema().safeParse(report);
   return parsed.success ? parsed.data : undefined;
 }
 

@@ -279,6 +279,16 @@ describe("health", () => {
     expect(await client.read()).toEqual(seedTopology());
   });
 
+  test("keeps the newest of sweeps that overlap, and the newest replacement of any", async () => {
+    const record = { epoch: 0, nextShard: 0, unreachable: [], underReplicated: [] };
+    const replaced = { atMs: 6, name: "b", epoch: 1 };
+    await client.noteSweep({ ...record, atMs: 5, replaced: { atMs: 2, name: "a", epoch: 0 } });
+    await client.noteSweep({ ...record, atMs: 4, nextShard: 9, replaced });
+    expect((await client.health()).sweep).toEqual({ ...record, atMs: 5, replaced });
+    await client.noteSweep({ ...record, atMs: 7 });
+    expect((await client.health()).sweep).toEqual({ ...record, atMs: 7, replaced });
+  });
+
   test("refuses what is no report", async () => {
     expect(await client.reportHealth({ reporter: "", region: "weur", replicas: [] })).toBe(false);
     expect(await client.health()).toMatchObject({ reporters: 0 });
