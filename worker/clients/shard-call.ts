@@ -324,7 +324,7 @@ export class ShardCall<Result extends CallResult> {
     const answeredMs = meter === undefined ? 0 : this.#context.now();
     member.breaker.onSuccess(meter === undefined ? undefined : answeredMs - attempt.startedMs);
     if (reply.status === "ok" && this.#mayTellLeader(member) && reply.from.role === "leader") {
-      this.#group.confirmLeader(member, reply.from.term);
+      this.#group.confirmLeader(member, reply.from.term, this.#context.now());
     }
     if (!this.#isWanted(attempt)) return;
     if (meter !== undefined) {

@@ -62,6 +62,8 @@ export class ShardGroup {
   #leader: GroupMember | undefined;
   /** Term of the latest leader heard of, 0 while the leader is a guess; a hint from an older term is old news. */
   #leaderTerm = 0;
+  /** When it was first heard of that whoever is believed to lead does. */
+  #ledSinceMs = Number.NEGATIVE_INFINITY;
   #suspicion: Suspicion | undefined;
   #lastReportMs = Number.NEGATIVE_INFINITY;
 
@@ -130,8 +132,9 @@ export class ShardGroup {
   }
 
   /** A replica answered as the leader. A late answer of a deposed one does not displace its successor. */
-  confirmLeader(member: GroupMember, term: number): void {
+  confirmLeader(member: GroupMember, term: number, nowMs: number): void {
     if (term < this.#leaderTerm && this.#leader !== undefined) return;
+    if (this.#leader !== member || term > this.#leaderTerm) this.#ledSinceMs = nowMs;
     this.#leader = member;
     this.#leaderTerm = term;
     this.#suspicion = undefined;
@@ -147,6 +150,7 @@ export class ShardGroup {
     if (term > this.#leaderTerm && this.#leaderTerm > 0) hinted.breaker.close();
     this.#leader = hinted;
     this.#leaderTerm = term;
+    this.#ledSinceMs = nowMs;
   }
 
   /** Notes that a replica did not answer; when it was believed to lead, tells the others (at a limited rate). */
@@ -156,6 +160,8 @@ export class ShardGroup {
     if (this.isDoubted(member, nowMs)) this.pingDueMs = Math.min(this.pingDueMs, nowMs + PING_DOUBTED_MS);
     const { replica } = member.address;
     if (this.#leader !== member && this.#suspicion?.replica !== replica) return;
+    // Race: it was a follower when it was asked, and the call has waited there for the election that it has won.
+    if (kind === "silent" && this.#leader === member && startedMs < this.#ledSinceMs) return;
     // A guess can be at any term, so no hint to it is believed for a while.
     const term = this.#leaderTerm === 0 ? Number.POSITIVE_INFINITY : this.#leaderTerm;
     this.#suspicion = { replica, term, untilMs: nowMs + SUSPICION_MS };

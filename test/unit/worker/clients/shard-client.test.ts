@@ -203,6 +203,27 @@ describe("a leader that dies", () => {
     expect(await client.write(REPEATABLE)).toMatchObject({ status: "ok", from: { replica: 1 } });
   });
 
+  it("has a successor that is not taken for silent, because a call has waited at it for the election that it has won", async () => {
+    const { client, port, clock } = setUp();
+    port.onWrite = ({ replica }) => (replica === 0 ? connectionLost() : replica === 1 ? "silence" : deleted(2, 2));
+    void client.write(REPEATABLE);
+    await settle();
+    expect(port.asked("write")).toEqual([0, 1]);
+    await clock.advance(SHARD_CLIENT_DEFAULTS.silenceMs - 1);
+    port.onWrite = ({ replica }) => (replica === 1 ? deleted(1, 2) : notLeader(1, 2));
+    await client.write(DELETE);
+    port.calls.length = 0;
+    await clock.advance(1);
+    await client.write(DELETE);
+    expect(port.asked("suspect")).toEqual([]);
+    expect(port.asked("write").at(-1)).toBe(1);
+    // A call that was sent when it led already is another matter.
+    port.onWrite = () => "silence";
+    void client.write(DELETE);
+    await clock.advance(SHARD_CLIENT_DEFAULTS.silenceMs);
+    expect(port.asked("suspect")).toEqual([0, 2]);
+  });
+
   it("is asked again as soon as it wins an election", async () => {
     const { client, port, clock } = setUp();
     let term = 1;
