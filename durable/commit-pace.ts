@@ -6,6 +6,8 @@
 // recent round trip, which no disk and no queue makes longer: where those are slow, more and thinner batches would only make them
 // slower.
 
+import { FAR_ROUND_TRIP_MS } from "./replication/config.ts";
+
 /**
  * The clients of a batch that was just committed are on their way back with their next writes, for so long: a busy isolate
  * takes in all their requests before it hands on the first.
@@ -31,9 +33,6 @@ const COMMITS_PER_MERGE = 5;
 
 /** Where so many writes are expected, another batch within RETURN_MS is as good as certain. */
 const BUSY_WRITES = 4;
-
-/** A round trip that is never faster than this is the network's. */
-const FAR_MS = 20;
 
 /** Batches in flight per round trip. */
 const BATCHES_PER_ROUND_TRIP = 4;
@@ -82,7 +81,7 @@ export class CommitPace {
 
   /** Time after a batch at which the next may follow although none is committed; infinite for near replicas. */
   get intervalMs(): number {
-    const isFar = Number.isFinite(this.#roundTripMs) && this.#roundTripMs >= FAR_MS;
+    const isFar = Number.isFinite(this.#roundTripMs) && this.#roundTripMs >= FAR_ROUND_TRIP_MS;
     return isFar ? this.#roundTripMs / BATCHES_PER_ROUND_TRIP : Number.POSITIVE_INFINITY;
   }
 }

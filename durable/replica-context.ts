@@ -31,6 +31,7 @@ import type { Span } from "./telemetry/trace-context.ts";
 export interface ReplicaTiming {
   readonly heartbeatMs: number;
   readonly leaseMs: number;
+  readonly nearLeaseMs: number;
   readonly electionMinMs: number;
   readonly electionMaxMs: number;
   readonly campaignMs: number;

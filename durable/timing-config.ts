@@ -11,6 +11,8 @@ export interface TimingVariables {
 
 const LEASE_MS_MIN = 100;
 const LEASE_MS_MAX = 10_000;
+/** A lease that hardly outlives two heartbeats would lapse with the first that is late. */
+const NEAR_LEASE_HEARTBEATS = 2.5;
 const QUIESCE_MS_MIN = 500;
 
 export type TimingResult =
@@ -37,6 +39,7 @@ export function parseTiming(variables: TimingVariables): TimingResult {
     timing: {
       heartbeatMs,
       leaseMs,
+      nearLeaseMs: Math.min(leaseMs, Math.max(DEFAULT_TIMING.nearLeaseMs * scale, NEAR_LEASE_HEARTBEATS * heartbeatMs)),
       electionMinMs: DEFAULT_TIMING.electionMinMs * scale,
       electionMaxMs: DEFAULT_TIMING.electionMaxMs * scale,
       campaignMs: DEFAULT_TIMING.campaignMs * scale,

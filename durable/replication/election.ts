@@ -1,13 +1,21 @@
 // Pure. Elections: PreVote (dissertation, section 9.6), then RequestVote (Raft, section 5.2 and 5.4.1), and when a vote is
 // refused because a lease may live (dissertation, section 6.4.1).
 
-import { CAMPAIGN_STAGGER_MS } from "./config.ts";
-import { resetElectionTimer } from "./follower.ts";
+import { CAMPAIGN_JITTER_MS } from "./config.ts";
+import { campaignTurnMs, resetElectionTimer } from "./follower.ts";
+import { invariant } from "./invariant.ts";
 import type { PreVoteMessage, PreVoteReplyMessage, VoteMessage, VoteReplyMessage } from "./message.ts";
 import { voteResult } from "./quorum.ts";
 import type { Replica } from "./replica.ts";
 
 export type CampaignKind = "pre_vote" | "vote" | "transfer";
+
+/** Silence, suspicion, or a round that is over. */
+export function electionTimedOut(replica: Replica): void {
+  const kind = isElectable(replica) || replica.skipsPreVoteOnce() ? "vote" : "pre_vote";
+  if (replica.isVoter) campaign(replica, kind);
+  else resetElectionTimer(replica);
+}
 
 export function campaign(replica: Replica, kind: CampaignKind): void {
   const { config } = replica;
@@ -19,6 +27,11 @@ export function campaign(replica: Replica, kind: CampaignKind): void {
   }
   if (kind === "pre_vote") replica.becomePreCandidate();
   else {
+    // A candidate votes for itself, and is bound by its promise like any voter.
+    invariant(
+      kind === "transfer" || replica.nowMs >= replica.promiseUntilMs,
+      "nobody votes while it is bound to a leader",
+    );
     replica.becomeCandidate();
     replica.isTransferElection = kind === "transfer";
   }
@@ -28,7 +41,8 @@ export function campaign(replica: Replica, kind: CampaignKind): void {
   const { lastIndex, lastTerm } = replica.log;
   for (const to of replica.membership.voters) {
     if (to === replica.id) continue;
-    if (kind === "pre_vote") replica.send({ kind: "pre_vote", to, term: replica.term + 1, lastIndex, lastTerm });
+    if (kind === "pre_vote")
+      replica.send({ kind: "pre_vote", to, term: replica.term + 1, lastIndex, lastTerm, early: true });
     else replica.send({ kind: "vote", to, term: replica.term, lastIndex, lastTerm, transfer: kind === "transfer" });
   }
   replica.touch();
@@ -38,9 +52,10 @@ export function campaign(replica: Replica, kind: CampaignKind): void {
 export function handlePreVote(replica: Replica, message: PreVoteMessage): void {
   const isAwakeUnder = replica.leader !== undefined && replica.asleep;
   const isUpToDate = replica.log.isUpToDate(message.lastIndex, message.lastTerm);
+  const promisedMs = promiseRemainingMs(replica);
   const granted =
     message.term > replica.term &&
-    promiseRemainingMs(replica) === 0 &&
+    (promisedMs === 0 || (message.early === true && hasMissedHeartbeats(replica))) &&
     // A leader that sleeps in memory has not died; the candidate only missed the good-night.
     !(isAwakeUnder && replica.role === "leader") &&
     isUpToDate;
@@ -48,13 +63,14 @@ export function handlePreVote(replica: Replica, message: PreVoteMessage): void {
   // Not for somebody whom the group has removed: it may ask for ever, and must not keep the others from their sleep.
   const isStranger = !replica.isMember(message.from) && replica.isMembershipCommitted;
   if (!isUpToDate && !isStranger && replica.asleep && replica.role === "follower") replica.wake(replica.nowMs);
+  if (granted) maybeYield(replica, message, promisedMs);
   replica.send({
     kind: "pre_vote_reply",
     to: message.from,
     // A grant is for the term asked about; a refusal tells the own.
     term: granted ? message.term : replica.term,
     granted,
-    promiseRemainingMs: promiseRemainingMs(replica),
+    promiseRemainingMs: promisedMs,
     quiescedLeader: isAwakeUnder ? replica.leader : undefined,
     ...(isStranger ? { stranger: true } : {}),
   });
@@ -105,7 +121,31 @@ export function handleVoteReply(replica: Replica, message: VoteReplyMessage): vo
   }
   if (replica.role !== "candidate") return;
   if (message.granted && message.term !== replica.term) return;
+  const { lastIndex, lastTerm } = replica.log;
+  // Log matching (Raft, section 5.3): logs that end with the same entry are the same.
+  if (message.lastIndex === lastIndex && message.lastTerm === lastTerm) replica.sameLogs.add(message.from);
   recordVote(replica, message.from, message.granted, message.promiseRemainingMs);
+}
+
+/** A second witness, whom the leader owes two signs of life as well: that one of them waits for it is no reason to ask the other. */
+function hasMissedHeartbeats(replica: Replica): boolean {
+  return replica.role !== "leader" && replica.nowMs - replica.heardMs >= 2 * replica.config.heartbeatMs;
+}
+
+/**
+ * Lets the other go first whom it would vote for. Race: two that campaign at the same time have each a vote for itself, and where
+ * there are no more of them nobody wins: round after round, as long as a round trip takes longer than what lies between their
+ * turns. Once a term: that the other cannot win, although this one would vote for it, must not stop this one for ever.
+ */
+function maybeYield(replica: Replica, { from, term }: PreVoteMessage, promisedMs: number): void {
+  const { voters } = replica.membership;
+  const isLater = replica.role === "follower" || voters.indexOf(from) < voters.indexOf(replica.id);
+  if (replica.asleep || !isLater || replica.role === "candidate" || replica.yieldedTerm === term) return;
+  replica.yieldedTerm = term;
+  if (replica.role === "pre_candidate") replica.becomeFollower(replica.term, undefined);
+  const { campaignMs, random } = replica.config;
+  const giveWayMs = promisedMs + campaignMs * (1 + random());
+  replica.electionDeadlineMs = Math.max(replica.electionDeadlineMs, replica.nowMs + giveWayMs);
 }
 
 /** How long a lease may still live that this replica granted, or holds. */
@@ -116,15 +156,24 @@ function promiseRemainingMs(replica: Replica): number {
 
 function sendVote(replica: Replica, message: VoteMessage, granted: boolean, promised: number): void {
   replica.touch();
-  replica.send({ kind: "vote_reply", to: message.from, term: replica.term, granted, promiseRemainingMs: promised });
+  const { lastIndex, lastTerm } = replica.log;
+  replica.send({
+    kind: "vote_reply",
+    to: message.from,
+    term: replica.term,
+    granted,
+    promiseRemainingMs: promised,
+    ...(granted ? { lastIndex, lastTerm } : {}),
+  });
 }
 
 function recordVote(replica: Replica, from: string, granted: boolean, promisedMs: number): void {
   if (!replica.membership.voters.includes(from)) return;
   if (!replica.votes.has(from)) replica.votes.set(from, granted);
-  if (!granted) {
+  if (granted) replica.electableMs = Math.max(replica.electableMs, replica.nowMs + promisedMs);
+  else {
     // With one member dead, one refusal cannot lose the election but does stall it: ask again when it can be granted.
-    const retryMs = replica.nowMs + promisedMs + (1 + replica.config.random()) * CAMPAIGN_STAGGER_MS;
+    const retryMs = replica.nowMs + promisedMs + campaignTurnMs(replica) + replica.config.random() * CAMPAIGN_JITTER_MS;
     replica.electionDeadlineMs = Math.min(replica.electionDeadlineMs, retryMs);
   }
   countVotes(replica);
@@ -137,7 +186,14 @@ function countVotes(replica: Replica): void {
     replica.becomeFollower(replica.term, undefined);
     replica.electionDeadlineMs = retryMs;
   } else if (result === "won") {
-    if (replica.role === "pre_candidate") campaign(replica, "vote");
-    else replica.becomeLeader();
+    if (replica.role === "candidate") replica.becomeLeader();
+    else if (isElectable(replica)) campaign(replica, "vote");
+    else replica.electionDeadlineMs = replica.electableMs + campaignTurnMs(replica);
   }
+}
+
+/** A majority would vote for it, itself included, and is free to. */
+function isElectable(replica: Replica): boolean {
+  const { electableMs, nowMs, role, votes } = replica;
+  return role === "pre_candidate" && nowMs >= electableMs && voteResult(replica.membership.voters, votes) === "won";
 }

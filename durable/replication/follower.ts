@@ -1,7 +1,7 @@
 // Pure. A follower's rules: accept the leader's log, promise not to elect another while its lease may live, and notice
 // when it is gone.
 
-import { CAMPAIGN_STAGGER_MS } from "./config.ts";
+import { CAMPAIGN_JITTER_MS, CAMPAIGN_STAGGER_MS, FAR_ROUND_TRIP_MS, PRE_VOTE_LEAD } from "./config.ts";
 import { isIntact, type LogEntry } from "./entry.ts";
 import { invariant } from "./invariant.ts";
 import type { AppendMessage } from "./message.ts";
@@ -30,7 +30,7 @@ export function handleAppend(replica: Replica, message: AppendMessage): void {
     replica.leaderSequence = message.sequence;
     replica.leaderClock = { sentAtMs: message.sentAtMs, receivedMs: replica.nowMs };
     if (message.quiesce && accepted.success) quiesce(replica, message);
-    else promiseLease(replica);
+    else promiseLease(replica, message.leaseMs);
   }
   replyToAppend(replica, message, accepted);
 }
@@ -44,6 +44,7 @@ function followLeader(replica: Replica, message: AppendMessage): void {
     `two leaders in term ${message.term}: ${message.from} and ${replica.leader}`,
   );
   replica.suspectsLeader = false;
+  replica.yieldedTerm = undefined;
 }
 
 interface Accepted {
@@ -87,10 +88,13 @@ function intactOf(replica: Replica, entries: readonly LogEntry[]): readonly LogE
   return entries.slice(0, damagedAt);
 }
 
-function promiseLease(replica: Replica): void {
+function promiseLease(replica: Replica, askedMs: number | undefined): void {
   replica.asleep = false;
   replica.quiesced = false;
-  replica.promiseUntilMs = replica.nowMs + replica.config.leaseMs;
+  replica.heardMs = replica.nowMs;
+  const leaseMs = Math.min(askedMs ?? Number.POSITIVE_INFINITY, replica.config.leaseMs);
+  // Never shorter than what was promised before: the leader may have counted on that.
+  replica.promiseUntilMs = Math.max(replica.promiseUntilMs, replica.nowMs + leaseMs);
   replica.lastActivityMs = replica.nowMs;
   resetElectionTimer(replica);
 }
@@ -120,6 +124,7 @@ function replyToAppend(replica: Replica, message: AppendMessage, { success, at, 
     hintTerm: at.term,
     sequence: message.sequence,
     sentAtMs: message.sentAtMs,
+    promisedMs: Math.max(0, replica.promiseUntilMs - replica.nowMs),
     clockMs: replica.nowMs,
     instance: replica.instance,
     quiesced: replica.asleep,
@@ -130,13 +135,29 @@ function replyToAppend(replica: Replica, message: AppendMessage, { success, at, 
   replica.toldCheck = replica.stateCheck;
 }
 
-/** Next election: by silence alone after a random timeout, or as soon as the promise ends where the leader is suspected. */
+/**
+ * Next election: by silence alone after a random timeout; where the leader is suspected, early enough for the pre-votes to be
+ * there when the promise ends.
+ */
 export function resetElectionTimer(replica: Replica): void {
   const { config, nowMs } = replica;
-  const rivals = replica.membership.voters.filter((id) => id !== replica.leader);
-  const rank = Math.max(0, rivals.indexOf(replica.id));
-  const delayMs = replica.suspectsLeader
-    ? Math.max(0, replica.promiseUntilMs - nowMs) + (rank + config.random() / 2) * CAMPAIGN_STAGGER_MS
-    : config.electionMinMs + config.random() * (config.electionMaxMs - config.electionMinMs);
-  replica.electionDeadlineMs = Math.max(nowMs + delayMs, replica.promiseUntilMs);
+  if (replica.suspectsLeader) {
+    // Not before the others miss the leader as well.
+    const missedMs = replica.heardMs + 2 * config.heartbeatMs + FAR_ROUND_TRIP_MS;
+    const askMs = Math.min(
+      Math.max(replica.promiseUntilMs - config.leaseMs * PRE_VOTE_LEAD, missedMs),
+      replica.promiseUntilMs,
+    );
+    replica.electionDeadlineMs =
+      Math.max(nowMs, askMs) + campaignTurnMs(replica) + config.random() * CAMPAIGN_JITTER_MS;
+    return;
+  }
+  const silenceMs = config.electionMinMs + config.random() * (config.electionMaxMs - config.electionMinMs);
+  replica.electionDeadlineMs = Math.max(nowMs + silenceMs, replica.promiseUntilMs);
+}
+
+/** How long this replica lets those go first that campaign before it, once everybody may. The first one waits for nobody. */
+export function campaignTurnMs({ id, lastLeader, membership }: Replica): number {
+  const rivals = membership.voters.filter((voter) => voter !== lastLeader);
+  return Math.max(0, rivals.indexOf(id)) * CAMPAIGN_STAGGER_MS;
 }

@@ -1,7 +1,7 @@
 // Pure. A leader's rules: ship the log, commit what a majority holds, hold a lease while a majority answers, step down when
 // it does not, hand over on request, and put the group to sleep when nobody asks.
 
-import { CLOCK_DRIFT_MAX } from "./config.ts";
+import { CLOCK_DRIFT_MAX, FAR_ROUND_TRIP_MS } from "./config.ts";
 import type { AppendReplyMessage } from "./message.ts";
 import { Progress } from "./progress.ts";
 import { quorumValue } from "./quorum.ts";
@@ -46,6 +46,8 @@ export class LeaderState {
     this.termStartIndex = replica.log.lastIndex + 1;
     this.quorumFloorMs = replica.nowMs;
     this.syncMembers(replica);
+    // The first batch need not wait for the answer to the term's first entry: nobody has to look for where the logs agree.
+    for (const id of replica.sameLogs) this.progress.get(id)?.follows();
   }
 
   /** Follows the membership in force. */
@@ -72,13 +74,27 @@ export class LeaderState {
     );
   }
 
+  /** For how long members are asked to promise: a group that is near does not wait longer for a dead leader than it has to. */
+  grantMs(replica: Replica): number {
+    const { leaseMs, nearLeaseMs } = replica.config;
+    return this.roundTripMs(replica) < FAR_ROUND_TRIP_MS ? nearLeaseMs : leaseMs;
+  }
+
+  /** Until when a promise counts that was made for `promisedMs`, at the earliest when it was asked for. */
+  grantedUntilMs(sentAtMs: number, promisedMs: number): number {
+    if (sentAtMs <= this.leaseFloorMs) return Number.NEGATIVE_INFINITY;
+    // The followers count their promises from the arrival and by their own clocks, which may run faster.
+    return sentAtMs + promisedMs * (1 - CLOCK_DRIFT_MAX);
+  }
+
   leaseRemainingMs(replica: Replica): number {
     if (this.leaseForfeited || replica.asleep) return 0;
-    const ackMs = this.quorumAckMs(replica);
-    if (ackMs <= this.leaseFloorMs) return 0;
-    // The followers count their promises from the arrival and by their own clocks, which may run faster.
-    const leaseMs = replica.config.leaseMs * (1 - CLOCK_DRIFT_MAX);
-    return Math.max(0, ackMs + leaseMs - replica.nowMs);
+    const untilMs = quorumValue(replica.membership.voters, (id) =>
+      id === replica.id
+        ? this.grantedUntilMs(this.selfGrantMs, replica.config.leaseMs)
+        : (this.progress.get(id)?.grantedUntilMs ?? Number.NEGATIVE_INFINITY),
+    );
+    return Math.max(0, untilMs - replica.nowMs);
   }
 
   leaseHeld(replica: Replica): boolean {
@@ -128,6 +144,7 @@ export class LeaderState {
 
   woken(replica: Replica): void {
     this.leaseFloorMs = replica.nowMs;
+    for (const progress of this.progress.values()) progress.grantedUntilMs = Number.NEGATIVE_INFINITY;
     this.quorumFloorMs = replica.nowMs;
     this.roundWanted = true;
   }
@@ -179,6 +196,8 @@ export function handleAppendReply(replica: Replica, message: AppendReplyMessage)
   progress.roundTripMs.note(replica.nowMs - message.sentAtMs);
   progress.ackedSentAtMs = Math.max(progress.ackedSentAtMs, message.sentAtMs);
   progress.ackedSequence = Math.max(progress.ackedSequence, message.sequence);
+  const grantedUntilMs = leader.grantedUntilMs(message.sentAtMs, message.promisedMs ?? replica.config.leaseMs);
+  progress.grantedUntilMs = Math.max(progress.grantedUntilMs, grantedUntilMs);
   if (message.success) {
     if (progress.maybeUpdate(message.index)) maybeCommit(replica);
     // Not by a late answer from before: a snapshot may have brought the member further than `match` says.
@@ -277,6 +296,7 @@ function sendAppend(replica: Replica, leader: LeaderState, progress: Progress, q
     commit: replica.commitIndex,
     sequence: leader.sequence,
     sentAtMs: replica.nowMs,
+    leaseMs: leader.grantMs(replica),
     leaseHeld: leader.leaseHeld(replica),
     echoMs: progress.clockMs,
     echoInstance: progress.instance,

@@ -19,12 +19,14 @@ export interface PreVoteMessage extends MessageHeader {
   readonly kind: "pre_vote";
   readonly lastIndex: number;
   readonly lastTerm: number;
+  /** A grant for when the promise to the leader has ended helps as well. */
+  readonly early?: true | undefined;
 }
 
 export interface PreVoteReplyMessage extends MessageHeader {
   readonly kind: "pre_vote_reply";
   readonly granted: boolean;
-  /** Refused because of a lease that may still live for this long: asking earlier is useless. */
+  /** A lease may still live for this long: a vote is refused until then. Above 0 a grant is only given to who asked early. */
   readonly promiseRemainingMs: number;
   /** The sender leads, or follows, a group that sleeps: nobody died. */
   readonly quiescedLeader?: string | undefined;
@@ -44,6 +46,9 @@ export interface VoteReplyMessage extends MessageHeader {
   readonly kind: "vote_reply";
   readonly granted: boolean;
   readonly promiseRemainingMs: number;
+  /** Granted: where the sender's log ends; until it hears a leader of this term nothing changes it. */
+  readonly lastIndex?: number | undefined;
+  readonly lastTerm?: number | undefined;
 }
 
 /** What a replica's state machine comes to at an index; opaque to the core, which carries it to the leader. */
@@ -65,6 +70,8 @@ export interface AppendMessage extends MessageHeader {
   readonly sequence: number;
   /** Leader's clock when it was sent, echoed by the reply: the lease counts from here, never from the reply's arrival. */
   readonly sentAtMs: number;
+  /** For how long the receiver is to promise; absent: for as long as it is configured to, which is never less. */
+  readonly leaseMs?: number | undefined;
   /** The lease held when this was sent: `commit` then covered every acknowledged write. */
   readonly leaseHeld: boolean;
   /** The receiver's own clock as its latest reply told it: bounds the age of this message without comparing clocks. */
@@ -86,6 +93,8 @@ export interface AppendReplyMessage extends MessageHeader {
   readonly hintTerm: number;
   readonly sequence: number;
   readonly sentAtMs: number;
+  /** For so long from now the sender votes for nobody else; absent: for the configured lease. */
+  readonly promisedMs?: number | undefined;
   /** Receiver's clock when it answered. */
   readonly clockMs: number;
   /** Receiver's `Replica.instance`. */

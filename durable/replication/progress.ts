@@ -23,8 +23,10 @@ export class Progress {
   readonly #inFlight = new Set<number>();
   /** A call to it has just failed: nothing is sent until its next heartbeat is due, or a refused call would be made in a loop. */
   isPaused = false;
-  /** Send time (leader's clock) of the newest append that it acknowledged in this term; the lease counts from it. */
+  /** Send time (leader's clock) of the newest append that it acknowledged in this term. */
   ackedSentAtMs = Number.NEGATIVE_INFINITY;
+  /** Leader's clock until when its promise counts for the lease. */
+  grantedUntilMs = Number.NEGATIVE_INFINITY;
   /**
    * Milliseconds from an append to its answer, the least of the last ones: queueing and flushes make them longer, and
    * most heartbeats meet neither, so that this is what the network takes.
@@ -77,6 +79,11 @@ export class Progress {
   becomeReplicate(): void {
     this.state = "replicate";
     this.next = this.match + 1;
+  }
+
+  /** Its log ends where the leader's did when the term began. It is not known yet that all of that is durable there. */
+  follows(): void {
+    this.state = "replicate";
   }
 
   becomeSnapshot(): void {

@@ -4,7 +4,14 @@
 // The rules of each role are in leader.ts, follower.ts and election.ts; this file holds the state and the transitions.
 
 import { checkConfig, type ReplicationConfig } from "./config.ts";
-import { campaign, handlePreVote, handlePreVoteReply, handleVote, handleVoteReply } from "./election.ts";
+import {
+  campaign,
+  electionTimedOut,
+  handlePreVote,
+  handlePreVoteReply,
+  handleVote,
+  handleVoteReply,
+} from "./election.ts";
 import { type EntryKind, entryBytes, type LogEntry, NO_DATA, withChecksum } from "./entry.ts";
 import { handleAppend, resetElectionTimer } from "./follower.ts";
 import { invariant } from "./invariant.ts";
@@ -49,6 +56,8 @@ export class Replica {
   role: Role = "follower";
   /** Leader of `term`, once known. */
   leader: string | undefined;
+  /** Leader of the newest term whose leader was known here. */
+  lastLeader: string | undefined;
   /** Highest index known to be committed. Never falls. */
   commitIndex: number;
   /** Highest index handed out for application. Never above `commitIndex`. */
@@ -61,6 +70,8 @@ export class Replica {
 
   /** Votes are refused until then, except to a transfer: a lease that this replica granted may live. */
   promiseUntilMs: number;
+  /** Own clock when a leader was last heard, or when this instance began. */
+  heardMs: number;
   electionDeadlineMs = Number.POSITIVE_INFINITY;
   /** Somebody saw the leader fail: campaign as soon as the promise ends. Cleared by any sign of the leader. */
   suspectsLeader = false;
@@ -87,6 +98,12 @@ export class Replica {
   isDisowned = false;
 
   votes = new Map<string, boolean>();
+  /** As candidate: those whose vote said that their log is the same as the own one. */
+  readonly sameLogs = new Set<string>();
+  /** As pre-candidate: until then a lease may live that this replica, or one that would vote for it, has granted. */
+  electableMs = Number.POSITIVE_INFINITY;
+  /** It has let another go first in the election for this term. */
+  yieldedTerm: number | undefined;
   /** The running election was asked for by the leader that gives up its place. */
   isTransferElection = false;
   leaderState: LeaderState | undefined;
@@ -118,6 +135,7 @@ export class Replica {
     this.nowMs = nowMs;
     this.instance = `${nowMs}.${config.random()}`;
     this.lastActivityMs = nowMs;
+    this.heardMs = nowMs;
     this.#memberships = [{ index: reader.snapshot.index, membership: reader.snapshot.membership }];
     for (const entry of reader.configEntries()) this.#noteMembership(entry);
     this.asleep = this.quiesced;
@@ -471,6 +489,7 @@ export class Replica {
     }
     this.role = "follower";
     this.leader = leader;
+    this.lastLeader = leader ?? this.lastLeader;
     this.toldCheck = undefined;
     this.leaderState = undefined;
     this.isTransferElection = false;
@@ -480,6 +499,7 @@ export class Replica {
   becomePreCandidate(): void {
     this.role = "pre_candidate";
     this.leader = undefined;
+    this.electableMs = this.promiseUntilMs;
     this.votes = new Map([[this.id, true]]);
   }
 
@@ -490,12 +510,14 @@ export class Replica {
     this.leader = undefined;
     this.leaderSequence = 0;
     this.votes = new Map([[this.id, true]]);
+    this.sameLogs.clear();
   }
 
   becomeLeader(): void {
     invariant(this.role === "candidate", "only a candidate becomes leader");
     this.role = "leader";
     this.leader = this.id;
+    this.lastLeader = this.id;
     this.suspectsLeader = false;
     this.asleep = false;
     // From now on this replica grants leases to itself.
@@ -527,6 +549,17 @@ export class Replica {
     const full = { ...message, v: MESSAGE_VERSION, from: this.id } as Message;
     if (full.kind === "append") this.#appends.push(full);
     else this.#messages.push(full);
+  }
+
+  /**
+   * Whoever led the group to sleep is asked first when it wakes, and wins: a round that only asks whether it would win is
+   * saved, once. It deposes nobody: whoever was elected in its sleep leads a later term than its own, and so no earlier one
+   * than it asks for; and where a promise to somebody lasts, voters refuse as ever.
+   */
+  skipsPreVoteOnce(): boolean {
+    const skips = this.#ledSleepingGroup && this.nowMs >= this.promiseUntilMs;
+    this.#ledSleepingGroup = false;
+    return skips;
   }
 
   /** Something that leaves with this ready() counts on this being the live instance (see Ready.mustTouch). */
@@ -564,13 +597,7 @@ export class Replica {
       this.asleep = true;
       return;
     }
-    // Whoever led the group to sleep is asked first when it wakes, and wins: a round that only asks whether it would win is
-    // saved, once. It deposes nobody: whoever was elected in its sleep leads a later term than its own, and so no earlier one
-    // than it asks for; and where a promise to somebody lasts, voters refuse as ever.
-    const kind = this.#ledSleepingGroup ? "vote" : "pre_vote";
-    this.#ledSleepingGroup = false;
-    if (this.isVoter) campaign(this, kind);
-    else resetElectionTimer(this);
+    electionTimedOut(this);
   }
 
   #changedHardState(): HardState | undefined {

@@ -14,7 +14,7 @@ import { MemoryDisk } from "../../support/memory-disk.ts";
 export const T = DEFAULT_TIMING;
 const START_MS = 1_000_000;
 
-type Limits = Readonly<Record<keyof typeof DEFAULT_LIMITS, number>>;
+type Limits = Readonly<Record<keyof typeof DEFAULT_LIMITS | "nearLeaseMs", number>>;
 
 export type MessageOf<K extends Message["kind"]> = Extract<Message, { readonly kind: K }>;
 
@@ -103,6 +103,8 @@ export class Node {
   #start(): Replica {
     const config: ReplicationConfig = {
       ...DEFAULT_TIMING,
+      // Messages take no time here: all groups would be near ones, and a rule about leases would have two numbers.
+      nearLeaseMs: DEFAULT_TIMING.leaseMs,
       ...DEFAULT_LIMITS,
       ...this.group.limits,
       id: this.id,
@@ -219,7 +221,9 @@ export class CoreGroup {
       if (core.asleep) core.wake(nowMs);
       else core.suspect(core.leader ?? "", nowMs);
     });
-    this.nowMs = Math.max(this.nowMs, node.core.nextDeadlineMs - node.clockOffsetMs);
+    // Also a pre-vote that was asked early waits until then.
+    const freeMs = Math.max(node.core.nextDeadlineMs, node.core.promiseUntilMs);
+    this.nowMs = Math.max(this.nowMs, freeMs - node.clockOffsetMs);
     node.tick();
     this.deliver();
     if (node.core.role !== "leader") throw new Error(`${id} did not win: it is ${node.core.role}`);

@@ -37,6 +37,47 @@ describe("the round trip", () => {
   });
 });
 
+describe("a new leader", () => {
+  /** b leads after a, c has voted for it, and nothing of the new term has arrived anywhere. */
+  function succeed(group: CoreGroup): Node {
+    group.heal();
+    group.cut("a");
+    group.nowMs += 2 * T.leaseMs;
+    const leader = group.node("b");
+    leader.act((core, nowMs) => core.suspect("a", nowMs));
+    group.nowMs += T.leaseMs;
+    leader.tick();
+    group.deliver(({ kind }) => kind === "append");
+    expect(leader.core.role).toBe("leader");
+    return leader;
+  }
+
+  test("does not wait with its first batch for the answer to its first entry, where a vote said that the logs are the same", () => {
+    const group = new CoreGroup();
+    group.elect("a").propose("x");
+    group.deliver();
+    const leader = succeed(group);
+    leader.propose("y");
+    const sent = group.take("append", "c").map(({ prevIndex, entries }) => [prevIndex, entries.length]);
+    expect(sent).toEqual([
+      [2, 1],
+      [3, 1],
+    ]);
+    expect(progressOf(leader, "c").match).toBe(0);
+  });
+
+  test("looks for where the logs agree, one append at a time, where they were not the same", () => {
+    const group = new CoreGroup();
+    const old = group.elect("a");
+    group.cut("c");
+    old.propose("x");
+    group.deliver();
+    const leader = succeed(group);
+    leader.propose("y");
+    expect(group.take("append", "c")).toHaveLength(1);
+  });
+});
+
 describe("the window", () => {
   test("holds at most so many unanswered appends; the rest waits for answers", () => {
     const group = new CoreGroup(["a", "b", "c"], [], { appendsInFlightMax: 3 });

@@ -1,8 +1,9 @@
 // The leader's lease and its end: Ongaro's dissertation, sections 6.2 (check-quorum) and 6.4.1 (lease by clocks).
 
 import { describe, expect, test } from "vitest";
-import { CLOCK_DRIFT_MAX } from "../../../durable/replication/config.ts";
-import { CoreGroup, only, T } from "./core-group.ts";
+import { CLOCK_DRIFT_MAX, FAR_ROUND_TRIP_MS } from "../../../durable/replication/config.ts";
+import type { AppendReplyMessage } from "../../../durable/replication/message.ts";
+import { append, CoreGroup, only, T } from "./core-group.ts";
 
 const LEASE_MS = T.leaseMs * (1 - CLOCK_DRIFT_MAX);
 
@@ -166,4 +167,93 @@ test("whoever grants the next leader a vote has let the old lease run out first,
     expect(group.node("a").core.leaseHeld && group.node("b").core.role === "leader").toBe(false);
   }
   expect(only([...group.nodes.values()].filter(({ core }) => core.leaseHeld)).id).toBe("b");
+});
+
+describe("the lease of a group whose members are near each other", () => {
+  const nearGroup = () => new CoreGroup(undefined, undefined, { nearLeaseMs: T.nearLeaseMs });
+
+  /** A round of heartbeats, answered after so long. */
+  function heartbeat(group: CoreGroup, roundTripMs: number): void {
+    group.nowMs += T.heartbeatMs;
+    group.node("a").tick();
+    group.deliver((message) => message.kind === "append_reply");
+    group.nowMs += roundTripMs;
+    group.deliver();
+  }
+
+  test("is the short one, as soon as it is known that they are near", () => {
+    const group = nearGroup();
+    group.elect("a");
+    heartbeat(group, FAR_ROUND_TRIP_MS - 1);
+    group.nowMs += T.leaseMs;
+    heartbeat(group, FAR_ROUND_TRIP_MS - 1);
+    expect(group.node("b").core.promiseUntilMs - group.nowMs).toBe(T.nearLeaseMs - FAR_ROUND_TRIP_MS + 1);
+    expect(leaseRemainingMs(group, "a")).toBe(T.nearLeaseMs * (1 - CLOCK_DRIFT_MAX) - FAR_ROUND_TRIP_MS + 1);
+  });
+
+  test("is the long one where no round trip is short", () => {
+    const group = nearGroup();
+    const leader = group.node("a");
+    leader.act((core, nowMs) => {
+      core.wake(nowMs);
+      core.tick(nowMs);
+    });
+    group.deliver((message) => message.kind === "append_reply");
+    group.nowMs += FAR_ROUND_TRIP_MS;
+    for (const reply of group.take("append_reply")) leader.step(reply);
+    group.outbox = [];
+    heartbeat(group, FAR_ROUND_TRIP_MS);
+    expect(group.node("b").core.promiseUntilMs - group.nowMs).toBe(T.leaseMs - FAR_ROUND_TRIP_MS);
+    expect(leaseRemainingMs(group, "a")).toBe(LEASE_MS - FAR_ROUND_TRIP_MS);
+  });
+
+  test("does not end earlier because a shorter promise follows a longer one", () => {
+    const group = nearGroup();
+    const follower = group.node("b");
+    follower.step(append({ from: "a", to: "b", term: 1, leaseMs: T.leaseMs }));
+    group.nowMs += 10;
+    follower.step(append({ from: "a", to: "b", term: 1, sequence: 2, leaseMs: T.nearLeaseMs }));
+    expect(follower.core.promiseUntilMs - group.nowMs).toBe(T.leaseMs - 10);
+    expect(group.take("append_reply").map(({ promisedMs }) => promisedMs)).toEqual([T.leaseMs, T.leaseMs - 10]);
+  });
+
+  test("counts what the member says that it has promised, not what it was asked for", () => {
+    const group = nearGroup();
+    const leader = group.elect("a");
+    group.cut("c");
+    heartbeat(group, 0);
+    const reply = (fields: Partial<AppendReplyMessage>) => {
+      group.nowMs += T.heartbeatMs;
+      leader.tick();
+      group.deliver((message) => message.kind === "append_reply");
+      leader.step({ ...only(group.take("append_reply", "a")), ...fields });
+      group.outbox = [];
+      return leaseRemainingMs(group, "a");
+    };
+    group.nowMs += T.leaseMs;
+    expect(reply({ promisedMs: 40 })).toBeCloseTo(40 * (1 - CLOCK_DRIFT_MAX));
+    // Code from before promises were told promises as long as it is configured to.
+    expect(reply({ promisedMs: undefined })).toBeCloseTo(LEASE_MS);
+  });
+
+  test("a leader that does not say for how long is promised the long one", () => {
+    const group = nearGroup();
+    group.node("b").step(append({ from: "a", to: "b", term: 1 }));
+    expect(group.node("b").core.promiseUntilMs - group.nowMs).toBe(T.leaseMs);
+  });
+
+  test("followers that miss their leader ask for pre-votes within it, once all of them have missed it", () => {
+    const group = nearGroup();
+    group.elect("a");
+    group.pass(T.leaseMs + T.heartbeatMs);
+    group.cut("a");
+    const follower = group.node("b");
+    const heardMs = follower.core.heardMs;
+    follower.act((core, nowMs) => core.suspect("a", nowMs));
+    expect(follower.core.electionDeadlineMs).toBeGreaterThanOrEqual(heardMs + 2 * T.heartbeatMs + FAR_ROUND_TRIP_MS);
+    expect(follower.core.electionDeadlineMs).toBeLessThan(follower.core.promiseUntilMs);
+    group.pass(follower.core.promiseUntilMs - follower.nowMs);
+    expect(follower.core).toMatchObject({ role: "leader", term: 2 });
+    expect(group.nowMs - heardMs).toBe(T.nearLeaseMs);
+  });
 });

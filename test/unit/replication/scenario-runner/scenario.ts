@@ -159,7 +159,9 @@ export class Scenario {
     });
     const { core, clockOffsetMs } = this.node(id);
     if (core.role === "leader") throw new Error(`server ${id} leads already`);
-    this.#group.nowMs = Math.max(startMs, core.nextDeadlineMs - clockOffsetMs);
+    // Also a pre-vote that was asked early waits until then.
+    const freeMs = Math.max(core.nextDeadlineMs, core.promiseUntilMs);
+    this.#group.nowMs = Math.max(startMs, freeMs - clockOffsetMs);
     this.#since(startMs, () => this.act(id, (node) => node.core.tick(node.nowMs)));
   }
 
