@@ -1,11 +1,11 @@
 // The workload: clients that read and write a few keys at all levels, each with a session of its own, one operation at a
 // time. Every value is written once, so that a read says which write it saw.
 
-import type { ConsistencyLevel, LogPosition } from "../../durable/protocol.ts";
+import type { ConsistencyLevel, Provenance } from "../../durable/protocol.ts";
 import type { KeyMutation } from "../../durable/store/command.ts";
 import { slotOf } from "../../routing/slots.ts";
 import type { ReadResult, WriteResult } from "../../worker/clients/shard-call.ts";
-import { advance, type Bookmark, mergeBookmarks } from "../../worker/http/bookmark.ts";
+import { advanceFrom, type Bookmark, withEpoch } from "../../worker/http/bookmark.ts";
 import type { Edge } from "./edge.ts";
 import { isExpiringKey, type Operation, type ReadOperation, type Seen, type WriteOperation } from "./history.ts";
 import { type Answer, orGone } from "./patience.ts";
@@ -113,7 +113,7 @@ export class Client {
     Object.assign(operation, { outcome: "ok", met: reply.level, seen, from, clockMs });
     this.#lastSeen.set(key, seen);
     this.#world.checks.readDone(operation, afterIndex);
-    this.#advance(from.shard, { term: from.term, index: from.index });
+    this.#advance(from);
     return operation;
   }
 
@@ -170,7 +170,7 @@ export class Client {
     operation.result = outcome;
     operation.from = reply.from;
     this.#world.checks.writeDone(operation, floorIndex);
-    this.#advance(reply.from.shard, { term: reply.from.term, index: reply.from.index });
+    this.#advance(reply.from);
     if (reply.outcome.kind === "stored" && operation.value !== undefined) {
       this.#lastSeen.set(operation.key, { value: operation.value, version: reply.outcome.version });
     }
@@ -203,9 +203,8 @@ export class Client {
   }
 
   /** As the edge's reply to it says (worker/routes/kv-context.ts). */
-  #advance(shard: number, position: LogPosition): void {
-    const seen = mergeBookmarks(this.#edge.topology.sessionMarks, this.#bookmark);
-    this.#bookmark = advance(seen, shard, position);
+  #advance(from: Provenance): void {
+    this.#bookmark = advanceFrom(withEpoch(this.#bookmark, this.#edge.topology.view.epoch), from);
   }
 }
 
