@@ -14,10 +14,15 @@ import { bytesOf, textOf } from "./values.ts";
 import type { World } from "./world.ts";
 
 const BOUNDS_MS = [50, 200, 1_000];
+const LEVELS: readonly ConsistencyLevel[] = ["strong", "strong", "session", "bounded", "eventual"];
+const LEVELS_OF_SHORT_SESSIONS: readonly ConsistencyLevel[] = ["session", "session", "session", "strong", "eventual"];
 const TTLS_MS = [100, 600, 3_000];
 /** Share of the writes that carry an idempotency key, and how often a client sends such a write again. */
 const IDEMPOTENT_SHARE = 0.4;
 const IDEMPOTENT_TRIES = 3;
+
+/** Between the numbers of two sessions of a client: no client has such a number. */
+const SESSIONS_APART = 1_000;
 
 const SILENCE_STEP_MS = 50;
 
@@ -32,6 +37,7 @@ export class Client {
   /** By shard: what the session has written or seen. */
   #bookmark: Bookmark = new Map();
   readonly #lastSeen = new Map<string, Seen | undefined>();
+  #session = 0;
   #writes = 0;
   isStopped = false;
 
@@ -66,7 +72,9 @@ export class Client {
 
   async operate(): Promise<void> {
     // Clients roam: a session must hold from one edge to the next.
-    if (this.#random.chance(0.05)) this.#edge = this.#random.pick(this.#edges);
+    const { sessionOperations } = this.#world.config;
+    if (this.#random.chance(sessionOperations === undefined ? 0.05 : 0.5)) this.#edge = this.#random.pick(this.#edges);
+    if (sessionOperations !== undefined && this.#random.chance(1 / sessionOperations)) this.#beginSession();
     const key = this.#random.pick(this.#keys);
     if (!this.#random.chance(this.#world.config.writeShare)) await this.read(key, this.#drawLevel());
     else if (!isExpiringKey(key)) await this.#write(key);
@@ -74,8 +82,15 @@ export class Client {
     else await this.read(key, this.#drawLevel());
   }
 
+  /** As another client, who has seen nothing yet. */
+  #beginSession(): void {
+    this.#session += 1;
+    this.#bookmark = new Map();
+  }
+
   #drawLevel(): ConsistencyLevel {
-    return this.#random.pick(["strong", "strong", "session", "bounded", "eventual"]);
+    const levels = this.#world.config.sessionOperations === undefined ? LEVELS : LEVELS_OF_SHORT_SESSIONS;
+    return this.#random.pick(levels);
   }
 
   async read(key: string, level: ConsistencyLevel): Promise<ReadOperation> {
@@ -180,7 +195,7 @@ export class Client {
   #begun(key: string) {
     return {
       id: this.#history.length,
-      client: this.number,
+      client: this.number + this.#session * SESSIONS_APART,
       key,
       shard: this.#shardOf(key),
       invokedMs: this.#world.loop.nowMs,
