@@ -169,12 +169,12 @@ export class BatchPath {
   }
 
   #finish(
-    { operations, replyBytesMax, omitValues }: BatchRequest,
+    { epoch, operations, replyBytesMax, omitValues }: BatchRequest,
     done: readonly (BatchItem | undefined)[],
     level: BatchOk["level"],
     nowMs: number,
   ): BatchOk {
-    const { eviction, hotKeys, store, provenance } = this.#context;
+    const { eviction, hotKeys, store } = this.#context;
     const clockMs = this.#context.clockAt(nowMs);
     const bytesMax = Math.min(replyBytesMax ?? BATCH_REPLY_BYTES_MAX, BATCH_REPLY_BYTES_MAX);
     let bytes = done.reduce((sum, item) => sum + (item?.kind === "outcome" ? bytesReturned(item.outcome) : 0), 0);
@@ -193,7 +193,7 @@ export class BatchPath {
       bytes += size;
       return { kind: "entry", entry };
     });
-    return { status: "ok", items, level, clockMs, from: provenance };
+    return { status: "ok", items, level, clockMs, from: this.#context.provenance(epoch) };
   }
 }
 

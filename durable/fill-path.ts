@@ -73,8 +73,8 @@ export class FillPath {
 
   /** What there is at this moment: an entry that is good enough, or what to do about it. */
   #look(request: FillRequest, nowMs: number): Look {
-    const { store, provenance } = this.#context;
-    const { slot, key, isEarly, holder } = request;
+    const { store } = this.#context;
+    const { epoch, slot, key, isEarly, holder } = request;
     const watched = this.#writes.watch.seen;
     const clockMs = this.#context.clockAt(nowMs);
     const entry = store.read(slot, key, clockMs);
@@ -82,7 +82,8 @@ export class FillPath {
     this.#context.hotKeys.noteRead(key, nowMs);
     // However stale: whoever loads, or has waited in vain, can fall back on it.
     const found = entry === undefined ? undefined : shown(entry, false, Number.POSITIVE_INFINITY, clockMs);
-    const reply: ReadOk = { status: "ok", entry: found, level: "strong", clockMs, from: provenance };
+    const from = this.#context.provenance(epoch);
+    const reply: ReadOk = { status: "ok", entry: found, level: "strong", clockMs, from };
     const isFresh = entry !== undefined && !isStale(entry, clockMs);
     const lease = store.marks.fill(key);
     // What is loaded under a lease from before a purge will be refused: nobody waits for that.

@@ -4,7 +4,15 @@
 
 import type { Topology } from "../routing/topology.ts";
 import type { HotKey } from "./hot-keys.ts";
-import type { GetOperation, ImportMutation, KeyMutation, MoveMutation, Outcome, PurgeScope } from "./store/command.ts";
+import type {
+  GetOperation,
+  ImportMutation,
+  KeyMutation,
+  LogPlace,
+  MoveMutation,
+  Outcome,
+  PurgeScope,
+} from "./store/command.ts";
 import type { EntryExtras, RowPosition } from "./store/entry.ts";
 import type { HistogramReading } from "./telemetry/histogram.ts";
 
@@ -80,6 +88,11 @@ export interface Provenance {
   readonly term: number;
   /** Applied index that the answer reflects. */
   readonly index: number;
+  /**
+   * Places in the logs of other shards that the answer reflects too, because slots came from there: a session that goes on keeps
+   * them, so that no follower there that lags behind answers for what it has given away. Absent: who routes by the request's epoch knows.
+   */
+  readonly past?: readonly LogPlace[] | undefined;
 }
 
 /** A value as a read returns it; times are milliseconds since the Unix epoch on the shard's stamped clock. */
@@ -115,11 +128,6 @@ export interface MovedSlot {
   readonly shard: number;
   /** Epoch of the move: of two that are known of a slot, the later counts. */
   readonly epoch: number;
-  /**
-   * In the log of the shard that refuses: a place at which the slot is gone. A session that goes on at the new owner keeps it,
-   * so that no follower of the old one that lags behind answers it.
-   */
-  readonly at?: LogPosition | undefined;
 }
 
 /** Refusals that both reads and writes can meet. Nothing was changed by a request that got one. */

@@ -43,7 +43,7 @@ export class ReadPath {
   }
 
   /** Answers from the store as soon as it is as fresh as asked. `answer` is called in the same turn as that was found out. */
-  serve<T>(request: Freshness, answer: Answer<T>): T | Refusal | Promise<T | Refusal> {
+  serve<T>(request: RoutedFreshness, answer: Answer<T>): T | Refusal | Promise<T | Refusal> {
     const { core, counters, ports } = this.#context;
     const nowMs = ports.timers.now();
     counters.reads++;
@@ -59,6 +59,9 @@ export class ReadPath {
         return this.#fromLeader(request, answer);
       case "session": {
         const after = request.after?.index ?? 0;
+        // The session has met a topology that this replica could not get hold of, by which another shard may have been the owner
+        // for longer than the log says that is applied here. Whoever leads knows.
+        if ((request.epoch ?? 0) > ports.ownership.epoch) return this.#fromLeader(request, answer);
         if (core.appliedIndex >= after) return answer("session", nowMs);
         return core.role === "leader"
           ? this.#fromLeader(request, answer)
@@ -117,7 +120,7 @@ export class ReadPath {
   }
 
   #answer(request: ReadRequest, level: ConsistencyLevel, nowMs: number): ReadReply {
-    const { counters, eviction, hotKeys, store, provenance } = this.#context;
+    const { counters, eviction, hotKeys, store } = this.#context;
     // Race: the slot may have gone while the read waited for its level.
     const elsewhere = this.#context.ownerRefusal(request.slot);
     if (elsewhere !== undefined) return elsewhere;
@@ -133,7 +136,7 @@ export class ReadPath {
       entry: entry === undefined ? undefined : shown(entry, isOmitted(entry, request), request.maxStaleMs, clockMs),
       level,
       clockMs,
-      from: provenance,
+      from: this.#context.provenance(request.epoch),
     };
     if (request.alsoFor === undefined || !hotKeys.isReadHot(request.key, nowMs)) return reply;
     return { ...reply, hot: this.#hint(reply, nowMs) };
@@ -148,6 +151,9 @@ export class ReadPath {
     };
   }
 }
+
+/** `epoch`: the newest that the sender has met; absent: the level is not `session`. */
+type RoutedFreshness = Freshness & { readonly epoch?: number };
 
 type Answer<T> = (level: ConsistencyLevel, nowMs: number) => T;
 

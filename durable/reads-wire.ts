@@ -68,6 +68,7 @@ export function readsReply(replies: readonly (ReadReply | undefined)[], tookMs: 
 /** Undefined: the reply is more than a value. */
 function lineOf({ entry, level, clockMs, from, hot }: ReadOk): string | undefined {
   if (entry?.value === undefined || entry.extras !== undefined || hot !== undefined) return undefined;
+  if (from.past !== undefined) return undefined;
   const { version, value, modifiedMs, expiresMs = "-", contentType } = entry;
   const own = `${version} ${value.byteLength} ${modifiedMs} ${expiresMs} ${clockMs} ${level}`;
   return `${own} ${provenanceWords(from)} ${contentType}`;

@@ -23,7 +23,9 @@ import {
 import { CLOCK_DRIFT_MAX, type ReplicationLimits } from "./replication/config.ts";
 import { isMembershipOf } from "./replication/membership-plan.ts";
 import type { Replica } from "./replication/replica.ts";
+import type { LogPlace } from "./store/command.ts";
 import { EvictionPolicy } from "./store/eviction/policy.ts";
+import type { SlotTable } from "./store/slots.ts";
 import type { Store } from "./store/store.ts";
 import { ReplicaTelemetry } from "./telemetry/replica-telemetry.ts";
 import type { Span } from "./telemetry/trace-context.ts";
@@ -92,6 +94,9 @@ export const ROUSE_EVERY_MS = 1_000;
 /** A request that needs a leader waits this long for an election to end. */
 export const LEADER_WAIT_MS = 1_000;
 
+/** An epoch after all others. */
+const NOT_YET = Number.POSITIVE_INFINITY;
+
 export { memberId, replicaOf };
 
 export class ReplicaContext {
@@ -107,6 +112,8 @@ export class ReplicaContext {
   readonly background: BackgroundPause;
   readonly telemetry: ReplicaTelemetry;
   #rousedMs = Number.NEGATIVE_INFINITY;
+  /** What `#allRecordedIn` has found, of this past and by this document. */
+  #recorded: { past: readonly LogPlace[]; seenEpoch: number; epoch: number } = { past: [], seenEpoch: 0, epoch: 0 };
   /** Replaced when a snapshot is installed. */
   store: Store;
   readonly counters = {
@@ -165,9 +172,26 @@ export class ReplicaContext {
     return "candidate";
   }
 
-  get provenance(): Provenance {
+  /** `epoch`: by which the request was routed. */
+  provenance(epoch: number): Provenance {
     const { shard, replica } = this.options;
-    return { shard, replica, role: this.role, term: this.core.term, index: this.core.appliedIndex };
+    const from = { shard, replica, role: this.role, term: this.core.term, index: this.core.appliedIndex };
+    const { slots } = this.store.marks;
+    return slots.past.length === 0 || epoch >= this.#allRecordedIn(slots) ? from : { ...from, past: slots.past };
+  }
+
+  /**
+   * Epoch of a document that records all moves by which slots came here. Whoever has met it is answered by no replica of a former
+   * owner that has not (ReadPath.serve), and by none that has.
+   */
+  #allRecordedIn(slots: SlotTable): number {
+    const { view, epoch } = this.ports.ownership;
+    const known = this.#recorded;
+    if (known.past === slots.past && (known.epoch < NOT_YET || known.seenEpoch === epoch)) return known.epoch;
+    let isRecorded = true;
+    for (const { slot, since } of slots.records()) isRecorded &&= view.movedAt(slot) >= since;
+    this.#recorded = { past: slots.past, seenEpoch: epoch, epoch: isRecorded ? epoch : NOT_YET };
+    return this.#recorded.epoch;
   }
 
   /**
@@ -235,8 +259,7 @@ export class ReplicaContext {
   movedSlot(slot: number): MovedSlot | undefined {
     const record = this.store.marks.slots.record(slot);
     if (record?.state !== "moved") return undefined;
-    const { term, appliedIndex: index } = this.core;
-    return { slot, shard: record.peer, epoch: record.move, at: { term, index } };
+    return { slot, shard: record.peer, epoch: record.move };
   }
 
   /** Why a sender that routes by `epoch` should ask another replica of the shard than this one. */

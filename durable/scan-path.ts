@@ -58,8 +58,8 @@ export class ScanPath {
   }
 
   #page(request: ScanRequest, slots: readonly number[], level: ConsistencyLevel, nowMs: number): ScanOk {
-    const { ports, provenance, store } = this.#context;
-    const { namespace, prefix, start = BEFORE_ALL, limit, what } = request;
+    const { ports, store } = this.#context;
+    const { epoch, namespace, prefix, start = BEFORE_ALL, limit, what } = request;
     const clockMs = this.#context.clockAt(nowMs);
     const items: ScanItem[] = [];
     let seen: RowPosition = start;
@@ -68,7 +68,7 @@ export class ScanPath {
     let valueBytes = 0;
     const valueBytesMax = Math.min(request.valueBytesMax ?? SCAN_VALUE_BYTES_MAX, SCAN_VALUE_BYTES_MAX);
     const finish = (next?: RowPosition): ScanOk => {
-      return { status: "ok", items, count, next, level, clockMs, from: provenance };
+      return { status: "ok", items, count, next, level, clockMs, from: this.#context.provenance(epoch) };
     };
     for (const head of scanRows({ store, reader: ports.storage, slots, namespace, prefix, start })) {
       if (items.length >= limit || rows >= SCAN_ROWS_MAX) return finish(seen);

@@ -212,12 +212,12 @@ export class ShardReplica {
   }
 
   part(request: PartRequest): PartReply | Promise<PartReply> {
-    const { slot, key, upload, part } = request;
+    const { slot, key, upload, part, epoch } = request;
     const refusal = this.#context.headerRefusal(request, key);
     if (refusal !== undefined) return refusal;
     const reply = (): Extract<PartReply, { status: "ok" }> => {
       const bytes = this.#context.store.find(slot, partKey(key, upload, part))?.value;
-      return { status: "ok", bytes, from: this.#context.provenance };
+      return { status: "ok", bytes, from: this.#context.provenance(epoch) };
     };
     const found = reply();
     // Race: the reader has seen the value at a replica that is further than this one, where its parts are still on their way.

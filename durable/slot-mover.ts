@@ -306,12 +306,17 @@ export class SlotMover {
   }
 
   async #finish(steps: Steps, move: SlotMove): Promise<void> {
-    const record = this.#context.store.marks.slots.record(move.slot);
+    const { core, options, store } = this.#context;
+    const { slots } = store.marks;
+    const record = slots.record(move.slot);
     if (record?.state !== "moved" || record.move !== move.epoch) throw new BrokenOff();
     const { slot, attempt, revision } = record;
+    // Whoever has seen the target's log from there on has seen this one up to here, and all that this one has seen.
+    const before = slots.past.filter(({ shard }) => shard !== move.to);
+    const past = [...before, { shard: options.shard, index: core.appliedIndex }];
     steps.isUrgent = true;
     // Until the target says so, the slot is nobody's: nothing is more urgent.
-    await steps.targetDone({ kind: "move", step: "own", slot, move: move.epoch, attempt, revision }, SENDS_MAX);
+    await steps.targetDone({ kind: "move", step: "own", slot, move: move.epoch, attempt, revision, past }, SENDS_MAX);
     this.#report("completeMoves", move);
   }
 

@@ -76,7 +76,7 @@ export class WritePath {
     const lead = this.leadFor(mutationBytes(mutation), deadlineMs, request.urgency);
     const elsewhere = lead instanceof Promise ? await lead : lead;
     if (elsewhere !== undefined) return elsewhere;
-    const shed = mutation.kind === "limit" ? this.#limitExceeded(mutation) : undefined;
+    const shed = mutation.kind === "limit" ? this.#limitExceeded(mutation, request.epoch) : undefined;
     if (shed !== undefined) return shed;
     this.#context.hotKeys.noteWrite(mutation.key, ports.timers.now());
     const admitted = this.#context.admission.admit(mutation);
@@ -84,7 +84,7 @@ export class WritePath {
     if (request.trace !== undefined) this.#waitingTrace = request.trace;
     const [result] = this.submit([admitted.mutation], deadlineMs, isTogether);
     if (result === undefined) throw new Error("halo: one result for each mutation");
-    return this.#replyOf(await result);
+    return this.#replyOf(await result, request.epoch);
   }
 
   /** Takes away what is in the scopes and was written before; one mutation each, whatever they concern. */
@@ -117,7 +117,7 @@ export class WritePath {
       outcomes.push(result.outcome);
     }
     this.#context.counters.purges += scopes.length;
-    return { status: "ok", outcomes, from: this.#context.provenance };
+    return { status: "ok", outcomes, from: this.#context.provenance(request.epoch) };
   }
 
   /** Room for so many bytes, and the leadership; undefined: there is both. */
@@ -138,27 +138,29 @@ export class WritePath {
   }
 
   /** A refusal needs no entry in the log: what is in flight can only make it more certain. */
-  #limitExceeded(mutation: LimitMutation): WriteReply | undefined {
-    const { core, ports, store, provenance } = this.#context;
+  #limitExceeded(mutation: LimitMutation, epoch: number): WriteReply | undefined {
+    const { core, ports, store } = this.#context;
     const nowMs = ports.timers.now();
     if (mutation.idempotency !== undefined || !core.serveFromLease(nowMs)) return undefined;
     const clockMs = this.#context.clockAt(nowMs);
     const current = store.read(mutation.slot, mutation.key, clockMs);
     const { isAllowed, remaining, resetMs } = decideLimit(mutation, current, clockMs);
     if (isAllowed) return undefined;
-    return { status: "ok", outcome: { kind: "limited", isAllowed, remaining, resetMs }, from: provenance, clockMs };
+    const from = this.#context.provenance(epoch);
+    return { status: "ok", outcome: { kind: "limited", isAllowed, remaining, resetMs }, from, clockMs };
   }
 
   #notApplied(reason: string): Refusal {
     return this.#context.core.role === "leader" ? this.#context.unavailable(reason) : this.#context.notLeader();
   }
 
-  #replyOf(result: WriteResult): WriteReply {
-    const { core, store, provenance } = this.#context;
+  #replyOf(result: WriteResult, epoch: number): WriteReply {
+    const { core, store } = this.#context;
     switch (result.status) {
       case "applied": {
         const { outcome, term, index } = result;
-        return { status: "ok", outcome, from: { ...provenance, term, index }, clockMs: store.clockMs };
+        const from = { ...this.#context.provenance(epoch), term, index };
+        return { status: "ok", outcome, from, clockMs: store.clockMs };
       }
       case "unknown":
         return { status: "unknown", reason: result.reason, term: core.term, leader: replicaOf(core.leader) };

@@ -4,7 +4,7 @@
 //
 //   write("1 halo:cluster:s0:r1:g0 <epoch> <slot> <deadlineMs>[ <urgency>]", key, value, contentType, { ttlMs, ifMatch, … }, trace)
 //     → "<version> <created: 0 or 1> <expiresMs or -> <shard> <replica> <role> <term> <index> <clockMs>", stored
-//     → a WriteReply for every other outcome
+//     → a WriteReply for every other outcome, and where the reply is more than these words
 //
 // Versioned and additive: the version stands first, arguments and words are only ever added at the end, and what is not
 // known is ignored.
@@ -86,7 +86,7 @@ export function wireWriteReply(reply: WriteReply): WireWriteReply {
   if (reply.status !== "ok" || reply.outcome.kind !== "stored") return reply;
   const { outcome, from, clockMs } = reply;
   const { version, created, expiresMs, previous } = outcome;
-  if (previous !== undefined) return reply;
+  if (previous !== undefined || from.past !== undefined) return reply;
   return `${version} ${created ? 1 : 0} ${expiresMs ?? "-"} ${provenanceWords(from)} ${clockMs}`;
 }
 

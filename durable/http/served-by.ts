@@ -3,17 +3,24 @@
 //
 //   Halo-Served-By: shard=0, replica=1, role=leader, term=3, index=42
 //
+// While slots move there can be one more, the places in other shards' logs that the answer reflects too (`Provenance.past`):
+//
+//   …, past=s3-70_s5-11
+//
 // Members are only ever added; whoever reads it looks for the names that it knows.
 
 import type { Provenance, ReplicaRole } from "../protocol.ts";
+import type { LogPlace } from "../store/command.ts";
 
 export const SERVED_BY = "Halo-Served-By";
 
-const MEMBER = /(?:^|, )([a-z]+)=([a-z0-9]+)/g;
+const MEMBER = /(?:^|, )([a-z]+)=([a-z0-9_-]+)/g;
+const PLACE = /^s([0-9]+)-([0-9]+)$/;
 const ROLES: ReadonlySet<string> = new Set<ReplicaRole>(["leader", "follower", "candidate", "learner"]);
 
-export function servedBy({ shard, replica, role, term, index }: Provenance): string {
-  return `shard=${shard}, replica=${replica}, role=${role}, term=${term}, index=${index}`;
+export function servedBy({ shard, replica, role, term, index, past }: Provenance): string {
+  const own = `shard=${shard}, replica=${replica}, role=${role}, term=${term}, index=${index}`;
+  return past === undefined ? own : `${own}, past=${past.map((place) => `s${place.shard}-${place.index}`).join("_")}`;
 }
 
 /** Undefined for anything that no replica says. */
@@ -26,5 +33,13 @@ export function parseServedBy(header: string): Provenance | undefined {
   );
   if (shard === undefined || replica === undefined || term === undefined || index === undefined) return undefined;
   if (!ROLES.has(role) || !Number.isSafeInteger(shard + replica + term + index)) return undefined;
-  return { shard, replica, role: role as ReplicaRole, term, index };
+  const from = { shard, replica, role: role as ReplicaRole, term, index };
+  const past = members.get("past");
+  return past === undefined ? from : { ...from, past: past.split("_").flatMap(placeIn) };
+}
+
+/** None for anything that no replica says. */
+function placeIn(text: string): readonly LogPlace[] {
+  const found = PLACE.exec(text);
+  return found === null ? [] : [{ shard: Number(found[1]), index: Number(found[2]) }];
 }

@@ -221,6 +221,12 @@ export interface MoveId {
 }
 
 /** One step of a move, in the log of the shard that it is taken in. What it may do is decided when it is applied: slots.ts. */
+/** A place in the log of another shard. */
+export interface LogPlace {
+  readonly shard: number;
+  readonly index: number;
+}
+
 export type MoveStep =
   /** Source: begins, or begins anew. The outcome says the attempt's number. */
   | { readonly step: "begin"; readonly slot: number; readonly move: number; readonly to: number }
@@ -236,8 +242,11 @@ export type MoveStep =
   | ({ readonly step: "import"; readonly from: number } & MoveId)
   /** Target: these are all chunks, and all rows. Refused if those that came are others. */
   | ({ readonly step: "seal"; readonly chunks: number; readonly rows: number; readonly digest: number } & MoveId)
-  /** Target: the slot is this shard's. Versions go on from the source's; time does not, or what was here before would expire early. */
-  | ({ readonly step: "own"; readonly revision: number } & MoveId)
+  /**
+   * Target: the slot is this shard's. Versions go on from the source's; time does not, or what was here before would expire early.
+   * `past`: where it stood in the logs of those who had it before (absent from older sources).
+   */
+  | ({ readonly step: "own"; readonly revision: number; readonly past?: readonly LogPlace[] | undefined } & MoveId)
   /** Target: nothing of this move is wanted, now or later. */
   | { readonly step: "drop"; readonly slot: number; readonly move: number };
 

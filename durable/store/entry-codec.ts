@@ -65,7 +65,7 @@ export function extrasFromWire(row: Wire): EntryExtras {
 }
 
 /** By their numbers, which are never reused. */
-const MARK_KINDS: readonly Mark["kind"][] = ["tag", "prefix", "namespace", "fill", "founding", "slot"];
+const MARK_KINDS: readonly Mark["kind"][] = ["tag", "prefix", "namespace", "fill", "founding", "slot", "past"];
 
 export function encodeMark(mark: Mark): Uint8Array {
   return encodeFrame(ENTRY_CODEC_VERSION, markToWire(mark));
@@ -83,6 +83,8 @@ export function markToWire(mark: Mark): Wire {
       return trimmed([...start, mark.slot, mark.token, mark.untilMs, mark.holder]);
     case "founding":
       return [...start, mark.slots];
+    case "past":
+      return [...start, mark.shard, mark.index, mark.move];
     case "slot": {
       const { slot, state, since, move, attempt, peer, base, chunks, rows, digest, revision } = mark;
       const fields = [since, move, attempt, peer, base, chunks, rows, digest, revision];
@@ -104,6 +106,11 @@ export function markFromWire(wire: unknown): Mark {
     case "founding":
       refuseNewerFields("mark", row, 3);
       return { kind, name, slots: asSlotBitmap(row[2]) };
+    case "past": {
+      refuseNewerFields("mark", row, 5);
+      const [shard, index, move] = [asCount("shard", row[2]), asCount("index", row[3]), asCount("move", row[4])];
+      return { kind, name, shard, index, move };
+    }
     case "fill": {
       refuseNewerFields("mark", row, 6);
       const [slot, token, untilMs] = [row[2], row[3], row[4]];

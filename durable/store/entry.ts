@@ -113,6 +113,16 @@ export type Mark =
     }
   /** The slots that were this shard's before any of its slots moved, as a bitmap. */
   | { readonly kind: "founding"; readonly name: string; readonly slots: Uint8Array }
+  /** How far the log of another shard had come when something of it came here: see slots.ts. */
+  | {
+      readonly kind: "past";
+      /** One of PAST_SHARDS_MAX numbers. */
+      readonly name: string;
+      readonly shard: number;
+      readonly index: number;
+      /** Epoch of the move that brought it. */
+      readonly move: number;
+    }
   /** What the log says of a slot that is not as it was founded: see slots.ts. */
   | {
       readonly kind: "slot";

@@ -9,7 +9,7 @@ import type { PurgeScope } from "./command.ts";
 import type { Entry, Mark, PurgeKind } from "./entry.ts";
 import { isSystemKey, namespaceOf, storedKey } from "./keyspace.ts";
 import { softened } from "./lifetime.ts";
-import { revisionOf, SlotTable } from "./slots.ts";
+import { isOfSlots, revisionOf, SlotTable } from "./slots.ts";
 
 /** Purges remembered at once, and the characters of their names: a few MB of memory. A sweep that has seen every row lets the older ones go. */
 export const PURGE_MARKS_MAX = 16_384;
@@ -47,7 +47,7 @@ export class Marks {
 
   constructor(marks: readonly Mark[]) {
     this.slots = new SlotTable(marks);
-    for (const mark of marks) if (mark.kind !== "founding" && mark.kind !== "slot") this.#set(mark);
+    for (const mark of marks) if (!isOfSlots(mark)) this.#set(mark);
     this.#dirty.clear();
   }
 

@@ -1,12 +1,12 @@
 // Pure. Mutations that move slots, on the wire. They share the numbers of the kinds with mutation-codec.ts.
 //
 //   found_slots  [14, bitmap]
-//   move         [15, step, slot, move, …fields of the step]
+//   move         [15, step, slot, move, …fields of the step]          of own: attempt, revision, [shard, index, …]
 //   import       [16, slot, move, attempt, chunk, rows, removals, records]
 
-import type { ImportMutation, MoveMutation, SlotMutation } from "./command.ts";
+import type { ImportMutation, LogPlace, MoveMutation, SlotMutation } from "./command.ts";
 import { asSlotBitmap } from "./entry-codec.ts";
-import { asArray, asCount, asKey, keyToWire, refuseNewerFields, type Wire } from "./framing.ts";
+import { asArray, asCount, asKey, keyToWire, refuseNewerFields, trimmed, type Wire } from "./framing.ts";
 import { unknownKind } from "./mutation-codec.ts";
 import { entryFromWire, entryToWire, recordFromWire, recordToWire } from "./row-codec.ts";
 
@@ -44,7 +44,7 @@ export function slotMutationToWire(mutation: SlotMutation): Wire {
   }
 }
 
-function fieldsOf(mutation: MoveMutation): readonly number[] {
+function fieldsOf(mutation: MoveMutation): Wire {
   switch (mutation.step) {
     case "begin":
       return [mutation.to];
@@ -60,7 +60,11 @@ function fieldsOf(mutation: MoveMutation): readonly number[] {
     case "seal":
       return [mutation.attempt, mutation.chunks, mutation.rows, mutation.digest];
     case "own":
-      return [mutation.attempt, mutation.revision];
+      return trimmed([
+        mutation.attempt,
+        mutation.revision,
+        mutation.past?.flatMap(({ shard, index }) => [shard, index]),
+      ]);
   }
 }
 
@@ -106,10 +110,25 @@ function moveFromWire(row: Wire): MoveMutation {
       const [attempt, chunks, rows, digest] = [at(0, "attempt"), at(1, "chunks"), at(2, "rows"), at(3, "digest")];
       return { kind: "move", step, slot, move, attempt, chunks, rows, digest };
     }
-    case "own":
-      refuseNewerFields(step, fields, 2);
-      return { kind: "move", step, slot, move, attempt: at(0, "attempt"), revision: at(1, "revision") };
+    case "own": {
+      refuseNewerFields(step, fields, 3);
+      const own: MoveMutation = {
+        kind: "move",
+        step,
+        slot,
+        move,
+        attempt: at(0, "attempt"),
+        revision: at(1, "revision"),
+      };
+      return fields.length === 2 ? own : { ...own, past: pastFromWire(fields[2]) };
+    }
   }
+}
+
+/** Shard and index, of each place. */
+function pastFromWire(wire: unknown): readonly LogPlace[] {
+  const numbers = asArray("past", wire).map((number) => asCount("past", number));
+  return numbers.flatMap((index, at) => (at % 2 === 0 ? [] : [{ shard: numbers[at - 1] ?? 0, index }]));
 }
 
 function importFromWire(row: Wire): ImportMutation {

@@ -15,6 +15,7 @@
 // sealed copy for it, and to refuse what is still on its way from an earlier leader.
 
 import { SLOT_COUNT } from "../../routing/slots.ts";
+import type { LogPlace } from "./command.ts";
 import type { Entry, Mark } from "./entry.ts";
 
 export type SlotState = "owned" | "copying" | "frozen" | "moved" | "importing" | "sealed" | "dropped";
@@ -22,6 +23,11 @@ export type SlotState = "owned" | "copying" | "frozen" | "moved" | "importing" |
 /** Only for slots that are not as they were founded. */
 export type SlotMark = Extract<Mark, { kind: "slot" }>;
 export type FoundingMark = Extract<Mark, { kind: "founding" }>;
+export type PastMark = Extract<Mark, { kind: "past" }>;
+
+/** Shards of whose logs a place is remembered; of more than so many that gave slots to this one, those whose moves are the oldest go. */
+export const PAST_SHARDS_MAX = 64;
+const NO_PAST: readonly LogPlace[] = [];
 
 const BITMAP_BYTES = SLOT_COUNT / 8;
 
@@ -32,7 +38,10 @@ export class SlotTable {
   /** By slot, as a bitmap: what was this shard's before any slot moved. Undefined: none ever has, and nothing is checked. */
   #founding: Uint8Array | undefined;
   readonly #records = new Map<number, SlotMark>();
-  readonly #dirty = new Map<string, FoundingMark | SlotMark>();
+  /** By name. */
+  readonly #past = new Map<string, PastMark>();
+  #pastPlaces = NO_PAST;
+  readonly #dirty = new Map<string, FoundingMark | SlotMark | PastMark>();
   #frozen = 0;
   /** How often a record has been changed in this table's life. */
   changes = 0;
@@ -41,7 +50,9 @@ export class SlotTable {
     for (const mark of marks) {
       if (mark.kind === "founding") this.#founding = mark.slots;
       if (mark.kind === "slot") this.#keep(mark);
+      if (mark.kind === "past") this.#past.set(mark.name, mark);
     }
+    this.#pastPlaces = [...this.#past.values()];
   }
 
   /** Whether this log speaks of slots at all. */
@@ -116,6 +127,36 @@ export class SlotTable {
     return since;
   }
 
+  /**
+   * How far the logs of other shards had come where slots came from there to here: whoever has seen this log has seen them so far.
+   * One place for each shard that had any of these slots before, the latest. The same array until another slot comes.
+   */
+  get past(): readonly LogPlace[] {
+    return this.#pastPlaces;
+  }
+
+  /** A slot has come by `move`, with the past of those who had it before. */
+  see(past: readonly LogPlace[], move: number): void {
+    for (const { shard, index } of past) {
+      const marks = [...this.#past.values()];
+      const known = marks.find((mark) => mark.shard === shard);
+      if (known !== undefined && known.index >= index) continue;
+      const name = known?.name ?? this.#pastName(marks);
+      const mark: PastMark = { kind: "past", name, shard, index, move };
+      this.#past.set(name, mark);
+      this.#dirty.set(`past ${name}`, mark);
+    }
+    this.#pastPlaces = [...this.#past.values()];
+  }
+
+  #pastName(marks: readonly PastMark[]): string {
+    if (marks.length < PAST_SHARDS_MAX) return String(marks.length);
+    // By what all replicas have, and not by an order of theirs: all let the same one go.
+    return marks.reduce((oldest, mark) =>
+      mark.move < oldest.move || (mark.move === oldest.move && mark.shard < oldest.shard) ? mark : oldest,
+    ).name;
+  }
+
   set(mark: SlotMark): void {
     this.changes += 1;
     this.#keep(mark);
@@ -132,7 +173,7 @@ export class SlotTable {
   all(): readonly Mark[] {
     const founding: readonly Mark[] =
       this.#founding === undefined ? [] : [{ kind: "founding", name: "", slots: this.#founding }];
-    return [...founding, ...this.#records.values()];
+    return [...founding, ...this.#records.values(), ...this.#past.values()];
   }
 
   delta(): readonly Mark[] {
@@ -152,6 +193,11 @@ export class SlotTable {
   #isFounding(slot: number): boolean {
     return this.#founding !== undefined && hasSlot(this.#founding, slot);
   }
+}
+
+/** Whether the mark is the table's. */
+export function isOfSlots(mark: Mark): mark is FoundingMark | SlotMark | PastMark {
+  return mark.kind === "founding" || mark.kind === "slot" || mark.kind === "past";
 }
 
 /** Where the row stands in the order of this shard's purges. A version from another shard's sequence says nothing of it. */

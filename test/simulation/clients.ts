@@ -1,11 +1,11 @@
 // The workload: clients that read and write a few keys at all levels, each with a session of its own, one operation at a
 // time. Every value is written once, so that a read says which write it saw.
 
-import type { ConsistencyLevel, LogPosition } from "../../durable/protocol.ts";
+import type { ConsistencyLevel, Provenance } from "../../durable/protocol.ts";
 import type { KeyMutation } from "../../durable/store/command.ts";
 import { slotOf } from "../../routing/slots.ts";
 import type { ReadResult, WriteResult } from "../../worker/clients/shard-call.ts";
-import { advance, type Bookmark, mergeBookmarks } from "../../worker/http/bookmark.ts";
+import { advanceFrom, type Bookmark, withEpoch } from "../../worker/http/bookmark.ts";
 import type { Edge } from "./edge.ts";
 import { isExpiringKey, type Operation, type ReadOperation, type Seen, type WriteOperation } from "./history.ts";
 import { type Answer, orGone } from "./patience.ts";
@@ -14,10 +14,15 @@ import { bytesOf, textOf } from "./values.ts";
 import type { World } from "./world.ts";
 
 const BOUNDS_MS = [50, 200, 1_000];
+const LEVELS: readonly ConsistencyLevel[] = ["strong", "strong", "session", "bounded", "eventual"];
+const LEVELS_OF_SHORT_SESSIONS: readonly ConsistencyLevel[] = ["session", "session", "session", "strong", "eventual"];
 const TTLS_MS = [100, 600, 3_000];
 /** Share of the writes that carry an idempotency key, and how often a client sends such a write again. */
 const IDEMPOTENT_SHARE = 0.4;
 const IDEMPOTENT_TRIES = 3;
+
+/** Between the numbers of two sessions of a client: no client has such a number. */
+const SESSIONS_APART = 1_000;
 
 const SILENCE_STEP_MS = 50;
 
@@ -32,6 +37,7 @@ export class Client {
   /** By shard: what the session has written or seen. */
   #bookmark: Bookmark = new Map();
   readonly #lastSeen = new Map<string, Seen | undefined>();
+  #session = 0;
   #writes = 0;
   isStopped = false;
 
@@ -66,7 +72,9 @@ export class Client {
 
   async operate(): Promise<void> {
     // Clients roam: a session must hold from one edge to the next.
-    if (this.#random.chance(0.05)) this.#edge = this.#random.pick(this.#edges);
+    const { sessionOperations } = this.#world.config;
+    if (this.#random.chance(sessionOperations === undefined ? 0.05 : 0.5)) this.#edge = this.#random.pick(this.#edges);
+    if (sessionOperations !== undefined && this.#random.chance(1 / sessionOperations)) this.#beginSession();
     const key = this.#random.pick(this.#keys);
     if (!this.#random.chance(this.#world.config.writeShare)) await this.read(key, this.#drawLevel());
     else if (!isExpiringKey(key)) await this.#write(key);
@@ -74,8 +82,15 @@ export class Client {
     else await this.read(key, this.#drawLevel());
   }
 
+  /** As another client, who has seen nothing yet. */
+  #beginSession(): void {
+    this.#session += 1;
+    this.#bookmark = new Map();
+  }
+
   #drawLevel(): ConsistencyLevel {
-    return this.#random.pick(["strong", "strong", "session", "bounded", "eventual"]);
+    const levels = this.#world.config.sessionOperations === undefined ? LEVELS : LEVELS_OF_SHORT_SESSIONS;
+    return this.#random.pick(levels);
   }
 
   async read(key: string, level: ConsistencyLevel): Promise<ReadOperation> {
@@ -113,7 +128,7 @@ export class Client {
     Object.assign(operation, { outcome: "ok", met: reply.level, seen, from, clockMs });
     this.#lastSeen.set(key, seen);
     this.#world.checks.readDone(operation, afterIndex);
-    this.#advance(from.shard, { term: from.term, index: from.index });
+    this.#advance(from);
     return operation;
   }
 
@@ -170,7 +185,7 @@ export class Client {
     operation.result = outcome;
     operation.from = reply.from;
     this.#world.checks.writeDone(operation, floorIndex);
-    this.#advance(reply.from.shard, { term: reply.from.term, index: reply.from.index });
+    this.#advance(reply.from);
     if (reply.outcome.kind === "stored" && operation.value !== undefined) {
       this.#lastSeen.set(operation.key, { value: operation.value, version: reply.outcome.version });
     }
@@ -180,7 +195,7 @@ export class Client {
   #begun(key: string) {
     return {
       id: this.#history.length,
-      client: this.number,
+      client: this.number + this.#session * SESSIONS_APART,
       key,
       shard: this.#shardOf(key),
       invokedMs: this.#world.loop.nowMs,
@@ -203,9 +218,8 @@ export class Client {
   }
 
   /** As the edge's reply to it says (worker/routes/kv-context.ts). */
-  #advance(shard: number, position: LogPosition): void {
-    const seen = mergeBookmarks(this.#edge.topology.sessionMarks, this.#bookmark);
-    this.#bookmark = advance(seen, shard, position);
+  #advance(from: Provenance): void {
+    this.#bookmark = advanceFrom(withEpoch(this.#bookmark, this.#edge.topology.view.epoch), from);
   }
 }
 

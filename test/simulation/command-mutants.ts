@@ -26,14 +26,14 @@ export const COMMANDS: readonly Mutant[] = [
     name: "fills-forgotten-at-restart",
     mistake: "a replica that restarts has forgotten which fills are under way",
     file: MARKS,
-    find: 'if (mark.kind !== "founding" && mark.kind !== "slot") this.#set(mark);',
-    replace: 'if (mark.kind !== "founding" && mark.kind !== "slot" && mark.kind !== "fill") this.#set(mark);',
+    find: "if (!isOfSlots(mark)) this.#set(mark);",
+    replace: 'if (!isOfSlots(mark) && mark.kind !== "fill") this.#set(mark);',
   },
   {
     name: "purges-forgotten-at-restart",
     mistake: "a replica that restarts has forgotten what was purged by tag and by prefix",
     file: MARKS,
-    find: 'if (mark.kind !== "founding" && mark.kind !== "slot") this.#set(mark);',
+    find: "if (!isOfSlots(mark)) this.#set(mark);",
     replace: 'if (mark.kind === "fill") this.#set(mark);',
   },
   {

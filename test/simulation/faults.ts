@@ -5,7 +5,7 @@ import type { CutMode } from "./network.ts";
 import type { SeededRandom } from "./random.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 import type { Reshaping } from "./reshaping.ts";
-import { FAULT_KINDS, type FaultKind, MEMBER_FAULT_KINDS } from "./swarm.ts";
+import { FAULT_KINDS, type FaultKind, HANDOVER_FAULT_KINDS, MEMBER_FAULT_KINDS } from "./swarm.ts";
 import { DIRECTORY, SWEEPER, type World } from "./world.ts";
 
 /** Machines are told by name, replicas and edges alike. */
@@ -25,7 +25,7 @@ export class Storm {
   }
 
   begin(): void {
-    for (const kind of [...FAULT_KINDS, ...MEMBER_FAULT_KINDS]) {
+    for (const kind of [...FAULT_KINDS, ...MEMBER_FAULT_KINDS, ...HANDOVER_FAULT_KINDS]) {
       const everyMs = this.#world.config.faults[kind];
       if (everyMs !== undefined) this.#schedule(kind, everyMs);
     }
@@ -89,6 +89,9 @@ export class Storm {
         break;
       case "replace":
         this.#reshaping.replace();
+        break;
+      case "estrange":
+        this.#estrange(lastsMs);
         break;
       case "edge_restart":
         random.pick(this.#edges).restart();
@@ -166,6 +169,20 @@ export class Storm {
     loop.after(lastsMs, () => {
       for (const mend of mends) mend();
     });
+  }
+
+  /** A follower that its group does not reach any more, nor the Directory perhaps, while all clients do. */
+  #estrange(lastsMs: number): void {
+    const { hosts, directory } = this.#world;
+    const listed = directory.shards.flatMap(({ shard }) => this.#world.listedHostsOf(shard));
+    const followers = hosts.filter((host) => host.current?.core.role === "follower" && listed.includes(host));
+    if (followers.length === 0) return;
+    const host = this.#random.pick(followers);
+    const peers = this.#world.hostsOf(host.options.shard).filter((peer) => peer !== host);
+    const lost = peers.map(({ name }) => name);
+    this.#cut([host.name], lost, lastsMs, "silent", undefined);
+    // Where it is refused, the replica knows at once that there is no newer document to be had.
+    if (this.#random.chance(0.5)) this.#cut([host.name], [DIRECTORY], lastsMs, "refusing", undefined);
   }
 
   #clog(lastsMs: number): void {

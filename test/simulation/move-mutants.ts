@@ -9,6 +9,8 @@ const SLOTS = "durable/store/slots.ts";
 const CONTEXT = "durable/replica-context.ts";
 const HOLDER = "worker/clients/topology-holder.ts";
 const workload = "reshard";
+/** For mistakes that need a follower of a former owner which hears of nothing. */
+const HANDOVER = "handover";
 
 /** The target takes any copy for whole: without that, it would refuse to own what these mistakes leave it with. */
 const NOT_COUNTED: Snippet = {
@@ -109,6 +111,22 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
     find: "work.raiseTo(revision);",
     replace: "work.raiseTo(revision > 0 ? 0 : revision);",
     workload,
+  },
+  {
+    name: "former-owner-answers",
+    mistake: "a follower answers for a slot that its shard has once more, as of the time before it went",
+    file: CONTEXT,
+    find: "if (isOwned && slots.ownedSince(slot) >= movedAt) return undefined;",
+    replace: "if (isOwned) return undefined;",
+    workload: HANDOVER,
+  },
+  {
+    name: "session-forgets-handover",
+    mistake: "a session does not carry the places at which slots came to the shard that it has seen",
+    file: "worker/http/bookmark.ts",
+    find: "for (const { shard, index } of from.past) seen =",
+    replace: "for (const { shard, index } of from.past.slice(0, 0)) seen =",
+    workload: HANDOVER,
   },
   {
     name: "drained-shard-asked-for-ever",

@@ -11,7 +11,7 @@ import type { SeededRandom } from "./random.ts";
 import type { Reshaping } from "./reshaping.ts";
 import type { World } from "./world.ts";
 
-/** Mean time between two changes. */
+/** Mean time between two changes, unless the world has its own. */
 const CHANGE_MS = 700;
 /** Slots that one change moves. */
 const MOVES_MAX = 3;
@@ -47,7 +47,7 @@ export class Resharding {
 
   begin(): void {
     const { config, loop } = this.#world;
-    loop.after(this.#random.exponential(CHANGE_MS), () => {
+    loop.after(this.#random.exponential(config.moveEveryMs ?? CHANGE_MS), () => {
       if (!this.#world.isStormy) return;
       if (config.reshapes) this.#maybeChange(this.#drawChange());
       else if (this.#random.chance(CALL_OFF_SHARE)) this.#callOff();

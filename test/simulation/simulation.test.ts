@@ -8,17 +8,22 @@ import { search } from "./search.ts";
 import type { SeedReport } from "./search-worker.ts";
 import seeds from "./seeds.json" with { type: "json" };
 import { simulate } from "./simulation.ts";
-import { drawSwarm, THEMES } from "./swarm.ts";
+import { drawSwarm, THEMES, WORKLOADS, type WorkloadName } from "./swarm.ts";
 
 /** The same ones in every test run: about half a minute of two cores. */
 const BATCH = Array.from({ length: 250 }, (_, at) => at + 1);
-const KEPT = seeds.map(({ seed }) => seed);
+const KEPT = seeds.flatMap(({ seed, workload }) => (workload === undefined ? [seed] : []));
 
-async function reportsOf(chosen: readonly number[], jobs: number): Promise<readonly SeedReport[]> {
+async function reportsOf(
+  chosen: readonly number[],
+  jobs: number,
+  workload?: WorkloadName,
+): Promise<readonly SeedReport[]> {
   const reports: SeedReport[] = [];
   await search({
     seeds: chosen,
     jobs,
+    workload,
     onReport: (report) => {
       reports.push(report);
       return false;
@@ -62,6 +67,18 @@ describe("simulation", () => {
     expect(new Set(worlds.map(({ theme }) => theme))).toEqual(new Set([undefined, ...THEMES]));
     expect(worlds.some(({ faults }) => faults.zombie !== undefined && faults.freeze === undefined)).toBe(true);
   });
+
+  it.each(WORKLOADS)(
+    "keeps every promise in worlds of the workload %s that once broke one, or else in its first",
+    async (name) => {
+      const kept = seeds.flatMap(({ seed, workload }) => (workload === name ? [seed] : []));
+      const reports = await reportsOf(kept.length > 0 ? kept : [1], availableParallelism(), name);
+      expect(reports.flatMap(({ seed, violations }) => violations.map((violation) => ({ seed, violation })))).toEqual(
+        [],
+      );
+      expect(reports.map(({ operations }) => operations)).not.toContain(0);
+    },
+  );
 
   it("keeps every promise in a batch of worlds in which every fault and every rare path occurs", async () => {
     const reports = await reportsOf([...BATCH, ...KEPT], availableParallelism());

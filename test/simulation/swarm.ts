@@ -26,7 +26,12 @@ export const FAULT_KINDS = [
 ] as const;
 /** Changes of who the replicas are. Drawn by themselves: a world without them is the same as ever. */
 export const MEMBER_FAULT_KINDS = ["scale", "replace"] as const;
-export type FaultKind = (typeof FAULT_KINDS)[number] | (typeof MEMBER_FAULT_KINDS)[number];
+/** Of worlds that are asked for by name. */
+export const HANDOVER_FAULT_KINDS = ["estrange"] as const;
+export type FaultKind =
+  | (typeof FAULT_KINDS)[number]
+  | (typeof MEMBER_FAULT_KINDS)[number]
+  | (typeof HANDOVER_FAULT_KINDS)[number];
 
 /**
  * Some mistakes need several rare things at once. So half of all worlds have a theme that brings those together that one part
@@ -85,6 +90,12 @@ export interface SwarmConfig {
   readonly isPlain: boolean;
   /** Slots move from shard to shard. */
   readonly reshards: boolean;
+  /** Mean time between two changes of whose slots they are; absent: the usual. */
+  readonly moveEveryMs?: number | undefined;
+  /** Clients of registers begin a new session after so many operations, on average, and roam more; absent: each has one. */
+  readonly sessionOperations?: number | undefined;
+  /** Beside the registers there are tagged values and purges, and nothing else. */
+  readonly purgesOften?: boolean | undefined;
   /** By changes that an operator asks for, planned by the production code: shards come, are drained and go, weights change. */
   readonly reshapes: boolean;
   /** Edges ping replicas and report whom they doubt, and requests name how urgent they are and how to choose a replica. */
@@ -115,7 +126,7 @@ const REGIONS: readonly Region[] = ["weur", "enam", "apac", "oc", "wnam"];
 const CLOCK_DRIFT = 0.023;
 
 /** Worlds that are asked for by name; any other seed may stand for one of them as well. */
-export const WORKLOADS = ["reshard", "members", "rot"] as const;
+export const WORKLOADS = ["reshard", "handover", "purge", "members", "rot"] as const;
 export type WorkloadName = (typeof WORKLOADS)[number];
 /** Of the worlds without a theme. */
 const RESHARD_SHARE = 0.12;
@@ -131,6 +142,8 @@ export function drawSwarm(seed: number | string, workload?: WorkloadName): Swarm
   const drawn = theme === undefined ? world : focused(world, theme, random.fork("theme"));
   const reshard = new SeededRandom(seed, "reshard");
   if (workload === "reshard") return resharding(drawn, reshard);
+  if (workload === "handover") return handingOver(world, new SeededRandom(seed, "handover"));
+  if (workload === "purge") return purging(world, new SeededRandom(seed, "purge"));
   const reform = new SeededRandom(seed, "reform");
   if (workload === "members") return reforming(world, reform);
   const isOpen = workload === undefined && theme === undefined;
@@ -212,6 +225,67 @@ function resharding(world: SwarmConfig, random: SeededRandom): SwarmConfig {
     ...(random.fork("shape").chance(RESHAPE_SHARE)
       ? { reshapes: true, stormMs: world.stormMs * RESHAPE_STORM_FACTOR }
       : {}),
+  };
+}
+
+/** A few slots go to and fro as fast as they can, and little else goes wrong: what moves are afraid of is to meet often. */
+function movingFast(world: SwarmConfig, random: SeededRandom): SwarmConfig {
+  const weights = Array.from({ length: random.chance(0.5) ? 2 : 3 }, () => 1);
+  return {
+    ...world,
+    cluster: { ...world.cluster, replicas: 3, regions: REGIONS.slice(0, 3), weights },
+    burstMs: undefined,
+    stormMs: 12_000,
+    isPlain: false,
+    edgesStartStale: false,
+    newerReplicas: [],
+    reshards: true,
+    moveEveryMs: random.logarithmic(100, 3_000),
+    requestsPerSecondMax: undefined,
+    sweep: undefined,
+    leaderCrashProbability: 0,
+    muteCandidateProbability: 0,
+    sleeperCutProbability: 0,
+  };
+}
+
+/**
+ * Followers lose their group, and some the Directory, but no client. Edges are many and forget what they know; sessions are short
+ * and roam, so that many have seen one shard of late and not the other.
+ */
+function handingOver(world: SwarmConfig, random: SeededRandom): SwarmConfig {
+  const often = (fromMs: number, toMs: number) => random.logarithmic(fromMs, toMs);
+  const moving = movingFast(world, random.fork("moving"));
+  return {
+    ...moving,
+    edges: 6,
+    clients: 8,
+    keysPerShard: 1 + random.below(3),
+    thinkMs: often(10, 40),
+    writeShare: random.between(0.2, 0.5),
+    sessionOperations: 2 + random.below(3),
+    network: { ...world.network, delayMs: [0.2, random.between(1, 10)], lossProbability: 0, slowKind: undefined },
+    faults: { estrange: often(300, 1_500), edge_restart: often(30, 200) },
+    faultMsMax: often(3_000, 8_000),
+  };
+}
+
+/** Somebody purges all the time, and calls take long: so do the moments in which a slot is nobody's. */
+function purging(world: SwarmConfig, random: SeededRandom): SwarmConfig {
+  const moving = { ...movingFast(world, random.fork("moving")), moveEveryMs: random.logarithmic(100, 600) };
+  const slowKind = { kind: "other", probability: random.between(0.1, 0.3) } as const;
+  return {
+    ...moving,
+    keysPerShard: 1,
+    purgesOften: true,
+    network: {
+      ...world.network,
+      delayMs: [0.2, random.between(1, 10)],
+      lossProbability: 0,
+      slowKind,
+      stragglerMsMax: random.logarithmic(200, 1_000),
+    },
+    faults: {},
   };
 }
 

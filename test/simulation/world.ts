@@ -25,7 +25,13 @@ import { ReplicaHost } from "./replica-host.ts";
 import { type Caller, Rpc } from "./rpc.ts";
 import type { SwarmConfig } from "./swarm.ts";
 import type { Trace, TracePart } from "./trace.ts";
-import { drawMovingWorkload, drawWorkload, NO_WORKLOAD, type WorkloadConfig } from "./workload/workload.ts";
+import {
+  drawMovingWorkload,
+  drawPurgingWorkload,
+  drawWorkload,
+  NO_WORKLOAD,
+  type WorkloadConfig,
+} from "./workload/workload.ts";
 
 /** When the first client comes back after a leader has been cut off in its sleep: while its lease would still live. */
 const RETURN_MS_MAX = 300;
@@ -108,7 +114,8 @@ export class World {
           })
         : this.view;
     this.keys = keysOf(this.view, config);
-    if (config.reshards) this.workload = drawMovingWorkload(config.seed);
+    if (config.purgesOften === true) this.workload = drawPurgingWorkload(config.seed);
+    else if (config.reshards) this.workload = drawMovingWorkload(config.seed);
     else this.workload = config.isPlain ? NO_WORKLOAD : drawWorkload(config.seed);
     const used = [...this.keys, ...this.workload.objects.flatMap(({ keys }) => keys)];
     this.movingSlots = config.reshards ? [...new Set(used.map(slotOf))] : [];

@@ -297,7 +297,6 @@ export function createOperations(deps: OperationDeps): Operations {
         const groups = Map.groupBy(open, ({ operation }) => view.ownerOf(operation.slot).shard);
         const answers = await Promise.all(
           [...groups].map(async ([shard, group]) => ({
-            shard,
             group,
             reply: await batchOf(
               shard,
@@ -309,7 +308,7 @@ export function createOperations(deps: OperationDeps): Operations {
           })),
         );
         open = [];
-        for (const { shard, group, reply } of answers) {
+        for (const { group, reply } of answers) {
           if (reply.status === "ok") {
             from.push(reply.from);
             levels.push(reply.level);
@@ -325,7 +324,7 @@ export function createOperations(deps: OperationDeps): Operations {
             const item = itemAt(reply, position, asked.operation);
             // Race: the slot was given away while the others were done. Certainly not done, so the new owner may be asked.
             const moved = "kind" in item && item.kind === "not_done" ? item.moved : undefined;
-            if (moved !== undefined && moved !== "elsewhere") topology.maybeMove(moved, shard);
+            if (moved !== undefined && moved !== "elsewhere") topology.maybeMove(moved);
             if (moved !== undefined && round + 1 < VIEWS_MAX) open.push(asked);
             else items[asked.at] = item;
           }

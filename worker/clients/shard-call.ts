@@ -60,7 +60,7 @@ export interface CallContext {
   /** For reads below `strong` that are sent to one more replica. */
   readonly hedges: RequestBudget;
   /** A replica of shard `from` says that the slot has moved. */
-  maybeMove(moved: MovedSlot, from: number): boolean;
+  maybeMove(moved: MovedSlot): boolean;
   /** Every replica that is known of the shard was asked, and none could serve: others may have taken their place. */
   onStranded(): void;
 }
@@ -338,7 +338,7 @@ export class ShardCall<Result extends CallResult> {
         this.#onRefusal(member, reply);
         return;
       case "wrong_owner":
-        this.#onWrongOwner(member, reply);
+        this.#onWrongOwner(reply);
         return;
       case "overloaded":
         this.#context.counts.overloaded++;
@@ -374,9 +374,9 @@ export class ShardCall<Result extends CallResult> {
    * At most one extra hop at once: whoever is sent away twice meets a slot that is changing hands right now, which takes its
    * new owner a moment. A pause later the question is asked anew.
    */
-  #onWrongOwner(by: GroupMember, { topology, moved }: Extract<Refusal, { status: "wrong_owner" }>): void {
+  #onWrongOwner({ topology, moved }: Extract<Refusal, { status: "wrong_owner" }>): void {
     this.#context.maybeInstall(topology);
-    if (moved !== undefined) this.#context.maybeMove(moved, by.address.shard);
+    if (moved !== undefined) this.#context.maybeMove(moved);
     this.#lastReason = "the edge and the replicas do not agree yet on who owns the key";
     if (this.#plan.isOutdated?.() === true) {
       this.#giveUp(this.#lastReason);

@@ -165,7 +165,7 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
         .order(named, moment)
         .map(({ member }) => member);
     },
-    maybeMove: (moved, from) => topology.maybeMove(moved, from),
+    maybeMove: (moved) => topology.maybeMove(moved),
     onStranded() {
       const nowMs = deps.now();
       if (nowMs - lastTopologyReadMs < TOPOLOGY_READ_INTERVAL_MS) return;

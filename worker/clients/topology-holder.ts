@@ -2,19 +2,16 @@
 // anyone, and moves forward only: a replica that refuses a slot hands over the newer document, which is checked first, or says
 // where its log has moved the slot before the document does. That is remembered until a document says as much.
 
-import type { LogPosition, MovedSlot } from "../../durable/protocol.ts";
+import type { MovedSlot } from "../../durable/protocol.ts";
 import { SLOT_COUNT } from "../../routing/slots.ts";
 import type { Topology } from "../../routing/topology.ts";
 import { parseTopology } from "../../routing/topology-parser.ts";
 import { TopologyView } from "../../routing/topology-view.ts";
-import { advance, type Bookmark, withEpoch } from "../http/bookmark.ts";
 
 /** A slot that has moved, as the log of its former owner says. */
 interface Handover {
-  readonly from: number;
   readonly to: number;
   readonly epoch: number;
-  readonly at: LogPosition | undefined;
 }
 
 export class TopologyHolder {
@@ -23,26 +20,15 @@ export class TopologyHolder {
   /** By slot; each of a later move than the document has recorded of it. */
   #handovers: ReadonlyMap<number, Handover> = new Map();
   #view: TopologyView;
-  #sessionMarks: Bookmark;
 
   constructor(initial: TopologyView) {
     this.#document = initial;
     this.#view = initial;
-    this.#sessionMarks = withEpoch(new Map(), initial.epoch);
   }
 
   /** With the slots at the shards that own them as far as is known here: another view whenever more is. */
   get view(): TopologyView {
     return this.#view;
-  }
-
-  /**
-   * What every session has seen that this isolate answers, beside the answer's own position: the epoch, and the places in the
-   * logs of former owners at which slots have moved. Without them a later request of the session, through an isolate that knows
-   * of neither, could be answered by a follower of a former owner that has not heard of the move.
-   */
-  get sessionMarks(): Bookmark {
-    return this.#sessionMarks;
   }
 
   /**
@@ -60,11 +46,10 @@ export class TopologyHolder {
     return true;
   }
 
-  /** Takes what a replica of shard `from` says of a slot that its log has moved. Returns whether that is news. */
-  maybeMove(moved: MovedSlot, from: number): boolean {
-    const { slot, shard, epoch, at } = moved;
+  /** Takes what a replica says of a slot that its log has moved. Returns whether that is news. */
+  maybeMove({ slot, shard, epoch }: MovedSlot): boolean {
     if (!Number.isInteger(slot) || slot < 0 || slot >= SLOT_COUNT || !Number.isInteger(epoch)) return false;
-    const handover: Handover = { from, to: shard, epoch, at };
+    const handover: Handover = { to: shard, epoch };
     if (epoch <= (this.#handovers.get(slot)?.epoch ?? 0) || !this.#isNews(slot, handover)) return false;
     this.#keep([...this.#handovers, [slot, handover]]);
     return true;
@@ -77,10 +62,7 @@ export class TopologyHolder {
 
   #keep(handovers: readonly (readonly [number, Handover])[]): void {
     this.#handovers = new Map(handovers.filter(([slot, handover]) => this.#isNews(slot, handover)));
-    const { topology, epoch } = this.#document;
-    let marks = withEpoch(new Map(), epoch);
-    for (const { from, at } of this.#handovers.values()) if (at !== undefined) marks = advance(marks, from, at);
-    this.#sessionMarks = marks;
+    const { topology } = this.#document;
     this.#view = this.#handovers.size === 0 ? this.#document : new TopologyView(this.#moved(topology));
   }
 

@@ -8,7 +8,7 @@
 // The form is canonical (shards ascend, no leading zeros), so equal bookmarks are equal texts. The cluster tag keeps a
 // bookmark of another cluster from being compared with positions that mean nothing to it.
 
-import type { LogPosition } from "../../durable/protocol.ts";
+import type { LogPosition, Provenance } from "../../durable/protocol.ts";
 import { hash32 } from "../../routing/hash.ts";
 import { SHARD_NUMBER_MAX } from "../../routing/topology-parser.ts";
 import { type Parsed, parsed, refused } from "./problem.ts";
@@ -75,6 +75,15 @@ export function advance(bookmark: Bookmark, shard: number, position: LogPosition
   const seen = bookmark.get(shard);
   if (seen !== undefined && !isLater(position, seen)) return bookmark;
   return new Map(bookmark).set(shard, position);
+}
+
+/** The bookmark that has also seen an answer from there. */
+export function advanceFrom(bookmark: Bookmark, from: Omit<Provenance, "replica" | "role">): Bookmark {
+  let seen = advance(bookmark, from.shard, { term: from.term, index: from.index });
+  // Positions of committed entries are told apart by their index alone.
+  if (from.past !== undefined)
+    for (const { shard, index } of from.past) seen = advance(seen, shard, { term: 0, index });
+  return seen;
 }
 
 /** What both have seen. */

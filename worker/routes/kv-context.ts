@@ -1,17 +1,17 @@
 // What the handlers of /v1/kv share: what they need, and the session's bookmark.
 
-import type { ConsistencyLevel, LogPosition, Provenance } from "../../durable/protocol.ts";
+import type { ConsistencyLevel, Provenance } from "../../durable/protocol.ts";
 import type { HttpAnswer } from "../clients/http-answer.ts";
 import type { Timers } from "../clients/ports.ts";
 import type { ShardClient } from "../clients/shard-client.ts";
 import type { TopologyHolder } from "../clients/topology-holder.ts";
 import {
-  advance,
+  advanceFrom,
   type Bookmark,
   decodeBookmark,
   encodeBookmark,
   encodeSingle,
-  mergeBookmarks,
+  withEpoch,
 } from "../http/bookmark.ts";
 import type { Consistency } from "../http/consistency.ts";
 import { type Parsed, parsed } from "../http/problem.ts";
@@ -21,7 +21,7 @@ export interface KvDeps {
   readonly defaultConsistency: Consistency;
   /** Reads say how urgent they are; without it they save looking. */
   readonly heedsPriority: boolean;
-  readonly topology: Pick<TopologyHolder, "sessionMarks">;
+  readonly topology: Pick<TopologyHolder, "view">;
   /** `clusterTag()` of this cluster. */
   readonly bookmarkTag: string;
   readonly timers: Timers;
@@ -50,14 +50,17 @@ export function readBookmark({ bookmarkTag }: KvDeps, headers: Headers): Parsed<
 
 export function bookmarkAfter(deps: KvDeps, bookmark: Bookmark | undefined, from: Provenance): string {
   const { bookmarkTag, topology } = deps;
-  const position: LogPosition = { term: from.term, index: from.index };
-  if (bookmark === undefined && topology.sessionMarks.size === 0) {
-    return encodeSingle(bookmarkTag, from.shard, position);
+  if (bookmark === undefined && topology.view.epoch === 0 && from.past === undefined) {
+    return encodeSingle(bookmarkTag, from.shard, { term: from.term, index: from.index });
   }
-  return encodeBookmark(bookmarkTag, advance(seenSoFar(deps, bookmark), from.shard, position));
+  return encodeBookmark(bookmarkTag, advanceFrom(seenSoFar(deps, bookmark), from));
 }
 
-/** What a session has seen before the reply that is being made, and with any reply of this isolate. */
+/**
+ * What a session has seen before the reply that is being made; with any reply of this isolate that is the epoch. Without it a
+ * later request of the session, through an isolate that routes by an older one, could be answered by a follower of a former owner
+ * that has not heard of the move.
+ */
 export function seenSoFar({ topology }: KvDeps, bookmark: Bookmark | undefined): Bookmark {
-  return mergeBookmarks(topology.sessionMarks, bookmark ?? new Map());
+  return withEpoch(bookmark ?? new Map(), topology.view.epoch);
 }

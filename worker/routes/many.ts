@@ -4,7 +4,7 @@
 import type { ConsistencyLevel, Provenance } from "../../durable/protocol.ts";
 import type { Wanted } from "../clients/operations.ts";
 import { parseBalance } from "../http/balance.ts";
-import { advance, type Bookmark, encodeBookmark } from "../http/bookmark.ts";
+import { advanceFrom, type Bookmark, encodeBookmark } from "../http/bookmark.ts";
 import { parseConsistency } from "../http/consistency.ts";
 import { parseNamespace } from "../http/namespace.ts";
 import { parseUrgency } from "../http/priority.ts";
@@ -48,7 +48,7 @@ export function manyHeaders(
   const headers: ReplyHeaders = level === undefined ? {} : { "Halo-Consistency": level };
   if (!hasWritten && bookmark === undefined && wanted.level !== "session") return headers;
   let seen = seenSoFar(deps, bookmark);
-  for (const { shard, term, index } of from) seen = advance(seen, shard, { term, index });
+  for (const one of from) seen = advanceFrom(seen, one);
   if (seen.size > 0) headers["Halo-Bookmark"] = encodeBookmark(deps.bookmarkTag, seen);
   return headers;
 }

@@ -2,7 +2,7 @@
 // from a leader that is none any more: what does not fit the slot's record changes nothing, and the outcome says so.
 
 import { hash32 } from "../../../routing/hash.ts";
-import type { ImportMutation, MoveId, MoveMutation, Outcome } from "../command.ts";
+import type { ImportMutation, MoveId, MoveMutation, MoveStep, Outcome } from "../command.ts";
 import type { Entry, EntryExtras, IdempotencyRecord } from "../entry.ts";
 import { extrasOf } from "../lifetime.ts";
 import type { SlotMark } from "../slots.ts";
@@ -14,6 +14,8 @@ export interface MoveWorkspace extends Workspace {
   /** Versions go on from here at the least. */
   raiseTo(revision: number): void;
 }
+
+type OwnStep = Extract<MoveStep, { step: "own" }>;
 
 export function move(work: MoveWorkspace, mutation: MoveMutation): Outcome {
   const next = stepFrom(work, mutation);
@@ -44,7 +46,7 @@ function stepFrom(work: MoveWorkspace, mutation: MoveMutation): SlotMark | "refu
       return isWhole ? advance(work, mutation, ["importing"], "sealed") : "refused";
     }
     case "own":
-      return own(work, mutation, mutation.revision);
+      return own(work, mutation, mutation);
     case "drop":
       return drop(work, mutation.slot, mutation.move);
   }
@@ -161,13 +163,18 @@ export function importRows(
   return outcomeOf(work, slot, true);
 }
 
-function own(work: MoveWorkspace, id: MoveId, revision: number): SlotMark | "refused" | "done" {
+function own(
+  work: MoveWorkspace,
+  id: MoveId,
+  { revision, past = [] }: Pick<OwnStep, "revision" | "past">,
+): SlotMark | "refused" | "done" {
   const known = work.marks.slots.record(id.slot);
   // It has been this shard's since, be it that it was passed on meanwhile.
   if (known !== undefined && (known.since >= id.move || known.move > id.move)) return "done";
   const owned = advance(work, id, ["sealed"], "owned");
   if (typeof owned === "string") return owned;
   work.raiseTo(revision);
+  work.marks.slots.see(past, id.move);
   return { ...owned, since: id.move };
 }
 

@@ -43,6 +43,12 @@ export function drawMovingWorkload(seed: number | string): WorkloadConfig {
   return { actors: 2 + random.below(2), thinkMs: random.logarithmic(20, 150), objects: chosen };
 }
 
+/** For those in which somebody purges all the time. */
+export function drawPurgingWorkload(seed: number | string): WorkloadConfig {
+  const random = new SeededRandom(seed, "workload");
+  return { actors: 3, thinkMs: random.logarithmic(5, 40), objects: [new Tagged()] };
+}
+
 /** New objects each time: they remember what their clients do. */
 export function drawWorkload(seed: number | string): WorkloadConfig {
   const random = new SeededRandom(seed, "workload");

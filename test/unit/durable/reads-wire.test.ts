@@ -61,6 +61,10 @@ describe("the replies to reads in one call", () => {
       value(Uint8Array.of(1), { extras: { tags: ["t"] } }),
       { status: "ok", entry: undefined, level: "strong", clockMs: 1_000, from: FROM },
       { ...(value(Uint8Array.of(5)) as ReadReply & { status: "ok" }), hot: { staleMs: 0, sameForMs: 3 } },
+      {
+        ...(value(Uint8Array.of(6)) as ReadReply & { status: "ok" }),
+        from: { ...FROM, past: [{ shard: 2, index: 7 }] },
+      },
       value(Uint8Array.of(2, 3), { contentType: "" }),
     ];
     expect(received(replies)).toEqual(replies);

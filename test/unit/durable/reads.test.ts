@@ -170,6 +170,20 @@ describe("session", () => {
     for (const host of group.hosts.slice(1)) expect(textIn(await host.read("k", "session", { after }))).toBe("v");
   });
 
+  // Race: the slot moved long ago, as every document since says; this follower has missed the end of its log, and the Directory.
+  test("a follower that cannot get hold of a topology which the session has met sends the client to the leader", async () => {
+    const group = new ShardGroup();
+    await group.lead(0);
+    const after = await written(group, "k", "v");
+    await group.clock.pass(T.heartbeatMs);
+    const ahead = { after, epoch: 1 };
+    expect(await group.clock.until(group.host(1).read("k", "session", ahead))).toMatchObject({ status: "not_leader" });
+    expect(textIn(await group.clock.until(group.host(0).read("k", "session", ahead)))).toBe("v");
+    expect(textIn(await group.clock.until(group.host(1).read("k", "eventual", ahead)))).toBe("v");
+    group.host(1).ownership.install({ ...group.topology, epoch: 1 });
+    expect(textIn(await group.clock.until(group.host(1).read("k", "session", ahead)))).toBe("v");
+  });
+
   test("a sleeping follower that lacks the bookmark sends the client to the leader instead of waiting", async () => {
     const group = new ShardGroup();
     await group.lead(0);

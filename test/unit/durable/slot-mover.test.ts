@@ -9,6 +9,7 @@ import type { MovePort } from "../../../durable/ports.ts";
 import { type ArrivalSize, type MoveReply, type MoveRequest, PROTOCOL_VERSION } from "../../../durable/protocol.ts";
 import { ROUSE_EVERY_MS } from "../../../durable/replica-context.ts";
 import { FREEZE_MS_MAX, NO_ROOM_RETRY_MS } from "../../../durable/slot-mover.ts";
+import type { MoveStep } from "../../../durable/store/command.ts";
 import { slotBitmap } from "../../../durable/store/slots.ts";
 import { EMPTY_STORE_STATE, Store } from "../../../durable/store/store.ts";
 import { withCompleted, withLists, withSettled } from "../../../routing/slot-moves.ts";
@@ -199,6 +200,37 @@ describe("a leader that is to give a slot away", () => {
     elsewhere.isCutOff = false;
     await clock.when(() => elsewhere.reports.length > 0);
     expect(elsewhere.topology.slots[slot]).toBe(1);
+  });
+
+  test("tells the new owner up to where its log has come, and with it all that came from others", async () => {
+    const { elsewhere, leader, key, clock } = await begun();
+    const theirs = elsewhere.topology.slots.indexOf(1);
+    const id = { slot: theirs, move: 1, attempt: 1 };
+    const send = (step: MoveStep) =>
+      clock.until(
+        leader.replica.move({
+          v: PROTOCOL_VERSION,
+          to: leader.name,
+          epoch: 0,
+          deadlineMs: 2_000,
+          mutation: { kind: "move", ...step },
+        }),
+      );
+    await send({ step: "import", ...id, from: 1 });
+    await send({ step: "seal", ...id, chunks: 0, rows: 0, digest: 0 });
+    const past = [
+      { shard: 1, index: 90 },
+      { shard: 7, index: 33 },
+    ];
+    await send({ step: "own", ...id, revision: 1, past });
+    elsewhere.plan(key);
+    await clock.when(() => elsewhere.steps.includes("own"));
+    const decidedAt = leader.replica.status().appliedIndex;
+    // Not what came from the target itself: whoever has seen its log there has seen that.
+    expect(elsewhere.store.marks.slots.past).toMatchObject([
+      { shard: 7, index: 33 },
+      { shard: 0, index: decidedAt },
+    ]);
   });
 
   test("sends what is written while it copies", async () => {
@@ -443,6 +475,38 @@ describe("a leader to which another shard brings a slot", () => {
     expect(await ask()).not.toContain("ok");
     await clock.pass(2_000);
     expect(await ask()).toContain("ok");
+  });
+
+  test("says where the slot came from to all who route by a document that does not know it", async () => {
+    const { elsewhere, leader, clock, send, theirs } = await target(true);
+    const [slot = -1] = theirs;
+    const id = { slot, move: 1, attempt: 1 };
+    const past = [{ shard: 1, index: 70 }];
+    await send({ kind: "move", step: "import", ...id, from: 1 });
+    await send({ kind: "move", step: "seal", ...id, chunks: 0, rows: 0, digest: 0 });
+    const key = keyWhere((name) => elsewhere.topology.slots[slotOf(name)] === 0);
+    const pastAt = async (epoch: number) => {
+      const read = await clock.until(Promise.resolve(leader.read(key, "session", { epoch })));
+      const write = await clock.until(leader.put(key, "x", { epoch }));
+      const pasts = [read, write].map((reply) => (reply.status === "ok" ? reply.from.past : reply));
+      expect(pasts[0]).toEqual(pasts[1]);
+      return pasts[0];
+    };
+    expect(await pastAt(0)).toBeUndefined();
+    await send({ kind: "move", step: "own", ...id, revision: 1, past });
+    // Of any key: a session that has seen this log goes on with the slot's.
+    expect(await pastAt(0)).toMatchObject(past);
+    const planned = { ...elsewhere.topology, epoch: 3, moves: [{ slot, from: 1, to: 0, epoch: 1 }] };
+    elsewhere.publish(planned);
+    expect(await pastAt(3)).toMatchObject(past);
+    const slots = planned.slots.with(slot, 0);
+    elsewhere.publish({ ...planned, moves: [], epoch: 4, slots, movedAt: [{ epoch: 1, slots: [slot] }] });
+    expect(await pastAt(3)).toMatchObject(past);
+    expect(await pastAt(4)).toBeUndefined();
+    // A later document asks no more of anybody.
+    elsewhere.publish({ ...elsewhere.topology, epoch: 5 });
+    expect(await pastAt(4)).toBeUndefined();
+    expect(await pastAt(3)).toMatchObject(past);
   });
 
   test("takes a slot of a source that says no size, as code from before does", async () => {

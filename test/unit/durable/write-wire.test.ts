@@ -68,6 +68,11 @@ describe("its reply", () => {
   const replies: WriteReply[] = [
     { ...ok, outcome: { kind: "stored", version: 9, created: true } },
     { ...ok, outcome: { kind: "stored", version: 9, created: false, expiresMs: 1_700_000_060_000 } },
+    {
+      ...ok,
+      from: { ...from, past: [{ shard: 0, index: 70 }] },
+      outcome: { kind: "stored", version: 9, created: true },
+    },
     { ...ok, outcome: { kind: "deleted", existed: true } },
     { ...ok, outcome: { kind: "precondition_failed", version: 8 } },
     { status: "unknown", reason: "deposed", term: 3 },

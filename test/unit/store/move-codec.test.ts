@@ -26,6 +26,11 @@ function step(fields: MoveStep): MoveMutation {
   return { kind: "move", ...fields };
 }
 
+const PAST = [
+  { shard: 0, index: 70 },
+  { shard: 4, index: 11 },
+];
+
 /** Logs in the field hold these arrays: a change here needs a reader for both. */
 const GOLDEN: readonly (readonly [string, SlotMutation, readonly unknown[]])[] = [
   ["a founding", { kind: "found_slots", slots: BITMAP }, [14, BITMAP]],
@@ -36,7 +41,8 @@ const GOLDEN: readonly (readonly [string, SlotMutation, readonly unknown[]])[] =
   ["a calling off", step({ step: "call_off", slot: 5, move: 2 }), [15, 4, 5, 2]],
   ["an import", step({ step: "import", ...ID, from: 0 }), [15, 5, 5, 2, 3, 0]],
   ["a seal", step({ step: "seal", ...ID, chunks: 8, rows: 6, digest: 7 }), [15, 6, 5, 2, 3, 8, 6, 7]],
-  ["an owning", step({ step: "own", ...ID, revision: 6 }), [15, 7, 5, 2, 3, 6]],
+  ["an owning, from before there was a past", step({ step: "own", ...ID, revision: 6 }), [15, 7, 5, 2, 3, 6]],
+  ["an owning", step({ step: "own", ...ID, revision: 6, past: PAST }), [15, 7, 5, 2, 3, 6, [0, 70, 4, 11]]],
   ["a drop", step({ step: "drop", slot: 5, move: 2 }), [15, 8, 5, 2]],
   [
     "rows",
@@ -72,11 +78,13 @@ describe.each(GOLDEN)("%s", (_what, mutation, wire) => {
   });
 
   it("is refused as newer with a field more than this code knows", () => {
-    expect(errorOf(() => slotMutationFromWire([...wire, "new"]))).toBeInstanceOf(UnknownCodecVersionError);
+    const whole = "step" in mutation && mutation.step === "own" ? [...wire.slice(0, 6), []] : wire;
+    expect(errorOf(() => slotMutationFromWire([...whole, "new"]))).toBeInstanceOf(UnknownCodecVersionError);
   });
 
   it("is refused as malformed without its last field", () => {
-    expect(errorOf(() => slotMutationFromWire(wire.slice(0, -1)))).toBeInstanceOf(MalformedBytesError);
+    const needed = wire.slice(0, "step" in mutation && mutation.step === "own" ? 6 : undefined);
+    expect(errorOf(() => slotMutationFromWire(needed.slice(0, -1)))).toBeInstanceOf(MalformedBytesError);
   });
 });
 
@@ -112,6 +120,7 @@ describe("marks of slots", () => {
 
   it.each<[Mark, readonly unknown[]]>([
     [{ kind: "founding", name: "", slots: BITMAP }, [4, "", BITMAP]],
+    [{ kind: "past", name: "0", shard: 3, index: 70, move: 2 }, [6, "0", 3, 70, 2]],
     [record, [5, "5", 5, 3, 1, 2, 3, 4, 5, 6, 7, 8, 9]],
   ])("stay what they were on the wire", (mark, wire) => {
     expect(markToWire(mark)).toEqual(wire);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { MoveStep, Outcome } from "../../../durable/store/command.ts";
+import type { LogPlace, MoveStep, Outcome } from "../../../durable/store/command.ts";
 import type { Entry } from "../../../durable/store/entry.ts";
-import { slotBitmap } from "../../../durable/store/slots.ts";
+import { PAST_SHARDS_MAX, slotBitmap } from "../../../durable/store/slots.ts";
 import { bytesOf } from "./arbitraries.ts";
 import { beginFill, increment, OneShard, purge, put, remove, SLOT, START_MS, tag, transaction } from "./one-shard.ts";
 
@@ -300,6 +300,71 @@ describe("purges at the target", () => {
     expect(shard.read("k")?.extras?.staleMs).toBeDefined();
     shard.do(put("k", "new", { tags: ["t"] }));
     expect(shard.read("k")?.extras?.staleMs).toBeUndefined();
+  });
+});
+
+describe("the past of what has come", () => {
+  /** A target that has taken the slot by `move`. */
+  function taken(shard: OneShard, move: number, past: readonly LogPlace[]): void {
+    const id = { slot: SLOT, move, attempt: 1 };
+    take(shard, { step: "import", ...id, from: S });
+    take(shard, { step: "seal", ...id, chunks: 0, rows: 0, digest: 0 });
+    expect(take(shard, { step: "own", ...id, revision: 500, past }).isDone).toBe(true);
+  }
+
+  /** Gives it away, so that it can come again. */
+  function given(shard: OneShard, move: number): void {
+    const id = begin(shard, move);
+    take(shard, { step: "freeze", ...id });
+    expect(take(shard, { step: "out", ...id }).isDone).toBe(true);
+  }
+
+  const places = (shard: OneShard) => [...shard.store.marks.slots.past].sort((one, other) => one.shard - other.shard);
+
+  it("is the latest place in each log, whatever comes later, and survives checkpoints and snapshots", () => {
+    const shard = target();
+    taken(shard, 5, [{ shard: S, index: 70 }]);
+    given(shard, 6);
+    taken(shard, 7, [
+      { shard: S, index: 60 },
+      { shard: 3, index: 9 },
+    ]);
+    const both = [
+      { shard: S, index: 70 },
+      { shard: 3, index: 9 },
+    ];
+    expect(places(shard)).toMatchObject(both);
+    shard.restart();
+    expect(places(shard)).toMatchObject(both);
+    shard.table = shard.table.throughSnapshot(1);
+    shard.restart();
+    expect(places(shard)).toMatchObject(both);
+    given(shard, 8);
+    taken(shard, 9, [{ shard: S, index: 80 }]);
+    shard.restart();
+    expect(places(shard)).toMatchObject([{ shard: S, index: 80 }, both[1]]);
+  });
+
+  it("is of as many logs as are remembered: those that came with the oldest moves go", () => {
+    const shard = target();
+    for (let number = 0; number < PAST_SHARDS_MAX + 2; number++) {
+      taken(shard, 5 + 2 * number, [{ shard: 1_000 - number, index: 1 }]);
+      given(shard, 6 + 2 * number);
+      if (number % 10 === 0) shard.restart();
+    }
+    shard.restart();
+    expect(places(shard).map(({ shard: other }) => other)).toEqual(
+      Array.from({ length: PAST_SHARDS_MAX }, (_, at) => 1_000 - PAST_SHARDS_MAX - 1 + at),
+    );
+  });
+
+  it("does not grow by a step that comes again", () => {
+    const shard = target();
+    taken(shard, 5, [{ shard: S, index: 70 }]);
+    const { past } = shard.store.marks.slots;
+    const id = { slot: SLOT, move: 5, attempt: 1 };
+    expect(take(shard, { step: "own", ...id, revision: 500, past: [{ shard: S, index: 90 }] }).isDone).toBe(true);
+    expect(shard.store.marks.slots.past).toBe(past);
   });
 });
 

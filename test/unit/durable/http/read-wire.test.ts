@@ -109,6 +109,16 @@ describe("Halo-Served-By", () => {
     expect(parseServedBy(`colo=fra, ${servedBy(from)}, extra=1`)).toEqual(from);
   });
 
+  it("says of other logs what the answer reflects of them", () => {
+    const past = [
+      { shard: 0, index: 70 },
+      { shard: 12, index: 11 },
+    ];
+    expect(servedBy({ ...from, past })).toBe(`${servedBy(from)}, past=s0-70_s12-11`);
+    expect(parseServedBy(servedBy({ ...from, past }))).toEqual({ ...from, past });
+    expect(parseServedBy(`${servedBy(from)}, past=s0-70_newer_s12-11`)).toEqual({ ...from, past });
+  });
+
   it("is not read where something is missing or of no known kind", () => {
     for (const text of ["", "shard=3", servedBy(from).replace("follower", "king"), servedBy(from).replace("12", "x")]) {
       expect(parseServedBy(text)).toBeUndefined();

@@ -747,7 +747,7 @@ describe("a slot that its owner has given away, before a document says so", () =
     epoch: 5,
     moves: [{ slot: SLOT, from: 0, to: 1, epoch: 5 }],
   };
-  const moved = { slot: SLOT, shard: 1, epoch: 5, at: { term: 3, index: 70 } };
+  const moved = { slot: SLOT, shard: 1, epoch: 5 };
   const sentAway = { status: "wrong_owner", topology: planned, moved } as const;
 
   it("costs one extra hop once, and none afterwards", async () => {
@@ -784,33 +784,16 @@ describe("a slot that its owner has given away, before a document says so", () =
     topology.maybeInstall({ ...back, epoch: 9, movedAt: [{ epoch: 8, slots: [SLOT] }] });
     expect(topology.view.ownerOf(SLOT).shard).toBe(0);
     // The first move's owner may still say so: it is old news.
-    expect(topology.maybeMove(moved, 0)).toBe(false);
+    expect(topology.maybeMove(moved)).toBe(false);
     expect(topology.view.ownerOf(SLOT).shard).toBe(0);
   });
 
   it("is not believed to be where there is no shard, nor of a slot that is none", () => {
     const { topology } = setUp({}, planned);
     for (const wrong of [{ shard: 7 }, { slot: 1_024 }, { slot: -1 }, { slot: 0.5 }, { epoch: 0 }]) {
-      expect(topology.maybeMove({ ...moved, ...wrong }, 0)).toBe(false);
+      expect(topology.maybeMove({ ...moved, ...wrong })).toBe(false);
     }
     expect(topology.view.topology).toEqual(planned);
-  });
-
-  it("marks the sessions that go on at its new owner with the place at which the old one gave it away", async () => {
-    const { client, port, topology } = setUp({}, planned);
-    expect([...topology.sessionMarks.values()]).toEqual([{ term: 0, index: 5 }]);
-    port.onRead = ({ shard }) => (shard === 0 ? sentAway : readOk(from(0, "leader", 1, 1, 1)));
-    await client.read(STRONG);
-    expect(topology.sessionMarks.get(0)).toEqual({ term: 3, index: 70 });
-    const { moves: _, ...done } = planned;
-    topology.maybeInstall({
-      ...done,
-      epoch: 6,
-      slots: done.slots.with(SLOT, 1),
-      movedAt: [{ epoch: 5, slots: [SLOT] }],
-    });
-    // The epoch says it now.
-    expect([...topology.sessionMarks.values()]).toEqual([{ term: 0, index: 6 }]);
   });
 });
 
