@@ -20,6 +20,7 @@ import { foundingTopologyOf } from "./founding-topology.ts";
 import { type HotKeyVariables, parseHotKeys } from "./hot-keys.ts";
 import { parseReadUrl } from "./http/read-wire.ts";
 import { type LoadVariables, parseLoad } from "./load-gate.ts";
+import { inTime } from "./move-calls.ts";
 import { type ReplicaBindings, replicaNamespace } from "./namespaces.ts";
 import { memberId, Ownership } from "./ownership.ts";
 import type { MovePort, Pong, SnapshotPart, SnapshotPartReply } from "./ports.ts";
@@ -74,6 +75,8 @@ const TOPOLOGY_KEY = "topology";
 const PAUSED_KEY = "paused_until";
 /** The variables with which the cluster was founded: `Foundation`. */
 const FOUNDATION_KEY = "foundation";
+/** Routers of a new object wait so long for the Directory, and then do without. */
+const FOUNDATION_WAIT_MS = 1_000;
 /** The shard was removed, and this object is to hold nothing: `RetiredMark`. */
 const RETIRED_KEY = "retired";
 
@@ -103,6 +106,8 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   readonly #config: ClusterConfig;
   /** What routers are told where the deployment's variables are not those of the cluster's foundation. */
   #misfounded: Refusal | undefined;
+  /** Pending while the Directory is asked for that. */
+  #foundation: Promise<void> | undefined;
   readonly #ownership: Ownership;
   readonly #topology: TopologyWatch;
   readonly #colo: ObservedColo;
@@ -307,8 +312,19 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     await storage.sync();
   }
 
-  /** The same for a router, which is sent on where the newest document that can be had places no replica here. */
+  /** The same for a router, once it is known whose variables these are. */
   #routed(name: string, epoch: number): RoutedReplica | Promise<RoutedReplica> {
+    const routed = this.#placed(name, epoch);
+    return routed instanceof Promise ? routed.then((replica) => this.#founded(replica)) : this.#founded(routed);
+  }
+
+  #founded(routed: RoutedReplica): RoutedReplica | Promise<RoutedReplica> {
+    if (this.#foundation === undefined) return routed;
+    return this.#foundation.then(() => (this.#misfounded === undefined ? routed : refusingReplica(this.#misfounded)));
+  }
+
+  /** Where the newest document that can be had places no replica here, a router is sent on. */
+  #placed(name: string, epoch: number): RoutedReplica | Promise<RoutedReplica> {
     if (this.#misfounded !== undefined) return refusingReplica(this.#misfounded);
     if (this.#retired !== undefined) return refusingReplica(this.#ownership.wrongOwner());
     if (this.#open !== undefined || this.#placementOf(name) !== undefined) return this.#replica(name, epoch);
@@ -396,20 +412,23 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
 
   /**
    * Remembers the variables by which the cluster was founded. An object that is new may be so because they were edited: the
-   * Directory, which remembers the first that it was told, is asked once in the object's life, in the background: nobody waits for that,
-   * and without a Directory nothing changes until the object starts again.
+   * Directory, which remembers the first that it was told, is asked once in the object's life. Race: until it has answered, routers
+   * would be served by what may be nobody's shard, and what it acknowledged would be lost; so they wait. Peers do not, and without a
+   * Directory nobody does for longer than FOUNDATION_WAIT_MS: nothing changes then until the object starts again.
    */
   #recordFoundation(): void {
     const { kv } = this.ctx.storage;
     if (kv.get(FOUNDATION_KEY) !== undefined) return;
     const foundation = foundationOf(this.#config);
-    createDirectoryClient(this.env.DIRECTORY, this.#config.cluster)
+    const told = createDirectoryClient(this.env.DIRECTORY, this.#config.cluster)
       .found(foundation)
       .then((founded) => {
         kv.put(FOUNDATION_KEY, founded);
         this.#compareFoundation(founded);
-      })
-      .catch(() => undefined);
+      });
+    this.#foundation = inTime(told, FOUNDATION_WAIT_MS, platformTimers).then(() => {
+      this.#foundation = undefined;
+    });
   }
 
   #compareFoundation(founded: Foundation | undefined): void {

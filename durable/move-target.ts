@@ -5,7 +5,15 @@
 // begin, which it takes back. What has been promised to copies that are still on their way counts as taken.
 
 import { withFounding } from "./move-steps.ts";
-import { type ArrivalSize, type MoveReply, type MoveRequest, PROTOCOL_VERSION } from "./protocol.ts";
+import {
+  type ArrivalSize,
+  MORE_STEPS_MAX,
+  type MoveReply,
+  type MoveRequest,
+  PROTOCOL_VERSION,
+  type StepReply,
+  type TargetStep,
+} from "./protocol.ts";
 import type { ReplicaContext } from "./replica-context.ts";
 import type { ImportMutation, MoveId, MoveMutation, MoveStep } from "./store/command.ts";
 import { accountedBytes } from "./store/sizes.ts";
@@ -13,6 +21,19 @@ import type { WritePath } from "./write-path.ts";
 
 /** The others are the source's own. */
 const TARGET_STEPS: ReadonlySet<MoveStep["step"]> = new Set(["import", "seal", "own", "drop"]);
+
+function mutationsOf({ mutation, followedBy }: TargetStep): readonly (ImportMutation | MoveMutation)[] {
+  return followedBy === undefined ? [mutation] : [mutation, followedBy];
+}
+
+function isTargets(mutation: ImportMutation | MoveMutation): boolean {
+  return mutation.kind === "import" || (mutation.kind === "move" && TARGET_STEPS.has(mutation.step));
+}
+
+/** Writers wait for it at the source, or here. */
+function isAwaited(mutation: ImportMutation | MoveMutation): boolean {
+  return mutation.kind === "move" && (mutation.step === "seal" || mutation.step === "own");
+}
 
 export class MoveTarget {
   readonly #context: ReplicaContext;
@@ -32,30 +53,45 @@ export class MoveTarget {
     this.#promised.clear();
   }
 
-  /** Puts a step, or rows, into the own log. */
+  /** Puts steps, or rows, into the own log. */
   async take(request: MoveRequest): Promise<MoveReply> {
     const context = this.#context;
     const { core, options, ports } = context;
     if (request.v !== PROTOCOL_VERSION || request.to !== options.name) {
       return { status: "invalid", reason: `this is ${options.name} of version ${PROTOCOL_VERSION}, not ${request.to}` };
     }
-    const { mutation } = request;
-    if (mutation.kind !== "import" && (mutation.kind !== "move" || !TARGET_STEPS.has(mutation.step))) {
+    const { more = [] } = request;
+    const steps: readonly TargetStep[] = [request, ...more];
+    if (more.length > MORE_STEPS_MAX) {
+      return { status: "invalid", reason: `more: expected at most ${MORE_STEPS_MAX} steps, got ${more.length}` };
+    }
+    if (!steps.every((step) => mutationsOf(step).every(isTargets))) {
       return { status: "invalid", reason: "mutation: expected rows, or a step of a move's target" };
     }
     if (!core.isVoter) return context.notLeader();
     const deadlineMs = ports.timers.now() + request.deadlineMs;
     const elsewhere = core.role === "leader" ? undefined : await context.awaitLeadership(deadlineMs);
     if (elsewhere !== undefined) return elsewhere;
-    const refusal = this.#noRoom(mutation, request.size);
-    if (refusal !== undefined) return refusal;
-    const results = await Promise.all(this.#writes.submit(withFounding(context, mutation), deadlineMs));
-    const result = results.at(-1);
+    // All of them queued in this turn, so that they share an entry of the log.
+    const replies = steps.map((step) => this.#noRoom(step) ?? this.#submit(step, deadlineMs));
+    if (more.length > 0) return { status: "each", replies: await Promise.all(replies) };
+    return replies[0] ?? context.unavailable("the step was not taken");
+  }
+
+  async #submit(step: TargetStep, deadlineMs: number): Promise<StepReply> {
+    const context = this.#context;
+    const { core } = context;
+    const mutations = mutationsOf(step);
+    const submitted = this.#writes.submit(withFounding(context, mutations), deadlineMs, {
+      step: mutations.some(isAwaited) ? "urgent" : "bulk",
+    });
+    const result = (await Promise.all(submitted)).at(-1);
     if (result?.status === "applied") {
+      // Of the last: it is refused where what came before it was, and is done where that has been before.
       const { outcome } = result;
-      const isOwned = mutation.kind === "move" && mutation.step === "own";
+      const isOwned = mutations.some((mutation) => mutation.kind === "move" && mutation.step === "own");
       if (isOwned && outcome.kind === "move" && outcome.isDone) context.counters.slots_taken++;
-      return { status: "ok", outcome };
+      return { status: "ok", outcome, taken: mutations.length };
     }
     if (result?.status === "unknown") return { status: "unknown", reason: result.reason, term: core.term };
     return core.role === "leader" ? context.unavailable("the step was not taken") : context.notLeader();
@@ -65,7 +101,7 @@ export class MoveTarget {
    * Race: two sources ask at the same time. Nothing is awaited between looking and promising, so the second finds what the first
    * was promised.
    */
-  #noRoom(mutation: ImportMutation | MoveMutation, size: ArrivalSize | undefined): MoveReply | undefined {
+  #noRoom({ mutation, followedBy, size }: TargetStep): StepReply | undefined {
     const { slot } = mutation;
     this.#forgetArrived();
     if (mutation.kind === "import") {
@@ -79,6 +115,7 @@ export class MoveTarget {
     const reason = this.#context.admission.arrivalProblem(size, [...this.#promised.values()]);
     if (reason !== undefined) return { status: "full", reason };
     this.#promised.set(slot, { ...size, move: mutation.move, attempt: mutation.attempt });
+    if (followedBy?.kind === "import") this.#noteArrival(followedBy);
     return undefined;
   }
 

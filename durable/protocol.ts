@@ -407,12 +407,22 @@ export type PartReply =
 // --- moves of slots ---
 
 /** From the leader of a slot's source to the leader of its target: the next step there, or rows. */
-export interface MoveRequest extends ShardHeader {
-  readonly mutation: ImportMutation | MoveMutation;
+export interface MoveRequest extends ShardHeader, TargetStep {
   readonly deadlineMs: number;
+  /** Of other slots, at most MORE_STEPS_MAX. Older targets do not look at them, and answer with no `replies`. */
+  readonly more?: readonly TargetStep[] | undefined;
+}
+
+export interface TargetStep {
+  readonly mutation: ImportMutation | MoveMutation;
+  /** Goes into the log behind `mutation`. Older targets do not look at it, and answer with no `taken`. */
+  readonly followedBy?: ImportMutation | MoveMutation | undefined;
   /** With the step `import`: what is about to come. Absent from older sources. */
   readonly size?: ArrivalSize | undefined;
 }
+
+/** One call carries no more steps besides the first. */
+export const MORE_STEPS_MAX = 15;
 
 /** Of the rows of a slot, as budgets count them. */
 export interface ArrivalSize {
@@ -422,6 +432,12 @@ export interface ArrivalSize {
 }
 
 export type MoveReply =
-  | { readonly status: "ok"; readonly outcome: Outcome }
+  | StepReply
+  /** Where there were more steps than one: one for each, in order. */
+  | { readonly status: "each"; readonly replies: readonly StepReply[] };
+
+export type StepReply =
+  /** `outcome`: of the last mutation that was taken. `taken`: how many; absent from older targets, which take one. */
+  | { readonly status: "ok"; readonly outcome: Outcome; readonly taken?: number | undefined }
   | Extract<WriteReply, { status: "unknown" }>
   | Refusal;

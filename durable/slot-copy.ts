@@ -113,7 +113,8 @@ export class SlotCopy {
     const chunk = new ChunkBuilder(this.#chunks);
     this.#walkPurged();
     if (this.#nextKey !== undefined) this.#walkRows(chunk, this.#nextKey);
-    else if (this.#nextRecord !== undefined) this.#walkRecords(chunk, this.#nextRecord);
+    // A small slot is one chunk.
+    if (this.#nextKey === undefined && this.#nextRecord !== undefined) this.#walkRecords(chunk, this.#nextRecord);
     this.#takeChanged(chunk);
     return chunk;
   }
@@ -195,7 +196,7 @@ export class SlotCopy {
     return { chunks: this.#chunks, rows, digest };
   }
 
-  /** Every row that is shown, as it is shown; undefined after every few of them. */
+  /** Every row that is shown, as it is shown; undefined after every few of them, if there are more. */
   *#shownHeads(): Generator<Entry | EntryHead | undefined> {
     const { marks } = this.#store;
     const unwritten = [...this.#store.unwritten.upserts].filter(({ slot }) => slot === this.slot);
@@ -213,7 +214,7 @@ export class SlotCopy {
         if (shown !== undefined) yield shown;
       }
       from = after(heads.length < LOOK_ROWS ? undefined : heads.at(-1)?.key);
-      yield undefined;
+      if (from !== undefined) yield undefined;
     }
   }
 }

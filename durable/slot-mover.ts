@@ -2,24 +2,38 @@
 // says what is to be sent. Every step is an entry in one of the two logs, so a leader that dies leaves nothing behind that the
 // next one needs: it begins the copy anew, or goes on from the decision. Platform-free.
 //
-//   source's log   begin ─────────────────────────── freeze ──────────── out
-//   target's log          import ─ rows ─ rows ─ …            rows, seal      own
-//   Directory                                                                     completeMoves, about once a second
+//   source's log   begin ───────────────────────── freeze ────── out
+//   target's log          import, rows ─ rows ─ …  rows, seal          own
+//   Directory                                                              completeMoves, about once a second
+//                                                  ◀── writers wait ──▶
+//
+// From the freeze to the new owner it takes three entries one after the other, each of which a majority has to store, and two
+// calls to the target: the freeze and what is left of the copy with its seal; the decision; the ownership. None of the three can
+// go: the target must have everything before the decision, which must be stored before the target may act on it. The freeze
+// needs no wait of its own where nothing of the slot is on its way into the log: whatever comes behind it there changes nothing,
+// so the source's rows are what they will be once it is stored. The seal does not count without the decision, which is behind
+// the freeze in the log.
 //
 // A move goes on without clients for as long as it gets on; for a target that does not answer nobody is kept awake.
 
 import type { SlotMove } from "../routing/topology.ts";
+import { inTime, MoveCalls } from "./move-calls.ts";
 import { type MoveTask, moveTasks } from "./move-plan.ts";
-import { BrokenOff, inTime, NoRoom, STEP_MS_MAX, Steps } from "./move-steps.ts";
+import { BrokenOff, NoRoom, STEP_MS_MAX, Steps } from "./move-steps.ts";
 import type { MovePort, MovesReply } from "./ports.ts";
 import type { MoveStatus, WaitingMove } from "./protocol.ts";
 import type { ReplicaContext } from "./replica-context.ts";
 import { SlotCopy, type Total } from "./slot-copy.ts";
-import type { MoveId, Mutation } from "./store/command.ts";
+import type { ImportMutation, MoveId, MoveMutation, Mutation } from "./store/command.ts";
 import type { WritePath } from "./write-path.ts";
 
-/** Slots on their way at once: each has a chunk in memory on both sides. */
-export const MOVES_AT_ONCE = 4;
+/**
+ * Slots on their way at once: each has a chunk in memory on both sides. They begin together, and others only when they are done:
+ * so they share entries of both logs, and calls, and what small slots cost is these.
+ */
+export const MOVES_AT_ONCE = 8;
+/** After slots that were moved together: as long as they took, up to this, so that clients get half of what the moves would take. */
+const REST_MS_MAX = 300;
 /** Decided moves and ones called off need a call or two each. */
 const SETTLED_AT_ONCE = 16;
 /** So few keys are sent while the slot is frozen: one chunk, mostly. */
@@ -28,8 +42,6 @@ export const LAST_KEYS_MAX = 64;
 export const ROUNDS_MAX = 8;
 /** From the freeze on; beyond this its writers are let go on, and the move begins anew later. */
 export const FREEZE_MS_MAX = 1_500;
-/** A chunk is sent so often before the move begins anew. */
-const SENDS_MAX = 3;
 /** After a step that failed. */
 export const RETRY_MS = 500;
 /** After a target had no room: longer than it takes a group to fall asleep, which need not stay awake for that. */
@@ -52,27 +64,27 @@ export class SlotMover {
   /** By slot, of this leadership. */
   readonly #running = new Map<number, MoveTask["kind"]>();
   readonly #copies = new Map<number, SlotCopy>();
-  readonly #frozenMs = new Map<number, number>();
   /** By slot: done by both logs, and not yet reported. */
   readonly #reports = new Map<number, Report>();
   /** Tasks that failed, by slot: not before this time. */
   readonly #notBeforeMs = new Map<number, number>();
   /** By slot: why its target had no room for it, when that was last asked. */
   readonly #noRoom = new Map<number, string>();
-  /** By shard: the replica that led when it was last asked. */
-  readonly #leaders = new Map<number, number>();
+  #calls: MoveCalls | undefined;
   #leadership = 0;
   #lastLookMs = Number.NEGATIVE_INFINITY;
   #lastReportMs = Number.NEGATIVE_INFINITY;
   #isReporting = false;
-  #hasTimer = false;
+  /** When the slots began that are on their way, or were last. */
+  #begunMs = 0;
+  #restUntilMs = Number.NEGATIVE_INFINITY;
+  #timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
   #longestPauseMs = 0;
 
   constructor(context: ReplicaContext, writes: WritePath) {
     this.#context = context;
     this.#writes = writes;
     writes.onApplied = (mutations) => this.#applied(mutations);
-    writes.isHandingOver = (slot) => this.#frozenMs.has(slot);
   }
 
   get status(): MoveStatus {
@@ -95,8 +107,8 @@ export class SlotMover {
 
   leadershipChanged(): void {
     this.#leadership++;
-    for (const clear of [this.#running, this.#copies, this.#frozenMs, this.#reports, this.#notBeforeMs, this.#noRoom])
-      clear.clear();
+    for (const clear of [this.#running, this.#copies, this.#reports, this.#notBeforeMs, this.#noRoom]) clear.clear();
+    this.#calls = undefined;
     this.#isReporting = false;
     this.#lastLookMs = Number.NEGATIVE_INFINITY;
   }
@@ -123,6 +135,8 @@ export class SlotMover {
     let given = 0;
     for (const kind of this.#running.values()) if (kind === "give") given++;
     let settling = this.#running.size - given;
+    const isUnderWay = given > 0 || nowMs < this.#restUntilMs;
+    if (!isUnderWay) this.#begunMs = nowMs;
     const isPaused = this.#context.background.isPaused(nowMs);
     for (const task of this.#tasks()) {
       const { slot } = task.move;
@@ -130,7 +144,8 @@ export class SlotMover {
       const mayWait = task.kind === "give" || !this.#noRoom.has(slot);
       const isWaiting = mayWait && (this.#notBeforeMs.get(slot) ?? nowMs) > nowMs;
       if (this.#running.has(slot) || this.#reports.has(slot) || isWaiting) continue;
-      if (task.kind === "give" ? isPaused || given >= MOVES_AT_ONCE : settling >= SETTLED_AT_ONCE) continue;
+      if (task.kind === "give" ? isPaused || isUnderWay || given >= MOVES_AT_ONCE : settling >= SETTLED_AT_ONCE)
+        continue;
       if (task.kind === "give") given++;
       else settling++;
       this.#running.set(slot, task.kind);
@@ -158,15 +173,21 @@ export class SlotMover {
   #ended({ move: { slot } }: MoveTask, leadership: number, error: BrokenOff | undefined): void {
     if (leadership !== this.#leadership) return;
     const { counters, driver, ports } = this.#context;
+    const kind = this.#running.get(slot);
     this.#running.delete(slot);
+    const nowMs = ports.timers.now();
+    if (kind === "give" && ![...this.#running.values()].includes("give")) {
+      const restMs = Math.min(nowMs - this.#begunMs, REST_MS_MAX);
+      this.#restUntilMs = nowMs + restMs;
+      this.#lookIn(restMs);
+    }
     this.#copies.delete(slot);
-    this.#frozenMs.delete(slot);
     if (error instanceof NoRoom) this.#noRoom.set(slot, error.message);
     else this.#noRoom.delete(slot);
     if (error !== undefined) {
       counters.moves_broken_off++;
       const retryMs = error instanceof NoRoom ? NO_ROOM_RETRY_MS : RETRY_MS;
-      this.#notBeforeMs.set(slot, ports.timers.now() + retryMs);
+      this.#notBeforeMs.set(slot, nowMs + retryMs);
       this.#lookIn(retryMs);
     }
     // Whoever waited for the slot goes on, and so do other tasks.
@@ -176,25 +197,22 @@ export class SlotMover {
 
   /** One timer, for whatever comes first; what is looked at while the group sleeps is looked at when it wakes. */
   #lookIn(ms: number): void {
-    if (this.#hasTimer) return;
-    this.#hasTimer = true;
     const { core, driver, ports } = this.#context;
-    ports.timers.after(ms, () => {
-      this.#hasTimer = false;
+    const atMs = ports.timers.now() + ms;
+    if (this.#timer !== undefined && this.#timer.atMs <= atMs) return;
+    this.#timer?.cancel();
+    const cancel = ports.timers.after(ms, () => {
+      this.#timer = undefined;
       this.#lastLookMs = Number.NEGATIVE_INFINITY;
       if (core.role === "leader" && !core.asleep) driver.backgroundTurn(() => undefined);
     });
+    this.#timer = { atMs, cancel };
   }
 
   async #run(port: MovePort, task: MoveTask, leadership: number): Promise<void> {
-    const steps = new Steps(
-      this.#context,
-      this.#writes,
-      port,
-      this.#leaders,
-      task.move,
-      () => this.#leadership === leadership,
-    );
+    const isCurrent = () => this.#leadership === leadership;
+    this.#calls ??= new MoveCalls(this.#context, port, isCurrent);
+    const steps = new Steps(this.#context, this.#writes, this.#calls, task.move, isCurrent);
     switch (task.kind) {
       case "give":
         await this.#give(steps, task.move);
@@ -222,19 +240,16 @@ export class SlotMover {
     const id: MoveId = { slot, move: epoch, attempt };
     const copy = new SlotCopy(this.#context.store, ports.storage, slot);
     this.#copies.set(slot, copy);
-    await this.#askForRoom(steps, id, from, copy);
+    await this.#beginCopy(steps, id, from, copy);
     await this.#sendWhileWritten(steps, id, copy);
     await this.#untilNoPurgeWaits(steps);
     if (!this.#isWanted(move)) throw new BrokenOff();
     const frozenMs = ports.timers.now();
-    this.#frozenMs.set(slot, frozenMs);
     steps.isUrgent = true;
     steps.frozenUntilMs = frozenMs + FREEZE_MS_MAX;
     try {
-      await steps.ownDone({ step: "freeze", ...id });
       const isInTime = () => ports.timers.now() - frozenMs < FREEZE_MS_MAX;
-      const total = await this.#sendRest(steps, id, copy, isInTime);
-      await steps.targetDone({ kind: "move", step: "seal", ...id, ...total });
+      await this.#freeze(steps, id, copy, isInTime);
       if (!isInTime()) throw new BrokenOff();
       steps.frozenUntilMs = undefined;
     } catch (error) {
@@ -248,16 +263,21 @@ export class SlotMover {
     this.#longestPauseMs = Math.max(this.#longestPauseMs, ports.timers.now() - frozenMs);
   }
 
-  /** Begins the copy, unless the target has no room for it: then the source has not begun either. */
-  async #askForRoom(steps: Steps, id: MoveId, from: number, copy: SlotCopy): Promise<void> {
+  /** Sends the first chunk, unless the target has no room for the slot: then the source has not begun either. */
+  async #beginCopy(steps: Steps, id: MoveId, from: number, copy: SlotCopy): Promise<void> {
     const walk = copy.size((key) => this.#context.admission.isKept(key));
     let at = walk.next();
     while (at.done !== true) {
       await steps.pause(0);
       at = walk.next();
     }
+    const first = copy.next();
     try {
-      await steps.targetDone({ kind: "move", step: "import", ...id, from }, 1, at.value);
+      await steps.targetDone({
+        mutation: { kind: "move", step: "import", ...id, from },
+        ...(first === undefined ? {} : { followedBy: { kind: "import", ...id, ...first } }),
+        size: at.value,
+      });
     } catch (error) {
       if (error instanceof NoRoom) await steps.own({ step: "thaw", ...id });
       throw error;
@@ -275,29 +295,48 @@ export class SlotMover {
     for (let round = 0; round < ROUNDS_MAX && (!copy.hasWalked || copy.changed > LAST_KEYS_MAX); ) {
       if (copy.isOverrun) throw new BrokenOff();
       if (copy.hasWalked) round++;
-      await this.#sendNext(steps, id, copy);
+      const chunk = copy.next();
+      if (chunk !== undefined) await steps.targetDone({ mutation: { kind: "import", ...id, ...chunk } });
     }
   }
 
-  async #sendNext(steps: Steps, id: MoveId, copy: SlotCopy): Promise<boolean> {
-    const chunk = copy.next();
-    if (chunk === undefined) return false;
-    await steps.targetDone({ kind: "import", ...id, ...chunk }, SENDS_MAX);
-    return true;
+  /**
+   * Freezes the slot, and has its copy sealed. Race: a write of it that is in the log before the freeze is part of the copy, so it
+   * is waited for; where there is none, nothing can change any more, and the rest is on its way at once.
+   */
+  async #freeze(steps: Steps, id: MoveId, copy: SlotCopy, isInTime: () => boolean): Promise<void> {
+    const isLast = !this.#writes.mayChange(id.slot);
+    const frozen = steps.ownDone({ step: "freeze", ...id });
+    if (!isLast) await frozen;
+    // Both to their ends: what gives up must not leave the other at work.
+    for (const ended of await Promise.allSettled([frozen, this.#sendRest(steps, id, copy, isInTime)])) {
+      if (ended.status === "rejected") throw ended.reason;
+    }
   }
 
-  /** Of a frozen slot: what is left, and what everything must add up to. */
-  async #sendRest(steps: Steps, id: MoveId, copy: SlotCopy, isInTime: () => boolean): Promise<Total> {
-    for (;;) {
-      while (await this.#sendNext(steps, id, copy)) if (!isInTime()) throw new BrokenOff();
-      const walk = copy.total();
-      for (let at = walk.next(); ; at = walk.next()) {
-        // Rows that are gone by a purge may be reclaimed while this goes on.
-        if (at.done === true && copy.changed === 0) return at.value;
-        if (at.done === true) break;
-        await steps.pause(0);
+  /** Of a frozen slot: what is left, and what everything must add up to; in one call where it fits into one. */
+  async #sendRest(steps: Steps, id: MoveId, copy: SlotCopy, isInTime: () => boolean): Promise<void> {
+    let last: ImportMutation | undefined;
+    let total: Total | undefined;
+    while (total === undefined) {
+      for (let chunk = copy.next(); chunk !== undefined; chunk = copy.next()) {
+        if (last !== undefined) await steps.targetDone({ mutation: last });
         if (!isInTime()) throw new BrokenOff();
+        last = { kind: "import", ...id, ...chunk };
       }
+      total = await this.#total(steps, copy, isInTime);
+    }
+    const seal: MoveMutation = { kind: "move", step: "seal", ...id, ...total };
+    await steps.targetDone(last === undefined ? { mutation: seal } : { mutation: last, followedBy: seal });
+  }
+
+  /** Undefined: rows that are gone by a purge were reclaimed meanwhile. */
+  async #total(steps: Steps, copy: SlotCopy, isInTime: () => boolean): Promise<Total | undefined> {
+    const walk = copy.total();
+    for (let at = walk.next(); ; at = walk.next()) {
+      if (at.done === true) return copy.changed === 0 ? at.value : undefined;
+      await steps.pause(0);
+      if (!isInTime()) throw new BrokenOff();
     }
   }
 
@@ -316,7 +355,9 @@ export class SlotMover {
     const past = [...before, { shard: options.shard, index: core.appliedIndex }];
     steps.isUrgent = true;
     // Until the target says so, the slot is nobody's: nothing is more urgent.
-    await steps.targetDone({ kind: "move", step: "own", slot, move: move.epoch, attempt, revision, past }, SENDS_MAX);
+    await steps.targetDone({
+      mutation: { kind: "move", step: "own", slot, move: move.epoch, attempt, revision, past },
+    });
     this.#report("completeMoves", move);
   }
 

@@ -19,6 +19,12 @@ import { type PendingWrite, QUEUE_BYTES_MAX, WriteQueue, type WriteResult } from
 /** Batches in flight at once; how fast they may follow each other is CommitPace's. */
 const BATCHES_IN_FLIGHT_MAX = 8;
 
+/**
+ * A write that comes before the news that its slot is this shard's waits for that: for a call and an entry of the log, mostly, and for less
+ * than an edge takes for silence.
+ */
+export const OWNER_WAIT_MS = 200;
+
 /** Nothing was done: sent by itself, the write may wait until it is decided who owns its slot. */
 export const HELD = { status: "unavailable", reason: "the slot is about to move to another shard", term: 0 } as const;
 
@@ -32,6 +38,16 @@ const OWN_KINDS: ReadonlySet<Mutation["kind"]> = new Set([
   "import",
 ]);
 
+export interface SubmitOptions {
+  /** Others wait for the answer that are answered with it. */
+  readonly isTogether?: boolean | undefined;
+  /**
+   * For steps of moves. Whoever submits in the same moment goes along: the entry leaves right after it. `urgent`: writers wait for it, so
+   * it waits neither for company nor for the batch before it.
+   */
+  readonly step?: "bulk" | "urgent" | undefined;
+}
+
 export class WritePath {
   readonly #context: ReplicaContext;
   readonly #queue = new WriteQueue();
@@ -43,12 +59,13 @@ export class WritePath {
   readonly watch = new KeyWatch();
   /** Told of everything that was applied, in the turn in which it was. */
   onApplied: (mutations: readonly Mutation[]) => void = () => undefined;
-  /** Whether the slot's new owner does not know yet that it is the owner: who would ask it now is better kept here. */
-  isHandingOver: (slot: number) => boolean = () => false;
   /** Of a traced write that waits: the batch that leaves next takes it along. */
   #waitingTrace: string | undefined;
   #lastProposedMs = Number.NEGATIVE_INFINITY;
   #isLingering = false;
+  #isTurnDue = false;
+  /** Among those in the queue is a step that others wait for. */
+  #hasUrgent = false;
   /** Mutations that wait for a leader to be known: they fill the memory like those in the queue. */
   #parkedBytes = 0;
 
@@ -67,12 +84,15 @@ export class WritePath {
   /** `isTogether`: HELD instead of an answer that would have to wait for a move. */
   async write(request: WriteRequest, isTogether = false): Promise<WriteReply> {
     const { ports } = this.#context;
-    const refusal = this.#context.headerRefusal(request, request.mutation.key);
-    if (refusal !== undefined) return refusal;
     const { mutation } = request;
+    const refusal = this.#context.headerRefusal(request, mutation.key);
+    // The source sends its writers here as soon as it has decided, and tells this shard at the same time.
+    const isAwaited = refusal?.status === "unavailable" && this.#context.store.marks.slots.isSealed(mutation.slot);
+    if (refusal !== undefined && !isAwaited) return refusal;
     const problem = OWN_KINDS.has(mutation.kind) ? "kind: expected one of a client's" : validateMutation(mutation);
     if (problem !== undefined) return { status: "invalid", reason: problem };
-    const deadlineMs = ports.timers.now() + request.deadlineMs;
+    const waitMs = isAwaited ? Math.min(request.deadlineMs, OWNER_WAIT_MS) : request.deadlineMs;
+    const deadlineMs = ports.timers.now() + waitMs;
     const lead = this.leadFor(mutationBytes(mutation), deadlineMs, request.urgency);
     const elsewhere = lead instanceof Promise ? await lead : lead;
     if (elsewhere !== undefined) return elsewhere;
@@ -82,7 +102,7 @@ export class WritePath {
     const admitted = this.#context.admission.admit(mutation);
     if (admitted.status !== "admitted") return admitted;
     if (request.trace !== undefined) this.#waitingTrace = request.trace;
-    const [result] = this.submit([admitted.mutation], deadlineMs, isTogether);
+    const [result] = this.submit([admitted.mutation], deadlineMs, { isTogether });
     if (result === undefined) throw new Error("halo: one result for each mutation");
     return this.#replyOf(await result, request.epoch);
   }
@@ -214,6 +234,7 @@ export class WritePath {
   }
 
   leadershipLost(): void {
+    this.#hasUrgent = false;
     this.#queue.refuseWaiting("this replica is not the leader any more");
     this.#moving.refuse("this replica is not the leader any more");
   }
@@ -239,7 +260,19 @@ export class WritePath {
     if (mutation.kind === "purge") return slots.hasFrozen;
     if (!isClients(mutation)) return false;
     const refusal = slots.refusal(mutation.slot);
-    return refusal === "moving" || (refusal === "moved" && this.isHandingOver(mutation.slot));
+    return refusal === "moving" || (refusal === "moved" && slots.isSealed(mutation.slot));
+  }
+
+  /** Whether something that is on its way into the log, or in it and not applied yet, may change rows of the slot. */
+  mayChange(slot: number): boolean {
+    const { core } = this.#context;
+    for (let index = core.appliedIndex + 1; index <= core.log.lastIndex; index++) {
+      const own = this.#proposed.get(index);
+      // Of another leader, or of the housekeeper.
+      if (own?.term !== core.term) return true;
+      if (own.batch.mutations.some((mutation) => concerns(mutation, slot))) return true;
+    }
+    return this.#queue.hasWaiting((mutation) => concerns(mutation, slot));
   }
 
   /** At the end of a turn: whatever waits and may leave. */
@@ -248,6 +281,7 @@ export class WritePath {
     while (this.#queue.waiting > 0 && core.canPropose) {
       if (!this.#mayPropose(nowMs)) return;
       const writes = this.#queue.takeBatch();
+      if (this.#queue.waiting === 0) this.#hasUrgent = false;
       const batch: Batch = {
         stampMs: Math.max(nowMs, store.clockMs),
         mutations: writes.map(({ mutation }) => mutation),
@@ -266,7 +300,11 @@ export class WritePath {
   }
 
   /** Queues mutations that go into the log in this order, and each of which has a fate of its own. */
-  submit(mutations: readonly Mutation[], deadlineMs: number, isTogether = false): readonly Promise<WriteResult>[] {
+  submit(
+    mutations: readonly Mutation[],
+    deadlineMs: number,
+    { isTogether = false, step }: SubmitOptions = {},
+  ): readonly Promise<WriteResult>[] {
     const { core, driver, ports, store } = this.#context;
     if (core.role !== "leader") {
       const lost: WriteResult = { status: "not_applied", reason: "leadership was lost" };
@@ -284,8 +322,22 @@ export class WritePath {
     const nowMs = ports.timers.now();
     this.#pace.noteArrival(this.#queue.waiting, nowMs);
     // While a batch is in flight its commit is the next event; a turn for each arrival would find nothing to do.
-    if (this.#mayPropose(nowMs)) driver.turn(() => undefined);
+    if (step === "urgent") this.#hasUrgent = true;
+    if (!this.#mayPropose(nowMs)) return results;
+    if (step !== undefined) this.#turnSoon();
+    else driver.turn(() => undefined);
     return results;
+  }
+
+  #turnSoon(): void {
+    if (this.#isTurnDue) return;
+    this.#isTurnDue = true;
+    Promise.resolve()
+      .then(() => {
+        this.#isTurnDue = false;
+        this.#context.driver.backgroundTurn(() => undefined);
+      })
+      .catch(this.#context.ports.restart);
   }
 
   #enqueue(write: PendingWrite): void {
@@ -316,6 +368,7 @@ export class WritePath {
 
   #mayPropose(nowMs: number): boolean {
     const { inFlight, waiting } = this.#queue;
+    if (this.#hasUrgent) return inFlight < BATCHES_IN_FLIGHT_MAX;
     if (inFlight > 0) return inFlight < BATCHES_IN_FLIGHT_MAX && nowMs - this.#lastProposedMs >= this.#pace.intervalMs;
     const lingerMs = this.#pace.lingerMs(waiting, nowMs);
     if (lingerMs === 0) return true;
@@ -337,6 +390,11 @@ export class WritePath {
 
 function isClients(mutation: Mutation): mutation is KeyMutation {
   return !OWN_KINDS.has(mutation.kind);
+}
+
+function concerns(mutation: Mutation, slot: number): boolean {
+  const isOfSlots = isClients(mutation) || mutation.kind === "move" || mutation.kind === "import";
+  return isOfSlots ? mutation.slot === slot : true;
 }
 
 function invalid(reason: string | undefined): Refusal | undefined {

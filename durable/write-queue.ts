@@ -62,6 +62,10 @@ export class WriteQueue {
     this.#waitingBytes += write.bytes;
   }
 
+  hasWaiting(isWanted: (mutation: Mutation) => boolean): boolean {
+    return this.#waiting.some(({ mutation }) => isWanted(mutation));
+  }
+
   /** Takes the writes for the next batch, in order of arrival. */
   takeBatch(): readonly PendingWrite[] {
     let bytes = 0;

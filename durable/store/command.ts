@@ -220,13 +220,13 @@ export interface MoveId {
   readonly attempt: number;
 }
 
-/** One step of a move, in the log of the shard that it is taken in. What it may do is decided when it is applied: slots.ts. */
 /** A place in the log of another shard. */
 export interface LogPlace {
   readonly shard: number;
   readonly index: number;
 }
 
+/** One step of a move, in the log of the shard that it is taken in. What it may do is decided when it is applied: slots.ts. */
 export type MoveStep =
   /** Source: begins, or begins anew. The outcome says the attempt's number. */
   | { readonly step: "begin"; readonly slot: number; readonly move: number; readonly to: number }

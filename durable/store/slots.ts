@@ -108,6 +108,11 @@ export class SlotTable {
     return state === "importing" || state === "sealed";
   }
 
+  /** The copy is whole: should the source give the slot away, it comes here. */
+  isSealed(slot: number): boolean {
+    return this.#records.get(slot)?.state === "sealed";
+  }
+
   /** Epoch of the move that made this shard the owner; 0: it has been from the start. */
   ownedSince(slot: number): number {
     return this.#records.get(slot)?.since ?? 0;

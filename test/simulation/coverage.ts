@@ -134,6 +134,11 @@ export const COUNTED = [
   "chosen slots moved",
   "plan called off",
   "purge acknowledged by all shards",
+  "move refused for want of room",
+  "slot moved that was refused before",
+  "object of a removed shard marked",
+  "object of a removed shard wiped",
+  "wiped object sent a router on",
 ] as const;
 
 export type Counted = (typeof COUNTED)[number];

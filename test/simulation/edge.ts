@@ -1,8 +1,8 @@
 // An edge: the production shard client on simulated ports. It keeps nothing durable, so its output gate is always open.
 
 import type { ReadReply, ReadRequest, WriteReply, WriteRequest } from "../../durable/protocol.ts";
+import type { RoutedReplica } from "../../durable/refusing-replica.ts";
 import { memberId } from "../../durable/replica-context.ts";
-import type { ShardReplica } from "../../durable/shard-replica.ts";
 import { type BalancePolicy, Balancers } from "../../routing/balance-policy.ts";
 import type { RegionWeights } from "../../routing/load-balancer.ts";
 import type { Region } from "../../routing/region.ts";
@@ -209,7 +209,7 @@ export class Edge {
     kind: "read" | "write",
     requests: readonly Request[],
     answer: (
-      replica: ShardReplica,
+      replica: RoutedReplica,
       decorated: readonly Request[],
     ) => readonly (Reply | undefined)[] | Promise<readonly (Reply | undefined)[]>,
   ): Promise<readonly (Reply | undefined)[]> {
@@ -222,6 +222,7 @@ export class Edge {
         kind,
         isRepeatable: kind === "read",
         run: (instance) => instance.atEpoch(epoch, () => answer(instance.replica, decorated)),
+        ifRetired: ({ refusing }) => answer(refusing, decorated),
         onReplyLeaves: (replies, by) => {
           for (const [at, request] of requests.entries()) {
             const reply = replies[at];
@@ -247,6 +248,7 @@ export class Edge {
               kind: "read",
               isRepeatable: true,
               run: (instance) => this.#noteRead(request, instance, instance.read(this.#decorated(request))),
+              ifRetired: ({ refusing }) => refusing.read(request),
               onReplyLeaves: (reply, by) => checks.replyLeft(by, request, reply),
             }),
           );
@@ -267,6 +269,7 @@ export class Edge {
               kind: "write",
               isRepeatable: false,
               run: (instance) => instance.write(this.#decorated(request)),
+              ifRetired: ({ refusing }) => refusing.write(request),
               onReplyLeaves: (reply, by) => checks.replyLeft(by, request, reply),
             }),
           );
@@ -280,6 +283,7 @@ export class Edge {
             kind: "other",
             isRepeatable: false,
             run: (instance) => instance.atEpoch(request.epoch, () => instance.replica.batch(request)),
+            ifRetired: ({ refusing }) => refusing.batch(request),
           }),
         ),
       fill: (address, request) =>
@@ -289,6 +293,7 @@ export class Edge {
             kind: "other",
             isRepeatable: false,
             run: (instance) => instance.atEpoch(request.epoch, () => instance.replica.fill(request)),
+            ifRetired: ({ refusing }) => refusing.fill(request),
           }),
         ),
       scan: (address, request) =>
@@ -298,6 +303,7 @@ export class Edge {
             kind: "other",
             isRepeatable: true,
             run: (instance) => instance.atEpoch(request.epoch, () => instance.replica.scan(request)),
+            ifRetired: ({ refusing }) => refusing.scan(request),
           }),
         ),
       purge: (address, request) =>
@@ -307,6 +313,7 @@ export class Edge {
             kind: "other",
             isRepeatable: false,
             run: (instance) => instance.atEpoch(request.epoch, () => instance.replica.purge(request)),
+            ifRetired: ({ refusing }) => refusing.purge(request),
           }),
         ),
       part: (address, request) =>
@@ -315,6 +322,7 @@ export class Edge {
           kind: "other",
           isRepeatable: true,
           run: (instance) => instance.atEpoch(request.epoch, () => instance.replica.part(request)),
+          ifRetired: ({ refusing }) => refusing.part(request),
         }),
       suspect: (address, request) =>
         rpc.call(caller, hostOf(address), {

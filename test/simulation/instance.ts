@@ -18,7 +18,6 @@ import type { MessageKind } from "./network.ts";
 import type { ReplicaHost } from "./replica-host.ts";
 import type { Caller } from "./rpc.ts";
 import { SimStorage, StorageGoneError } from "./sim-storage.ts";
-import { STORAGE } from "./workload/evictable.ts";
 
 const CRASH_NAMES = {
   before: "crash before a persist",
@@ -124,7 +123,7 @@ export class Instance implements Caller {
           limits,
           hotKeyPerSecond,
           requestsPerSecondMax,
-          storage: STORAGE,
+          storage: world.storage,
           checkEntries: 8,
           random: () => random.next(),
         },
@@ -190,6 +189,16 @@ export class Instance implements Caller {
   atEpoch<T>(epoch: number, run: () => T | Promise<T>): T | Promise<T> {
     if (epoch <= this.ownership.epoch) return run();
     return this.watch.heard(epoch).then(() => this.#inNewEvent(run));
+  }
+
+  /** Its shard was removed in `epoch`: marked for it and ended, if the Directory says so to it as well. Never says that it is wiped. */
+  retire(epoch: number): Promise<boolean> {
+    return this.watch.heard(epoch).then(() =>
+      this.#inNewEvent(() => {
+        this.host.maybeRetire(this.ownership.view, epoch);
+        return false;
+      }),
+    );
   }
 
   receive(message: Message, epoch: number, from: ReplicaHost): readonly Message[] {
@@ -379,6 +388,7 @@ export class Instance implements Caller {
           isRepeatable: true,
           onLeave: () => world.checks.told(this),
           run: (instance) => instance.atEpoch(request.epoch, () => instance.replica.move(request)),
+          onReplyLeaves: (reply) => world.moveAnswered(request, reply),
         });
       },
       completeMoves: (moves) => this.#report("completeMoves", moves),

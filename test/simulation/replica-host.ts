@@ -2,9 +2,11 @@
 // a crash starts the next instance, as the platform does; an instance that was superseded may run on as a zombie.
 
 import { Ownership } from "../../durable/ownership.ts";
+import { type RoutedReplica, refusingReplica } from "../../durable/refusing-replica.ts";
 import { memberId } from "../../durable/replica-context.ts";
+import { isRetired } from "../../routing/retired-shards.ts";
 import { FIRST_GENERATION, generationIn, type Topology } from "../../routing/topology.ts";
-import type { ReplicaView } from "../../routing/topology-view.ts";
+import type { ReplicaView, TopologyView } from "../../routing/topology-view.ts";
 import type { SimClock } from "./clock.ts";
 import { DiskContent } from "./disk.ts";
 import { Instance } from "./instance.ts";
@@ -25,13 +27,15 @@ export class ReplicaHost {
   /** Durable: the newest topology that an instance of it has installed. */
   topology: Topology;
   /** Durable: log, votes and tables. */
-  readonly disk: DiskContent;
+  disk: DiskContent;
   current: Instance | undefined;
   zombies: Instance[] = [];
   /** One of the replicas with which its shard was created. */
   readonly isFounder: boolean;
   /** Dead for good, with its disk. */
   isDestroyed = false;
+  /** Durable: its shard was removed, and it holds nothing any more. As cache-replica.ts keeps it. */
+  #retired: { isWiped: boolean } | undefined;
   /** Something that it had stored was altered: it may have lost what others count on. */
   hasRotted = false;
   frozenUntilMs = 0;
@@ -57,6 +61,37 @@ export class ReplicaHost {
 
   get isDown(): boolean {
     return this.isDestroyed || this.world.loop.nowMs < this.downUntilMs;
+  }
+
+  get isRetired(): boolean {
+    return this.#retired !== undefined;
+  }
+
+  /** What it is to routers once it is retired. */
+  get refusing(): RoutedReplica {
+    this.world.coverage.count("wiped object sent a router on");
+    return refusingReplica(new Ownership(this.topology).wrongOwner());
+  }
+
+  /** Marked if the document says so; ends whatever runs, which knows nothing of that. */
+  maybeRetire({ topology, epoch }: TopologyView, removedIn: number): void {
+    if (epoch < removedIn || !isRetired(topology, this.options) || this.#retired !== undefined) return;
+    this.#retired = { isWiped: false };
+    this.topology = topology;
+    this.world.coverage.count("object of a removed shard marked");
+    this.crash("its shard was removed");
+  }
+
+  /** Of one that is marked. Everything goes but the mark and the topology. */
+  wipe(): true {
+    if (this.#retired?.isWiped === false) {
+      this.world.checks.wiped(this);
+      this.world.coverage.count("object of a removed shard wiped");
+      this.world.note(this.name, "is wiped");
+      this.#retired = { isWiped: true };
+      this.disk = new DiskContent({ voters: [], learners: [] });
+    }
+    return true;
   }
 
   /** It never comes back. */

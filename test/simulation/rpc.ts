@@ -28,6 +28,8 @@ export interface CallOptions<T> {
   /** The call has passed the caller's gate. */
   readonly onLeave?: () => void;
   readonly run: (instance: Instance) => T | Promise<T>;
+  /** What an object of a removed shard answers, in which no replica is opened; absent: nothing but that it has failed. */
+  readonly ifRetired?: (host: ReplicaHost) => T | Promise<T>;
   /** The answer has passed the gate of the instance that gave it. */
   readonly onReplyLeaves?: (reply: T, by: Instance) => void;
 }
@@ -120,6 +122,10 @@ class Call<T> {
       this.#sendBack(() => this.#fail(connectionRefused()));
       return;
     }
+    if (to.isRetired) {
+      this.#meetRetired();
+      return;
+    }
     const instance = to.instanceFor(this.#caller.name);
     if (instance === undefined) {
       this.#sendBack(() => this.#fail(objectReset()));
@@ -127,6 +133,16 @@ class Call<T> {
     }
     this.#rpc.note(instance.label, "<-", this.#caller.name, this.#options.label);
     this.#handle(instance);
+  }
+
+  /** No replica is ever opened there again. */
+  #meetRetired(): void {
+    const to = this.#to;
+    const { ifRetired } = this.#options;
+    if (ifRetired === undefined) this.#sendBack(() => this.#fail(objectReset()));
+    else {
+      Promise.resolve(ifRetired(to)).then((answer) => this.#sendBack(() => this.#settle(() => this.#resolve(answer))));
+    }
   }
 
   #handle(instance: Instance): void {

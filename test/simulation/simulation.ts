@@ -168,6 +168,7 @@ class SimulationRun {
     const { hosts, network, rpc } = this.#world;
     const random = this.#world.random.fork("majority");
     this.#calm();
+    this.#giveRoom();
     if (this.#sweeping === undefined) this.#reshaping.replaceDestroyed();
     const away = this.#world.directory.shards.flatMap(({ shard }) => this.#minorityOf(shard, random));
     const machines = [...hosts, ...this.#edges].map(({ name }) => name);
@@ -207,6 +208,13 @@ class SimulationRun {
     for (const host of hosts) host.heal();
     for (const edge of this.#edges) edge.overloadedUntil.clear();
     this.#world.clientsSilentUntilMs = 0;
+  }
+
+  /** Where targets had no room for slots they get it now, by a deployment. */
+  #giveRoom(): void {
+    const { config, hosts } = this.#world;
+    if (config.storageBytesMax === undefined) return;
+    for (const host of hosts) host.crash("it may hold more");
   }
 
   async #demandProgress(): Promise<void> {

@@ -98,6 +98,8 @@ export interface SwarmConfig {
   readonly purgesOften?: boolean | undefined;
   /** By changes that an operator asks for, planned by the production code: shards come, are drained and go, weights change. */
   readonly reshapes: boolean;
+  /** What a replica may hold, until the operator gives more when the storm is over; absent: more than there ever is. */
+  readonly storageBytesMax: number | undefined;
   /** Edges ping replicas and report whom they doubt, and requests name how urgent they are and how to choose a replica. */
   readonly watchesHealth: boolean;
   /** Requests a second that a replica takes on; absent: as many as come. */
@@ -208,6 +210,10 @@ function reforming(world: SwarmConfig, random: SeededRandom): SwarmConfig {
 
 /** Of the worlds in which slots move. */
 const RESHAPE_SHARE = 0.5;
+/** Of the worlds in which slots move: those in which targets have no room for some of them. */
+const TIGHT_SHARE = 0.3;
+/** Of the worlds in which shards go: those in which somebody sweeps what is left of them, and few replicas die. */
+const WIPE_SHARE = 0.5;
 /** It takes seconds to drain a shard while everything goes wrong. */
 const RESHAPE_STORM_FACTOR = 1.5;
 
@@ -215,16 +221,20 @@ const RESHAPE_STORM_FACTOR = 1.5;
 function resharding(world: SwarmConfig, random: SeededRandom): SwarmConfig {
   const weights = Array.from({ length: 2 + random.below(3) }, () => 1);
   const keysPerShard = 1 + random.below(2);
+  const reshapes = random.fork("shape").chance(RESHAPE_SHARE);
+  const [tight, wipe] = [random.fork("room"), random.fork("wipe")];
+  const sweep: SweepConfig = { everyMs: 600, replaceAfterMs: 2_000, cooldownMs: 2_000, destroyMs: 60_000 };
   return {
     ...world,
+    // A row or two, or eight.
+    storageBytesMax: tight.chance(TIGHT_SHARE) ? Math.round(tight.logarithmic(150, 1_200)) : undefined,
+    sweep: world.sweep ?? (reshapes && wipe.chance(WIPE_SHARE) ? sweep : undefined),
     cluster: { ...world.cluster, weights },
     keysPerShard,
     edgesStartStale: false,
     isPlain: false,
     reshards: true,
-    ...(random.fork("shape").chance(RESHAPE_SHARE)
-      ? { reshapes: true, stormMs: world.stormMs * RESHAPE_STORM_FACTOR }
-      : {}),
+    ...(reshapes ? { reshapes, stormMs: world.stormMs * RESHAPE_STORM_FACTOR } : {}),
   };
 }
 
@@ -347,6 +357,7 @@ function drawWorld(seed: number | string, random: SeededRandom): SwarmConfig {
     isPlain: false,
     reshards: false,
     reshapes: false,
+    storageBytesMax: undefined,
     ...drawHealth(new SeededRandom(seed, "health")),
     // One access that is counted makes a key hot.
     gathersCalls: new SeededRandom(seed, "gathering").chance(0.5),

@@ -4,6 +4,9 @@
 
 import type { SweepRecord } from "../../durable/health-protocol.ts";
 import { type LostReplica, type SweepPorts, sweep } from "../../durable/health-sweep.ts";
+import { replicaName } from "../../routing/replica-name.ts";
+import { withWiped } from "../../routing/retired-shards.ts";
+import type { Topology } from "../../routing/topology.ts";
 import type { ReplicaView } from "../../routing/topology-view.ts";
 import type { ReplacementChecker } from "./checkers/replacements.ts";
 import type { Instance } from "./instance.ts";
@@ -59,7 +62,16 @@ export class Sweeping {
   /** Whether the last sweep has found every replica, and every one voting. */
   get isWhole(): boolean {
     const { unreachable = [], underReplicated = [], epoch } = this.#record ?? {};
-    return unreachable.length + underReplicated.length === 0 && epoch === this.#world.directory.epoch;
+    const { directory } = this.#world;
+    return unreachable.length + underReplicated.length === 0 && epoch === directory.epoch && this.#isWiped(directory);
+  }
+
+  /** Whatever removed shards held is gone, but for what is dead with its disk. */
+  #isWiped({ cluster, retired = [] }: Topology): boolean {
+    const names = retired.flatMap(({ shard, replicas }) =>
+      replicas.map((placed) => replicaName({ cluster, shard, ...placed })),
+    );
+    return this.#world.hosts.every(({ isDestroyed, options }) => isDestroyed || !names.includes(options.name));
   }
 
   /** One after the other: everything that a sweep waits for has a deadline. */
@@ -104,13 +116,28 @@ export class Sweeping {
         if (status !== undefined) this.#reached.set(replica.name, loop.nowMs);
         return status;
       },
-      // What removed shards leave behind is nobody's in the simulator: shown on real objects (test/workerd/replica/retired.test.ts).
-      wipe: async () => false,
-      settleWiped: async () => undefined,
+      wipe: (replica, epoch) => this.#wipe(replica, epoch),
+      settleWiped: (wiped) =>
+        this.#askDirectory(() => {
+          const { directory } = this.#world;
+          const next = withWiped(directory, wiped);
+          if (next !== directory) this.#world.publish(next);
+        }),
       reaches: async (witness, member) =>
         (await this.#call(witness, `reaches ${member}`, (instance) => instance.reaches(member))) === true,
       replace: (lost, epoch) => this.#replace(lost, epoch),
     };
+  }
+
+  async #wipe(replica: ReplicaView, epoch: number): Promise<boolean> {
+    const call = this.#world.rpc.call<boolean>(CALLER, this.#hostOf(replica), {
+      label: `removed in epoch ${epoch}`,
+      kind: "other",
+      isRepeatable: true,
+      run: (instance) => instance.retire(epoch),
+      ifRetired: (host) => host.wipe(),
+    });
+    return (await this.#inTime(call, ANSWER_DEADLINE_MS)) === true;
   }
 
   /** What a sweep has seen counts from here on: one that cannot write it down has looked in vain. */

@@ -1,9 +1,11 @@
 // Everything of one simulation that its parts share: time, randomness, network, machines, checkers and trace.
 
+import type { StorageOptions } from "../../durable/admission.ts";
 import { DamagedStorageError } from "../../durable/damage.ts";
 import { HealthBoard } from "../../durable/health-board.ts";
 import { type HealthReport, healthReportSchema } from "../../durable/health-protocol.ts";
 import type { MovesReply } from "../../durable/ports.ts";
+import type { MoveReply, MoveRequest } from "../../durable/protocol.ts";
 import { memberId } from "../../durable/replica-context.ts";
 import type { Message } from "../../durable/replication/message.ts";
 import { BALANCE_POLICIES } from "../../routing/balance-policy.ts";
@@ -25,6 +27,7 @@ import { ReplicaHost } from "./replica-host.ts";
 import { type Caller, Rpc } from "./rpc.ts";
 import type { SwarmConfig } from "./swarm.ts";
 import type { Trace, TracePart } from "./trace.ts";
+import { STORAGE } from "./workload/evictable.ts";
 import {
   drawMovingWorkload,
   drawPurgingWorkload,
@@ -88,6 +91,8 @@ export class World {
   isStormy = true;
   /** No client begins an operation before. */
   clientsSilentUntilMs = 0;
+  /** Slots, with the epochs of their moves, for which their targets had no room. */
+  readonly #refusedMoves = new Set<string>();
   /** The instance whose event is running. */
   #entered: Instance | undefined;
 
@@ -212,6 +217,24 @@ export class World {
     });
   }
 
+  /** Until the storm is over, too little for all slots in some worlds. Nothing is evicted there: clients are refused instead. */
+  get storage(): StorageOptions {
+    const { storageBytesMax } = this.config;
+    if (storageBytesMax === undefined || !this.isStormy) return STORAGE;
+    return { storageBytesMax, namespaces: new Map([["", { evict: false }]]) };
+  }
+
+  /** A target has answered the source of a move. */
+  moveAnswered(request: MoveRequest, reply: MoveReply): void {
+    const { more = [] } = request;
+    const replies = reply.status === "each" ? reply.replies : [reply];
+    for (const [at, { mutation }] of [request, ...more].entries()) {
+      if (replies[at]?.status !== "full") continue;
+      this.coverage.count("move refused for want of room");
+      this.#refusedMoves.add(`${mutation.slot} ${mutation.move}`);
+    }
+  }
+
   /** The leader of a shard reports what its log has decided about slots. */
   reportMoves(
     caller: Caller,
@@ -222,6 +245,9 @@ export class World {
       const next = (kind === "completeMoves" ? withCompleted : withSettled)(this.directory, moves);
       if (!next.ok) return { status: "invalid", problem: next.problem };
       this.coverage.count(kind === "completeMoves" ? "slot moved" : "move settled as called off", moves.length);
+      const isLate = ({ slot, epoch }: SlotMove) => this.#refusedMoves.delete(`${slot} ${epoch}`);
+      if (kind === "completeMoves")
+        this.coverage.count("slot moved that was refused before", moves.filter(isLate).length);
       if (next.topology !== this.directory) this.publish(next.topology);
       return { status: "ok", topology: this.directory };
     });

@@ -122,7 +122,7 @@ export interface OperationDeps {
 
 /**
  * While slots move, a view of who owns them lasts a second or so, and the edge may learn of several moves one after the other: of
- * four slots that each source gives away at a time. What changes more often while one page or batch is made is not going to settle in time.
+ * eight slots that each source gives away at a time. What changes more often while one page or batch is made is not going to settle in time.
  */
 export const VIEWS_MAX = 32;
 /** For calls that name their shard. */

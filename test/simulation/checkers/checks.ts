@@ -4,6 +4,7 @@ import type { Provenance, ReadReply, ReadRequest, WriteReply, WriteRequest } fro
 import type { LogEntry } from "../../../durable/replication/entry.ts";
 import type { Message } from "../../../durable/replication/message.ts";
 import type { GetOperation, KeyMutation } from "../../../durable/store/command.ts";
+import type { SlotTable } from "../../../durable/store/slots.ts";
 import type { Topology } from "../../../routing/topology.ts";
 import type { Operation, ReadOperation, WriteOperation } from "../history.ts";
 import type { Instance } from "../instance.ts";
@@ -205,9 +206,20 @@ export class Checks {
 
   #checkSlots(): void {
     const { movingSlots, topology } = this.#world;
-    if (movingSlots.length === 0) return;
-    const tables = new Map([...this.#truths.values()].map(({ shard, slots }) => [shard, slots]));
-    this.#slots.check(movingSlots, tables, topology.slots);
+    if (movingSlots.length > 0) this.#slots.check(movingSlots, this.#slotTables, topology.slots);
+  }
+
+  get #slotTables(): ReadonlyMap<number, SlotTable> {
+    return new Map([...this.#truths.values()].map(({ shard, slots }) => [shard, slots]));
+  }
+
+  /** An object is about to be wiped: nothing that lives may be in it, by the newest document or by any log. */
+  wiped({ name, options }: ReplicaHost): void {
+    const { directory, movingSlots } = this.#world;
+    const { shard } = options;
+    const listed = directory.shards.find((placement) => placement.shard === shard);
+    if (listed !== undefined) this.report("nothing alive is wiped", `${name} is wiped, and its shard is listed`);
+    this.#slots.checkWiped(shard, movingSlots, this.truthOf(shard).slots);
   }
 
   /** False: certainly in no log, so it never took effect. */
@@ -333,6 +345,8 @@ export class Checks {
   /** The run is over, all replicas are together again. */
   finished(operations: readonly Operation[]): void {
     if (this.#world.config.reshards) {
+      const { directory, movingSlots } = this.#world;
+      this.#slots.checkEnd(movingSlots, this.#slotTables, directory.slots);
       this.#finishedMoves(operations);
       return;
     }

@@ -11,6 +11,23 @@ export class SlotOwnershipChecker {
     this.#report = report;
   }
 
+  /** In the end: the shard that the document says, and nobody else. */
+  checkEnd(slots: readonly number[], tables: ReadonlyMap<number, SlotTable>, listed: readonly number[]): void {
+    for (const slot of slots) {
+      const owner = listed[slot] ?? -1;
+      const table = tables.get(owner);
+      // One that speaks of no slots has what it was founded with.
+      if (table === undefined || !table.owns(slot))
+        this.#report(`slot ${slot} is not owned by shard ${owner} in the end`);
+    }
+  }
+
+  /** An object of the shard is about to be wiped. */
+  checkWiped(shard: number, slots: readonly number[], table: SlotTable): void {
+    const owned = slots.filter((slot) => table.isFounded && table.owns(slot));
+    if (owned.length > 0) this.#report(`shard ${shard} is wiped, and owns slots ${owned.join(", ")}`);
+  }
+
   /** `tables`: by shard. A log that speaks of no slots owns what the first topology gave it. */
   check(slots: readonly number[], tables: ReadonlyMap<number, SlotTable>, first: readonly number[]): void {
     for (const slot of slots) {

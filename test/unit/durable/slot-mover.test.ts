@@ -4,17 +4,27 @@
 import { describe, expect, test } from "vitest";
 import type { StorageOptions } from "../../../durable/admission.ts";
 import { PASS_PAUSE_MS } from "../../../durable/housekeeper.ts";
-import { PATIENCE_MS } from "../../../durable/move-steps.ts";
+import { PATIENCE_MS } from "../../../durable/move-calls.ts";
 import type { MovePort } from "../../../durable/ports.ts";
-import { type ArrivalSize, type MoveReply, type MoveRequest, PROTOCOL_VERSION } from "../../../durable/protocol.ts";
+import {
+  type ArrivalSize,
+  MORE_STEPS_MAX,
+  type MoveReply,
+  type MoveRequest,
+  PROTOCOL_VERSION,
+  type StepReply,
+  type TargetStep,
+} from "../../../durable/protocol.ts";
 import { ROUSE_EVERY_MS } from "../../../durable/replica-context.ts";
 import { FREEZE_MS_MAX, NO_ROOM_RETRY_MS } from "../../../durable/slot-mover.ts";
 import type { MoveStep } from "../../../durable/store/command.ts";
 import { slotBitmap } from "../../../durable/store/slots.ts";
 import { EMPTY_STORE_STATE, Store } from "../../../durable/store/store.ts";
+import { OWNER_WAIT_MS } from "../../../durable/write-path.ts";
 import { withCompleted, withLists, withSettled } from "../../../routing/slot-moves.ts";
 import { slotOf } from "../../../routing/slots.ts";
 import type { SlotMove, Topology } from "../../../routing/topology.ts";
+import { SHARD_CLIENT_DEFAULTS } from "../../../worker/clients/shard-client.ts";
 import { CheckpointTable } from "../store/checkpoint-table.ts";
 import { type Host, ShardGroup, textIn } from "./shard-group.ts";
 
@@ -34,6 +44,9 @@ class Elsewhere implements MovePort {
   readonly sizes: ArrivalSize[] = [];
   /** Numbers of replicas that answer nobody. */
   readonly dead = new Set<number>();
+  /** Its code is from before there was more than one step in a call. */
+  isOld = false;
+  calls = 0;
   /** The Directory is out of reach. */
   isCutOff = false;
   /** Called in the turn of a step, before it is taken. */
@@ -45,18 +58,28 @@ class Elsewhere implements MovePort {
     this.store.apply({ stampMs: 1, mutations: [{ kind: "found_slots", slots: slotBitmap([]) }] });
   }
 
-  async send({ replica }: { readonly replica: number }, { mutation, size }: MoveRequest): Promise<MoveReply> {
+  async send({ replica }: { readonly replica: number }, request: MoveRequest): Promise<MoveReply> {
     if (this.dead.has(replica)) return new Promise<never>(() => undefined);
-    const step = mutation.kind === "move" ? mutation.step : `rows ${"chunk" in mutation ? mutation.chunk : ""}`;
-    this.steps.push(step);
-    this.onStep(step);
-    if (this.isSilentTo(step)) return new Promise<never>(() => undefined);
+    const { more = [] } = request;
+    this.calls += 1;
+    if (this.isOld || more.length === 0) return this.#take(request);
+    return { status: "each", replies: await Promise.all([request, ...more].map((step) => this.#take(step))) };
+  }
+
+  async #take({ mutation, followedBy, size }: TargetStep): Promise<StepReply> {
+    const mutations = followedBy === undefined || this.isOld ? [mutation] : [mutation, followedBy];
     if (size !== undefined) this.sizes.push(size);
     const reason = size === undefined ? undefined : this.fullBecause(size);
-    if (reason !== undefined) return { status: "full", reason };
-    const [outcome] = this.store.apply({ stampMs: 1, mutations: [mutation] });
+    for (const each of mutations) {
+      const step = each.kind === "move" ? each.step : `rows ${"chunk" in each ? each.chunk : ""}`;
+      this.steps.push(step);
+      this.onStep(step);
+      if (this.isSilentTo(step)) return new Promise<never>(() => undefined);
+      if (reason !== undefined) return { status: "full", reason };
+    }
+    const outcome = this.store.apply({ stampMs: 1, mutations }).at(-1);
     if (outcome === undefined) throw new Error("one outcome for one mutation");
-    return { status: "ok", outcome };
+    return { status: "ok", outcome, ...(this.isOld ? {} : { taken: mutations.length }) };
   }
 
   async completeMoves(moves: readonly SlotMove[]) {
@@ -78,10 +101,11 @@ class Elsewhere implements MovePort {
     }
   }
 
-  /** Wishes for the move of the key's slot from shard 0 to shard 1. */
-  plan(key: string): void {
+  /** Wishes for the move of the keys' slots from shard 0 to shard 1. */
+  plan(...keys: readonly string[]): void {
     const epoch = this.topology.epoch + 1;
-    this.publish(withLists(this.topology, [{ slot: slotOf(key), from: 0, to: 1, epoch }], []));
+    const moves = keys.map((key) => ({ slot: slotOf(key), from: 0, to: 1, epoch }));
+    this.publish(withLists(this.topology, moves, []));
   }
 
   #record(kind: "completeMoves" | "settleCancelled", moves: readonly SlotMove[]) {
@@ -126,7 +150,8 @@ describe("a leader that is to give a slot away", () => {
     elsewhere.plan(key);
     await clock.when(() => elsewhere.reports.length > 0);
     await clock.pass(100);
-    expect(elsewhere.steps).toEqual(["import", "rows 1", "rows 2", "seal", "own"]);
+    expect(elsewhere.steps).toEqual(["import", "rows 1", "seal", "own"]);
+    expect(elsewhere.calls).toBe(3);
     expect(elsewhere.reports).toEqual(["completeMoves 1"]);
     expect(elsewhere.topology.slots[slot]).toBe(1);
     expect(elsewhere.store.read(slot, key, 0)?.value).toEqual(new TextEncoder().encode("one"));
@@ -143,6 +168,59 @@ describe("a leader that is to give a slot away", () => {
     await clock.until(leader.put(stays, "stays", { epoch: elsewhere.topology.epoch }));
     await clock.when(() => leader.replica.status().counters.rows_reclaimed === 1);
     expect(leader.replica.status().keys).toBe(1);
+  });
+
+  test("has the copy sealed while the freeze is stored, where no write of the slot is under way", async () => {
+    const { elsewhere, leader, key, clock } = await begun();
+    const unstored: number[] = [];
+    elsewhere.onStep = (step) => {
+      const { lastIndex, commitIndex } = leader.replica.status();
+      if (step === "seal") unstored.push(lastIndex - commitIndex);
+    };
+    elsewhere.plan(key);
+    await clock.when(() => elsewhere.reports.length > 0);
+    expect(unstored).toEqual([1]);
+  });
+
+  test("waits for a write that is in the log before the freeze, and sends it with the seal", async () => {
+    const { elsewhere, leader, key, clock, slot } = await begun();
+    let writing: Promise<unknown> = Promise.resolve();
+    elsewhere.onStep = (step) => {
+      if (step === "rows 1") writing = leader.put(key, "two", { epoch: 1 });
+    };
+    elsewhere.plan(key);
+    await clock.when(() => elsewhere.reports.length > 0);
+    expect(await clock.until(writing)).toMatchObject({ status: "ok" });
+    expect(elsewhere.steps).toEqual(["import", "rows 1", "rows 2", "seal", "own"]);
+    expect(elsewhere.calls).toBe(3);
+    expect(elsewhere.store.read(slot, key, 0)?.value).toEqual(new TextEncoder().encode("two"));
+    expect(leader.replica.status().counters.moves_broken_off).toBe(0);
+  });
+
+  test("moves several slots in the calls and entries of one; to code from before in more", async () => {
+    const counts = [];
+    for (const isOld of [false, true]) {
+      const { elsewhere, leader, key, clock, slot } = await begun();
+      elsewhere.isOld = isOld;
+      const other = keyWhere((name) => elsewhere.topology.slots[slotOf(name)] === 0 && slotOf(name) !== slot);
+      await clock.until(leader.put(other, "other"));
+      const { lastIndex } = leader.replica.status();
+      elsewhere.plan(key, other);
+      await clock.when(() => slotsOf(leader)?.pending === 0);
+      expect([key, other].map((name) => elsewhere.topology.slots[slotOf(name)])).toEqual([1, 1]);
+      for (const [name, text] of [
+        [key, "one"],
+        [other, "other"],
+      ] as const) {
+        expect(elsewhere.store.read(slotOf(name), name, 0)?.value).toEqual(new TextEncoder().encode(text));
+      }
+      expect(leader.replica.status().counters).toMatchObject({ slots_given: 2, moves_broken_off: 0 });
+      counts.push({ calls: elsewhere.calls, entries: leader.replica.status().lastIndex - lastIndex });
+    }
+    const [together, old] = counts;
+    // Begin, freeze, out; import, seal, own.
+    expect(together).toEqual({ calls: 3, entries: 3 });
+    expect(old?.calls).toBeGreaterThan(6);
   });
 
   test("does not begin to while background work is paused, and begins when it is let go on, although the group sleeps", async () => {
@@ -165,7 +243,7 @@ describe("a leader that is to give a slot away", () => {
     expect(elsewhere.reports).toEqual(["completeMoves 1"]);
   });
 
-  test("lets writers of a frozen slot wait for the new owner and then sends them there; reads go on until the decision", async () => {
+  test("lets writers of a frozen slot wait for the decision and then sends them to the new owner; reads go on until then", async () => {
     const { elsewhere, leader, key, other, clock, slot } = await begun();
     elsewhere.isCutOff = true;
     const writes: Promise<unknown>[] = [];
@@ -192,7 +270,6 @@ describe("a leader that is to give a slot away", () => {
     const reply = await clock.until(writes[0] ?? Promise.resolve());
     expect(reply).toMatchObject({ status: "wrong_owner", moved: { slot, shard: 1, epoch: 1 } });
     expect(await clock.until(together)).toMatchObject([undefined, { status: "ok" }]);
-    expect(elsewhere.steps.at(-1)).toBe("own");
     expect(read).toBe("one");
     expect(elsewhere.store.read(slot, other, 0)).toBeUndefined();
     // The document still lists the slot as this shard's: the log knows better.
@@ -307,7 +384,7 @@ describe("a leader that is to give a slot away", () => {
   test.each(["seal", "own"])("does not let writers wait for a target's leader that dies before %s", async (last) => {
     const { elsewhere, leader, key, clock } = await begun();
     elsewhere.onStep = (step) => {
-      const isBefore = last === "seal" ? step === "rows 2" : step === "seal";
+      const isBefore = last === "seal" ? step === "rows 1" : step === "seal";
       if (isBefore) elsewhere.dead.add(0);
     };
     elsewhere.plan(key);
@@ -400,6 +477,34 @@ describe("a leader to which another shard brings a slot", () => {
     expect(await bring(0, MAX)).toMatchObject(FULL);
     expect(leader.replica.status().lastIndex).toBe(before);
     expect(await bring(0, MAX / 2)).toMatchObject(TAKEN);
+  });
+
+  test("lets a writer wait who comes before the news that the slot is its own, and no longer than an edge takes for silence", async () => {
+    const { leader, clock, send, theirs } = await target(true);
+    const [slot = -1] = theirs;
+    const id = { slot, move: 1, attempt: 1 };
+    await send({ kind: "move", step: "import", ...id, from: 1 });
+    const put = () => leader.put(keyIn(slot), "early", { epoch: 1, deadlineMs: 5_000 });
+    // It is not whole yet: its source goes on answering.
+    const sinceMs = clock.nowMs;
+    expect(await clock.until(put())).toMatchObject({ status: "unavailable" });
+    expect(clock.nowMs).toBe(sinceMs);
+    await send({ kind: "move", step: "seal", ...id, chunks: 0, rows: 0, digest: 0 });
+    expect(await clock.until(put())).toMatchObject({ status: "unavailable" });
+    expect(clock.nowMs).toBeGreaterThanOrEqual(sinceMs + OWNER_WAIT_MS);
+    expect(clock.nowMs).toBeLessThan(sinceMs + SHARD_CLIENT_DEFAULTS.silenceMs);
+    const writing = put();
+    await send({ kind: "move", step: "own", ...id, revision: 1 });
+    expect(await clock.until(writing)).toMatchObject({ status: "ok", outcome: { kind: "stored" } });
+  });
+
+  test("takes no more steps in one call than a call may have", async () => {
+    const { leader, theirs } = await target(false);
+    const [slot = -1] = theirs;
+    const step = { mutation: { kind: "move", step: "drop", slot, move: 1 } } as const;
+    const more = new Array(MORE_STEPS_MAX + 1).fill(step);
+    const request = { v: PROTOCOL_VERSION, to: leader.name, epoch: 1, deadlineMs: 100, ...step, more };
+    expect(await leader.replica.move(request)).toMatchObject({ status: "invalid" });
   });
 
   test("rouses the source while the slot is asked for here already, once a second", async () => {

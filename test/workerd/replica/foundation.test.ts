@@ -84,13 +84,14 @@ test("a Worker whose variables are others is told which, by every object of befo
   ).toBe("here");
 });
 
-test("an object that comes to be by edited variables learns it from the Directory, and refuses from then on", async () => {
+test("an object that comes to be by edited variables learns it from the Directory before it serves anybody", async () => {
   await client.found(other());
-  const reply = await until(
-    () => request("GET", "founded"),
-    ({ status }) => status === 500,
+  // Nothing that is acknowledged here would ever be found again.
+  const replies = await Promise.all(
+    ["PUT", "GET", "PUT"].map((method) => request(method, "founded", method === "PUT" ? { body: "lost" } : {})),
   );
-  expect(await reply.json()).toMatchObject({ type: "/problems/misconfigured" });
+  expect(replies.map(({ status }) => status)).toEqual([500, 500, 500]);
+  expect(await replies[0]?.json()).toMatchObject({ type: "/problems/misconfigured" });
   expect(await remembered(shard.replicas[0]?.name ?? "")).toEqual(other());
 });
 
