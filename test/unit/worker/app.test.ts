@@ -102,6 +102,36 @@ describe("GET", () => {
     expect([response.status, response.headers.get("ETag")]).toEqual([412, '"5"']);
   });
 
+  it("sends a part of the version that If-Range names, and all of any other one, so that no two are put together", async () => {
+    const { call, port } = setUp();
+    port.onRead = () => readOk(from(0), { entry: entry() });
+    const part = { Range: "Bytes=1-99999999999999999999" };
+    for (const [ifRange, status, body] of [
+      ['"5"', 206, "ello"],
+      ['"4"', 200, "hello"],
+      ['W/"5"', 200, "hello"],
+      ["Sun, 06 Nov 1994 08:49:37 GMT", 200, "hello"],
+    ] as const) {
+      const response = await call("GET", "/v1/kv/a", { ...part, "If-Range": ifRange });
+      expect([response.status, await response.text()]).toEqual([status, body]);
+    }
+    const other = await call("GET", "/v1/kv/a", { Range: "bytes=9-", "If-Range": '"4"' });
+    expect([other.status, other.headers.get("Content-Range")]).toEqual([200, null]);
+  });
+
+  it("says nothing of the value's lifetime or type in a problem, and everything once", async () => {
+    const { call, port } = setUp();
+    port.onRead = () => readOk(from(0), { entry: entry({ expiresMs: 63_000 }) });
+    for (const [name, value] of [
+      ["Range", "bytes=9-"],
+      ["If-Match", '"4"'],
+    ] as const) {
+      const response = await call("GET", "/v1/kv/a", { [name]: value });
+      await problemOf(response);
+      expect([response.headers.get("Age"), response.headers.get("X-Content-Type-Options")]).toEqual([null, "nosniff"]);
+    }
+  });
+
   it("asks for the deployment's level where the request names none, and says the level that was met", async () => {
     const { call, port } = setUp({ HALO_DEFAULT_CONSISTENCY: "bounded=300" });
     port.onRead = () => readOk(from(1, "follower"), { entry: entry(), level: "bounded" });
