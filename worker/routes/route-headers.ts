@@ -29,6 +29,9 @@ export const HEADERS = {
   Age: "Seconds since the value was written",
   "Halo-Served-By": "Who answered, from where in the shard's log",
   "Halo-Stale": "revalidate or accepted: the value is stale",
+  "Halo-Existed": "true or false: whether there was anything to take away",
+  "Halo-Previous-Version": "The version that the value had which was there",
+  "Halo-Fill-Until": "When the right to load the value ends: milliseconds since the epoch",
 } as const satisfies Record<string, string>;
 
 export type HeaderName = keyof typeof HEADERS;
@@ -49,3 +52,5 @@ export const VALUE: readonly HeaderName[] = [
   "Halo-Source-Version",
   "Halo-Stale",
 ];
+/** What a read says of the right to load. */
+export const FILL_STATE: readonly HeaderName[] = ["Halo-Fill", "Halo-Fill-Token", "Halo-Fill-Until"];

@@ -61,9 +61,33 @@ describe("GET", () => {
       etag: '"5"',
       "halo-consistency": "strong",
       "halo-served-by": "shard=0, replica=0, role=leader, term=3, index=42",
+      vary: "Authorization, Halo-Namespace",
       "x-content-type-options": "nosniff",
     });
     expect(port.calls[0]?.request).toMatchObject({ key: "a/b c", level: "strong" });
+  });
+
+  it("answers what was replaced or removed as bytes that nobody is to guess the type of", async () => {
+    const { call, port } = setUp();
+    const previous = { version: 4, value: text.encode("<b>"), contentType: "text/plain" };
+    for (const [method, outcome] of [
+      ["PUT", { kind: "stored", version: 5, created: false, previous }],
+      ["DELETE", { kind: "deleted", existed: true, previous }],
+    ] as const) {
+      port.onWrite = () => ({ status: "ok", outcome, from: from(0), clockMs: 5_000 });
+      const response = await call(
+        method,
+        "/v1/kv/a",
+        { "Halo-Return": "previous" },
+        method === "PUT" ? "x" : undefined,
+      );
+      const { headers } = response;
+      expect([response.status, headers.get("X-Content-Type-Options"), headers.get("Halo-Previous-Version")]).toEqual([
+        200,
+        "nosniff",
+        '"4"',
+      ]);
+    }
   });
 
   it("answers 404 with the provenance where there is nothing", async () => {
@@ -361,6 +385,7 @@ describe("bad input is refused with what was expected, and changes nothing", () 
     ["a key that is not UTF-8", "PUT", "/v1/kv/%FF", {}, 400, "malformed-key"],
     ["a malformed hash tag", "PUT", "/v1/kv/a%7Bb", {}, 400, "malformed-key"],
     ["an empty hash tag", "GET", "/v1/kv/%7B%7D", {}, 400, "malformed-key"],
+    ["a key with a dot segment", "PUT", "/v1/kv/a%2F..%2Fb", {}, 400, "malformed-key"],
     ["a query", "GET", "/v1/kv/a?b", {}, 400, "unexpected-query"],
     ["a malformed TTL", "PUT", "/v1/kv/a", { "Cache-Control": "max-age=soon" }, 400, "malformed-ttl"],
     ["a negative TTL", "PUT", "/v1/kv/a", { "Cache-Control": "max-age=-5" }, 400, "malformed-ttl"],
