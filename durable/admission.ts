@@ -144,7 +144,7 @@ export class Admission {
       sizes.set(key, valueBytes);
       if (valueBytes <= max) continue;
       const reason = `the value has ${valueBytes} bytes; expected at most ${max}, the limit of its namespace "${namespace}"`;
-      return { status: "invalid", reason };
+      return { status: "invalid", reason, code: "value_too_large" };
     }
     return undefined;
   }

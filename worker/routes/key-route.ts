@@ -26,7 +26,7 @@ export const KEY_ROUTE: Route = {
       replies: {
         200: { description: "The value", body: "bytes", headers: [...PROVENANCE, ...VALUE, ...FILL_STATE] },
         206: { description: "The part asked for", body: "bytes", headers: [...PROVENANCE, ...VALUE] },
-        304: { description: "The client holds this version", headers: [...PROVENANCE, ...VALUE] },
+        304: { description: "The client holds this version", headers: [...PROVENANCE, ...VALUE, ...FILL_STATE] },
       },
     },
     HEAD: {

@@ -143,6 +143,26 @@ describe("GET", () => {
     expect([other.status, other.headers.get("Content-Range")]).toEqual([200, null]);
   });
 
+  it("with Halo-Fill heeds the conditions too, and gives a right to load with whatever it answers", async () => {
+    const { call, port } = setUp();
+    const fill = { state: "granted", token: 7, untilMs: 9_000 } as const;
+    port.onFill = () => ({ status: "ok", entry: entry(), level: "strong", clockMs: 5_000, from: from(0), fill });
+    for (const [name, value, status] of [
+      ["If-None-Match", '"5"', 304],
+      ["If-None-Match", '"4"', 200],
+      ["If-Match", '"4"', 412],
+    ] as const) {
+      const response = await call("GET", "/v1/kv/a", { "Halo-Fill": "lease", [name]: value });
+      expect([response.status, response.headers.get("ETag"), response.headers.get("Halo-Fill-Token")]).toEqual([
+        status,
+        '"5"',
+        "7",
+      ]);
+      expect(await response.text()).toMatch(status === 200 ? /^hello$/ : status === 304 ? /^$/ : /precondition/);
+    }
+    expect((await call("GET", "/v1/kv/a", { "Halo-Fill": "lease", "If-Match": "5" })).status).toBe(400);
+  });
+
   it("says nothing of the value's lifetime or type in a problem, and everything once", async () => {
     const { call, port } = setUp();
     port.onRead = () => readOk(from(0), { entry: entry({ expiresMs: 63_000 }) });
