@@ -72,10 +72,10 @@ export function conditionHeaders(conditions: Conditions): Headers {
 
 function tagsOf(versions: number | readonly number[] | undefined): string | undefined {
   if (versions === undefined) return undefined;
-  return [versions]
-    .flat()
-    .map((version) => `"${version}"`)
-    .join(", ");
+  const list = [versions].flat();
+  // Runtimes drop a header without a value: the condition would be none at all.
+  if (list.length === 0) throw invalid("malformed-condition", "an empty list of versions: expected one at the least");
+  return list.map((version) => `"${version}"`).join(", ");
 }
 
 export function setHeaders(options: SetOptions): Headers {
@@ -96,10 +96,10 @@ function checkTag(tag: string): string {
 }
 
 function checkMetadata(metadata: string): string {
-  if (/^[\x20-\x7e]*$/.test(metadata)) return metadata;
+  if (/^[\x20-\x7e]*$/.test(metadata) && metadata === metadata.trim()) return metadata;
   throw invalid(
     "malformed-metadata",
-    "metadata: expected visible ASCII; encode the rest, for example as JSON with \\u",
+    "metadata: expected visible ASCII, without spaces around it; encode the rest, for example as JSON with \\u",
   );
 }
 

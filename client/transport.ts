@@ -42,6 +42,8 @@ export function httpTransport(url: string, token: string, fetcher: Fetch = (at, 
       // The token must not follow a redirect to wherever that leads.
       redirect: "manual",
     };
+    // A browser would answer from what it keeps, a strong read too. Workers of before 2024-11-11 refuse the option.
+    if ("cache" in Request.prototype) init.cache = "no-store";
     if (body !== undefined) init.body = body;
     if (body instanceof ReadableStream) init.duplex = "half";
     const response = await fetcher(`${base}${path}`, init);

@@ -52,6 +52,8 @@ export class Admission {
   readonly #wanted = new Map<string, number>();
   /** Parts of large values may have come since somebody looked for those that belong to none. */
   mayHaveParts = true;
+  /** A write was refused for want of room, of the shard or of its namespace, since somebody last looked at all rows. */
+  isShort = false;
 
   constructor(context: ReplicaContext) {
     const { storageBytesMax, namespaces } = context.options.storage ?? DEFAULT_STORAGE_OPTIONS;
@@ -67,8 +69,11 @@ export class Admission {
     if (mutation.kind === "stage") this.mayHaveParts = true;
     const isNearlyFull = store.usage.bytes >= this.#bytesMax * EVICTION_START_SHARE;
     if (!isNearlyFull && this.#namespaces.size === 0) return { status: "admitted", mutation };
-    const refusal = this.#limitRefusal(mutation) ?? this.#roomRefusal(growthsOf(mutation));
-    return refusal ?? { status: "admitted", mutation: this.#withDefaults(mutation) };
+    const limit = this.#limitRefusal(mutation);
+    if (limit !== undefined) return limit;
+    const noRoom = this.#roomRefusal(growthsOf(mutation));
+    if (noRoom !== undefined) this.isShort = true;
+    return noRoom ?? { status: "admitted", mutation: this.#withDefaults(mutation) };
   }
 
   /** Bytes to be evicted until eviction stops; 0: it need not start. `isUnderWay`: it has started. */
@@ -139,7 +144,7 @@ export class Admission {
       sizes.set(key, valueBytes);
       if (valueBytes <= max) continue;
       const reason = `the value has ${valueBytes} bytes; expected at most ${max}, the limit of its namespace "${namespace}"`;
-      return { status: "invalid", reason };
+      return { status: "invalid", reason, code: "value_too_large" };
     }
     return undefined;
   }

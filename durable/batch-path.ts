@@ -161,8 +161,8 @@ export class BatchPath {
       this.#context.hotKeys.noteWrite(mutation.key, nowMs);
       const answer = this.#context.admission.admit(mutation);
       if (answer.status === "admitted") admitted.push({ mutation: answer.mutation, at });
-      else if (answer.status === "full" || answer.status === "invalid")
-        items[at] = { kind: answer.status, reason: answer.reason };
+      else if (answer.status === "full") items[at] = { kind: "full", reason: answer.reason };
+      else if (answer.status === "invalid") items[at] = { kind: "invalid", reason: answer.reason, code: answer.code };
       else items[at] = { kind: "not_done", reason: "room is being made; try again a little later" };
     }
     return admitted;

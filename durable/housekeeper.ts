@@ -28,6 +28,11 @@ export const SLICE_INTERVAL_MS = 20;
 export const PASS_PAUSE_MS = 60_000;
 /** A part that no value names is garbage after this long: an upload may still be under way, a reader in the middle of it. */
 export const ORPHAN_GRACE_MS = 10 * 60_000;
+/**
+ * The same where writes find no room: large values that are replaced all the time would fill it with what is left
+ * of them, and every write would be refused for as long as the grace. Whoever is still at it is told, and begins anew.
+ */
+export const ORPHAN_GRACE_FULL_MS = 30_000;
 /** Parts under observation at once, about 1 GB of them; others wait until these are gone. */
 export const ORPHANS_MAX = 1_024;
 
@@ -45,6 +50,8 @@ interface Pass {
 interface Orphan {
   readonly sinceMs: number;
   readonly bytes: number;
+  /** The pass that has seen it last. */
+  readonly pass: number;
 }
 
 /** What the last whole pass left behind, whoever led since: it speaks of replicated state. */
@@ -54,6 +61,7 @@ interface Rest {
   readonly nextExpiryMs: number;
   readonly keptSoftPurged: boolean;
   readonly isFruitless: boolean;
+  readonly hasOrphans: boolean;
 }
 
 export class Housekeeper {
@@ -62,6 +70,9 @@ export class Housekeeper {
   #rest: Rest | undefined;
   readonly #orphans = new Map<string, Orphan>();
   #orphanBytes = 0;
+  #passes = 0;
+  /** Every row was seen in this leadership: a part that is not known as an orphan has become one since. */
+  #hasSeenAll = false;
   #isEvicting = false;
   #lastSliceMs = Number.NEGATIVE_INFINITY;
   /** What slots have left behind was swept as of so many changes of the slot table. */
@@ -80,6 +91,7 @@ export class Housekeeper {
     this.#isEvicting = false;
     this.#orphans.clear();
     this.#orphanBytes = 0;
+    this.#hasSeenAll = false;
     this.#sweptChanges = this.#context.store.marks.slots.isFounded ? -1 : 0;
     this.#context.admission.mayHaveParts = true;
   }
@@ -89,9 +101,10 @@ export class Housekeeper {
     const { core } = this.#context;
     if (core.role !== "leader" || core.asleep || core.appliedIndex < this.#proposedIndex || !core.canPropose) return;
     const isPressed = this.#isPressed(nowMs);
-    if (!isPressed && this.#context.background.isPaused(nowMs)) return;
+    const wantsRoom = isPressed || this.#isRoomInOrphans(nowMs);
+    if (!wantsRoom && this.#context.background.isPaused(nowMs)) return;
     if (!isPressed && nowMs - this.#lastSliceMs < SLICE_INTERVAL_MS) return;
-    if (this.#pass === undefined && !isPressed && !this.#isPassDue(nowMs)) return;
+    if (this.#pass === undefined && !wantsRoom && !this.#isPassDue(nowMs)) return;
     this.#lastSliceMs = nowMs;
     this.#slice(nowMs);
   }
@@ -105,6 +118,13 @@ export class Housekeeper {
     const rest = this.#rest;
     const isHopeless = this.#pass === undefined && rest?.isFruitless === true && nowMs < rest.endedMs + PASS_PAUSE_MS;
     return isOver && !isHopeless;
+  }
+
+  /** Writes find no room, perhaps for parts that are given no more time: worth a pass, though nothing can be evicted. */
+  #isRoomInOrphans(nowMs: number): boolean {
+    const { admission } = this.#context;
+    if (!admission.mayHaveParts || !admission.isShort) return false;
+    return this.#rest === undefined || nowMs >= this.#rest.endedMs + ORPHAN_GRACE_FULL_MS;
   }
 
   /** Parts of evicted values are as good as gone, although their readers may finish: evicting more for them would be too much. */
@@ -122,7 +142,8 @@ export class Housekeeper {
     if (rest === undefined) return true;
     if (nowMs < rest.endedMs + PASS_PAUSE_MS) return false;
     if (hasMoved || revision !== rest.revision) return true;
-    if (this.#clockMs(nowMs) >= rest.nextExpiryMs || this.#orphans.size > 0) return true;
+    if (this.#clockMs(nowMs) >= rest.nextExpiryMs) return true;
+    if (this.#orphans.size > 0 || (rest.hasOrphans && !this.#hasSeenAll)) return true;
     // A lease of a fill has kept purges that no row needs; or there were more rows to soften than a pass may.
     return marks.purges > 0 && (!rest.keptSoftPurged || marks.isHalfFullOfPurges);
   }
@@ -130,7 +151,10 @@ export class Housekeeper {
   #slice(nowMs: number): void {
     const { counters, ports, store } = this.#context;
     const { revision } = store;
-    if (this.#pass === undefined) this.#context.admission.mayHaveParts = false;
+    if (this.#pass === undefined) {
+      this.#context.admission.mayHaveParts = false;
+      this.#passes += 1;
+    }
     this.#pass ??= {
       sweep: new Sweep(store, ports.storage),
       startRevision: revision,
@@ -218,19 +242,20 @@ export class Housekeeper {
       this.#forgetOrphan(row.key);
       return false;
     }
-    const known = this.#orphans.get(row.key);
-    if (known === undefined) {
-      this.#noteOrphan(row.key, clockMs, accountedHeadBytes(row));
-      return false;
-    }
-    if (clockMs - known.sinceMs < ORPHAN_GRACE_MS) return false;
+    // By the log's times, so that a group that sleeps after every few requests comes to the end of a grace too. When a value
+    // that is gone went, no row says: of one that went in this leadership it was after the last pass.
+    const isSinceLately = owner === undefined && this.#hasSeenAll;
+    const loggedMs = isSinceLately ? clockMs : Math.max(row.modifiedMs, owner?.modifiedMs ?? 0);
+    const sinceMs = this.#orphans.get(row.key)?.sinceMs ?? loggedMs;
     this.#forgetOrphan(row.key);
-    return true;
+    if (clockMs - sinceMs >= (this.#context.admission.isShort ? ORPHAN_GRACE_FULL_MS : ORPHAN_GRACE_MS)) return true;
+    this.#noteOrphan(row.key, sinceMs, accountedHeadBytes(row));
+    return false;
   }
 
   #noteOrphan(key: string, sinceMs: number, bytes: number): void {
     if (this.#orphans.size >= ORPHANS_MAX) return;
-    this.#orphans.set(key, { sinceMs, bytes });
+    this.#orphans.set(key, { sinceMs, bytes, pass: this.#passes });
     this.#orphanBytes += bytes;
   }
 
@@ -272,7 +297,9 @@ export class Housekeeper {
     if (parts === undefined) return;
     const { clockMs } = this.#context.store;
     for (let part = 0; part < parts.count; part++) {
-      this.#noteOrphan(partKey(key, parts.upload, part), clockMs, parts.bytes / parts.count);
+      const name = partKey(key, parts.upload, part);
+      this.#forgetOrphan(name);
+      this.#noteOrphan(name, clockMs, parts.bytes / parts.count);
     }
   }
 
@@ -280,15 +307,20 @@ export class Housekeeper {
     const { admission, store } = this.#context;
     const { marks, revision } = store;
     this.#pass = undefined;
+    this.#hasSeenAll = true;
+    // What this pass has not seen is not there any more, or is under way to another shard.
+    for (const [key, orphan] of this.#orphans) if (orphan.pass < this.#passes) this.#forgetOrphan(key);
     this.#sweptChanges = pass.slotChanges;
     const isFruitless = this.#isEvicting && pass.victims === 0;
     admission.isExhausted = isFruitless;
+    admission.isShort = false;
     this.#rest = {
       endedMs: nowMs,
       revision: pass.startRevision,
       nextExpiryMs: pass.nextExpiryMs,
       keptSoftPurged: pass.forgetUpTo < pass.startRevision,
       isFruitless,
+      hasOrphans: this.#orphans.size > 0,
     };
     // Everything that was dead is proposed before this in the same log: where this is applied, that was.
     if (marks.purges > 0 && revision > 0) this.#propose([{ kind: "forget_purges", revision: pass.forgetUpTo }], nowMs);

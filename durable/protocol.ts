@@ -154,8 +154,13 @@ export type Refusal =
   /** No room for what the write would add, and none is being made: a namespace's quota, or the shard's budget. */
   | { readonly status: "full"; readonly reason: string }
   /** The request itself is wrong (speaks to another replica, has an unknown protocol version, is oversized). */
-  /** `misfounded`: not the request, but the deployment's variables are not acceptable. */
-  | { readonly status: "invalid"; readonly reason: string; readonly code?: "misfounded" | undefined };
+  | { readonly status: "invalid"; readonly reason: string; readonly code?: InvalidCode | undefined };
+
+/**
+ * `misfounded`: not the request, but the deployment's variables are not acceptable; `value_too_large`: for its namespace. Absent:
+ * anything else.
+ */
+export type InvalidCode = "misfounded" | "value_too_large";
 
 export interface ReadOk {
   readonly status: "ok";
@@ -301,7 +306,8 @@ export type BatchItem =
   /** The reply as a whole would be larger than one reply may be. */
   | { readonly kind: "left_out"; readonly size: number }
   | { readonly kind: "outcome"; readonly outcome: Outcome }
-  | { readonly kind: "unknown" | "invalid" | "full"; readonly reason: string }
+  | { readonly kind: "unknown" | "full"; readonly reason: string }
+  | { readonly kind: "invalid"; readonly reason: string; readonly code?: InvalidCode | undefined }
   /**
    * `moved`: the key's slot was given away while the rest of the batch was done here; where to, as far as the log says. Whoever asks
    * the new owner asks again for this item alone.

@@ -121,19 +121,21 @@ export function createApp(deps: AppDeps): Hono {
   };
   const app = new Hono({ getPath: keyPath });
   app.all(KEY_PATH, (c) => serve(KEY_ROUTE, c));
-  app.get("/healthz", (c) => c.text("ok\n", 200, { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" }));
+  app.get("/healthz", (c) => telemetry.unobserved(c.text("ok\n", 200, HEALTH_HEADERS), deps.now()));
   app.notFound(async (c) => {
+    const startedMs = deps.now();
     if (others === undefined) {
       const { createOtherRoutes } = await import("./other-routes.ts");
       others ??= createOtherRoutes(serve, deps.consoleFiles, onError);
     }
-    return await others.app.fetch(c.req.raw, c.env, executionOf(c));
+    return telemetry.unobserved(await others.app.fetch(c.req.raw, c.env, executionOf(c)), startedMs);
   });
   app.onError(onError);
   return app;
 }
 
 const KEY_PATHS = [KEY_PATH];
+const HEALTH_HEADERS = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" };
 
 function keyPath(request: Request): string {
   return pathIn(request, KEY_PATHS);

@@ -118,6 +118,9 @@ export function readHeaders(reply: ReadOk): Record<string, string> {
   return entry?.extras === undefined ? headers : withExtras(headers, entry);
 }
 
+/** Whoever keeps the reply, a browser for instance, must not show it to another token, nor as another namespace's (RFC 9110, 12.5.5). */
+const REQUEST_HEADERS_OF_THE_VALUE = "Authorization, Halo-Namespace";
+
 /** Those of them that many replies have in the same form. */
 export function commonHeaders(level: ConsistencyLevel, entry: ReadEntry | undefined): Record<string, string> {
   if (entry === undefined) return { "Halo-Consistency": level };
@@ -126,6 +129,7 @@ export function commonHeaders(level: ConsistencyLevel, entry: ReadEntry | undefi
     "Cache-Control": replyCacheControl(entry),
     // Values are anybody's bytes under anybody's type.
     "X-Content-Type-Options": "nosniff",
+    Vary: REQUEST_HEADERS_OF_THE_VALUE,
     "Halo-Consistency": level,
   };
 }

@@ -78,6 +78,25 @@ describe("an operator", () => {
     expect(await table.getByRole("row").filter({ hasText: "yes" }).count()).toBe(3);
   });
 
+  test("reads all of the audit log, a page at a time, and back to what is newest", async () => {
+    const { page } = opened;
+    for (let act = 0; act < 60; act++) {
+      expect((await call("POST", "/admin/v1/background", '{"paused":false}')).status).toBe(200);
+    }
+    const { entries } = (await (await call("GET", "/admin/v1/audit?limit=200")).json()) as { entries: unknown[] };
+    await showView(page, "Activity");
+    const log = page.getByRole("region", { name: "Audit log" }).first();
+    const rows = log.getByRole("row");
+    await until("the newest page", async () => (await rows.count()) === 51 || undefined, { timeoutMs: 30_000 });
+    expect(await log.getByRole("button", { name: "Newer" }).isDisabled()).toBe(true);
+    await log.getByRole("button", { name: "Older" }).click();
+    const rest = entries.length - 50;
+    await until("the rest", async () => (await rows.count()) === rest + 1 || undefined, { timeoutMs: 30_000 });
+    expect(await log.getByRole("button", { name: "Older" }).isDisabled()).toBe(true);
+    await log.getByRole("button", { name: "Newer" }).click();
+    await until("the newest page again", async () => (await rows.count()) === 51 || undefined, { timeoutMs: 30_000 });
+  });
+
   test("pauses background work for four hours, sees until when, and lets it go on", async () => {
     const { page } = opened;
     await showView(page, "Maintenance");

@@ -67,7 +67,7 @@ describe("npm start", () => {
         HALO_NAMESPACES: '{"small": {"maxValueBytes": 5}, "full": {"quotaBytes": 1, "evict": false}}',
       });
       const { output } = await pasteIntoShell(`${put} -i -H 'Halo-Namespace: small'`);
-      expect(output).toMatch(/^HTTP\/1\.1 400 [\s\S]*the limit of its namespace/);
+      expect(output).toMatch(/^HTTP\/1\.1 413 [\s\S]*the limit of its namespace/);
       expect((await pasteIntoShell(`${put} -i -H 'Halo-Namespace: full'`)).output).toMatch(
         /^HTTP\/1\.1 507 [\s\S]*problems\/storage-full/,
       );

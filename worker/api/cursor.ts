@@ -7,7 +7,7 @@ import type { RowPosition } from "../../durable/store/entry.ts";
 import { userKey } from "../../durable/store/keyspace.ts";
 import { KEY_BYTES_MAX } from "../../durable/store/limits.ts";
 import { hash32 } from "../../routing/hash.ts";
-import { checkKey } from "../http/key.ts";
+import { checkKeyText } from "../http/key.ts";
 import { type Parsed, parsed, refused } from "../http/problem.ts";
 import { targetIn } from "../routes/key-request.ts";
 
@@ -36,7 +36,7 @@ export function decodeCursor(scope: CursorScope, cursor: string): Parsed<RowPosi
   const text = cursor.length <= CURSOR_CHARS_MAX ? textOf(cursor) : undefined;
   const found = text === undefined ? null : /^1\.([0-9a-z]{1,7})\.(.+)$/su.exec(text);
   const [, check, key] = found ?? [];
-  if (key === undefined || !checkKey(key).ok) return refused("malformed-cursor", EXPECTED);
+  if (key === undefined || !checkKeyText(key).ok) return refused("malformed-cursor", EXPECTED);
   if (check !== checkOf(scope, key)) {
     return refused("malformed-cursor", `the cursor belongs to another scan; ${EXPECTED}`);
   }

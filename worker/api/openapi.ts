@@ -22,6 +22,7 @@ export const OPENAPI_PATH = "/openapi.json";
 const COMMON_PROBLEMS: readonly ProblemSlug[] = [
   "unauthorized",
   "forbidden",
+  "rate-limited",
   "no-token-configured",
   "misconfigured",
   "internal",

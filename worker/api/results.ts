@@ -6,7 +6,7 @@ import type { Outcome, ReturnedValue } from "../../durable/store/command.ts";
 import type { FinalRefusal } from "../clients/shard-call.ts";
 import { PROBLEMS, type Problem, problem } from "../http/problem.ts";
 import { problemOfOutcome } from "../routes/outcomes.ts";
-import { problemOfRefusal, UNKNOWN_DETAIL } from "../routes/replies.ts";
+import { problemOfInvalid, problemOfRefusal, UNKNOWN_DETAIL } from "../routes/replies.ts";
 import type { ApiResult } from "./schemas.ts";
 import { valueOfBytes } from "./values.ts";
 
@@ -26,7 +26,7 @@ export function resultOfItem(item: BatchItem | FinalRefusal): ApiResult {
     case "not_done":
       return resultOfProblem(problem("unavailable", `${item.reason}; nothing was changed`));
     case "invalid":
-      return resultOfProblem(problem("refused-by-replica", item.reason));
+      return resultOfProblem(problemOfInvalid(item));
   }
 }
 

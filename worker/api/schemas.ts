@@ -105,7 +105,12 @@ const set = z.strictObject({
   value: valueSchema,
   contentType: contentType.optional(),
   tags: z.array(tag).max(TAGS_MAX).optional(),
-  metadata: z.string().max(METADATA_BYTES_MAX).optional(),
+  // A header, in which it is given back, has no white space around it.
+  metadata: z
+    .string()
+    .max(METADATA_BYTES_MAX)
+    .refine((text) => !/^[ \t]|[ \t]$/.test(text), "expected no white space before or after it")
+    .optional(),
   returnPrevious: z.boolean().optional(),
   ...lifetime,
   ...conditions,

@@ -1,6 +1,7 @@
 // Pure. The key of a request: the rest of the raw path after /v1/kv/ and the like, slashes included, percent-decoded.
 // Read from the raw URL text, since a URL parser would forgive what must be refused here (a stray "%", bytes that are not
-// UTF-8). Dot segments ("/../") are resolved by the client's URL parser before anyone here sees them.
+// UTF-8). Dot segments ("/../") are resolved by most clients' URL parsers before anyone here sees them, so a key that has one would
+// be out of reach for these, or worse, lead them to another key: it is refused wherever it comes from.
 
 import { hashTagProblem } from "../../routing/slots.ts";
 import { type Parsed, parsed, refused } from "./problem.ts";
@@ -29,8 +30,18 @@ export function keyOf(url: string, path: string = KEY_PATH): Parsed<string> {
   return checkKey(key);
 }
 
-/** The rules for a key, wherever it comes from. */
+const DOT_SEGMENT = /(?:^|\/)\.\.?(?:\/|$)/;
+
+/** The rules for a key that a request names, wherever it names it. */
 export function checkKey(key: string): Parsed<string> {
+  if (key.includes(".") && DOT_SEGMENT.test(key)) {
+    return refused("malformed-key", 'the key has a segment "." or "..", which URL parsers resolve');
+  }
+  return checkKeyText(key);
+}
+
+/** Those for a key that is stored: one may have come before the other rules. */
+export function checkKeyText(key: string): Parsed<string> {
   if (key === "") return refused("malformed-key", "the key is empty");
   if (!key.isWellFormed()) return refused("malformed-key", "the key is not well-formed Unicode text");
   const bytes = byteLength(key);

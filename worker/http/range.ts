@@ -7,7 +7,16 @@ export interface ByteRange {
   readonly last: number;
 }
 
-const BYTES = /^bytes=(?:([0-9]{1,15})-([0-9]{1,15})?|-([0-9]{1,15}))$/;
+/** The unit's case means nothing (section 14.1). More digits than any value has bytes are as good as these. */
+const BYTES = /^bytes=(?:([0-9]+)-([0-9]+)?|-([0-9]+))$/i;
+
+/**
+ * Section 13.1.5: whether the range is wanted at all, or, since the value is another than the client has part of, all of it.
+ * `entityTag` is compared strongly: a weak tag never matches, nor does a date, because values have no Last-Modified.
+ */
+export function isRangeWanted(ifRange: string | null, entityTag: string): boolean {
+  return ifRange === null || ifRange.trim() === entityTag;
+}
 
 /** Undefined: send everything. `unsatisfiable`: 416. */
 export function parseRange(header: string, size: number): ByteRange | "unsatisfiable" | undefined {

@@ -24,6 +24,9 @@ export interface GateDeps {
   readonly edge: EdgeDeps;
 }
 
+/** Turns a request away, and counts it. */
+type Deny = (reply: Response) => Response;
+
 export type Gate = (route: Route, request: Request, keepAlive: KeepAlive) => Response | Promise<Response>;
 
 export function createGate({ authenticate, signedUrls, limits, edge }: GateDeps): Gate {
@@ -36,30 +39,36 @@ export function createGate({ authenticate, signedUrls, limits, edge }: GateDeps)
       return operation.handle(traced, request, keepAlive, note);
     });
 
-  const admit = (route: Route, known: Parsed<Visitor>, request: Request, keepAlive: KeepAlive) => {
-    if (!known.ok) return telemetry.denied(problemReply(known.problem));
+  const admit = (route: Route, known: Parsed<Visitor>, request: Request, keepAlive: KeepAlive, deny: Deny) => {
+    if (!known.ok) return deny(problemReply(known.problem));
     const { principal, token } = known.value;
     const operation = route.methods[request.method as Method];
     if (operation === undefined) {
-      return telemetry.denied(methodNotAllowed(request.method, Object.keys(route.methods).join(", ")));
+      return deny(methodNotAllowed(request.method, Object.keys(route.methods).join(", ")));
     }
-    if (!hasScope(principal, operation.scope)) return telemetry.denied(lacksScope(operation.scope));
+    if (!hasScope(principal, operation.scope)) return deny(lacksScope(operation.scope));
     if (token === undefined) return serveSeen(operation, edges.of(principal, operation), request, keepAlive);
     const serve = (verdict: Verdict) =>
       verdict === undefined
         ? serveSeen(operation, edges.of(principal, operation), request, keepAlive)
-        : telemetry.denied(problemReply(verdict.problem, verdict.headers));
+        : deny(problemReply(verdict.problem, verdict.headers));
     const verdict = limits.take(token);
     return verdict instanceof Promise ? verdict.then(serve) : serve(verdict);
+  };
+
+  const denier = (): Deny => {
+    const startedMs = telemetry.now();
+    return (reply) => telemetry.denied(reply, startedMs);
   };
 
   return (route, request, keepAlive) => {
     const authorization = request.headers.get("Authorization");
     if (authorization === null && signedUrls !== undefined && route.path === KEY_PATH && isSignedUrl(request.url)) {
+      const deny = denier();
       return signedUrls(request).then(async (visit) => {
-        if (!visit.ok) return telemetry.denied(problemReply(visit.problem));
+        if (!visit.ok) return deny(problemReply(visit.problem));
         const { principal, request: signed } = visit.value;
-        return secluded(await admit(route, { ok: true, value: { principal } }, signed, keepAlive));
+        return secluded(await admit(route, { ok: true, value: { principal } }, signed, keepAlive, deny));
       });
     }
     const known = authenticate(authorization);
@@ -67,9 +76,10 @@ export function createGate({ authenticate, signedUrls, limits, edge }: GateDeps)
       const operation = route.methods[request.method as Method];
       if (operation !== undefined) return serveSeen(operation, edge, request, keepAlive);
     }
+    const deny = denier();
     return known instanceof Promise
-      ? known.then((visitor) => admit(route, visitor, request, keepAlive))
-      : admit(route, known, request, keepAlive);
+      ? known.then((visitor) => admit(route, visitor, request, keepAlive, deny))
+      : admit(route, known, request, keepAlive, deny);
   };
 }
 

@@ -3,7 +3,7 @@
 import { KEY_PATH } from "../http/key.ts";
 import { handleRead } from "./kv.ts";
 import { handleWrite } from "./kv-write.ts";
-import { CONDITIONS, FILL, LIFETIME, NAMESPACE, PROVENANCE, READ, VALUE, WRITE } from "./route-headers.ts";
+import { CONDITIONS, FILL, FILL_STATE, LIFETIME, NAMESPACE, PROVENANCE, READ, VALUE, WRITE } from "./route-headers.ts";
 import { READ_PROBLEMS, WRITE_PROBLEMS } from "./route-problems.ts";
 import type { Route } from "./route-table.ts";
 
@@ -24,9 +24,9 @@ export const KEY_ROUTE: Route = {
       scope: "read",
       headers: [...READ_OPERATION.headers, ...FILL],
       replies: {
-        200: { description: "The value", body: "bytes", headers: [...PROVENANCE, ...VALUE] },
+        200: { description: "The value", body: "bytes", headers: [...PROVENANCE, ...VALUE, ...FILL_STATE] },
         206: { description: "The part asked for", body: "bytes", headers: [...PROVENANCE, ...VALUE] },
-        304: { description: "The client holds this version", headers: PROVENANCE },
+        304: { description: "The client holds this version", headers: [...PROVENANCE, ...VALUE, ...FILL_STATE] },
       },
     },
     HEAD: {
@@ -34,7 +34,10 @@ export const KEY_ROUTE: Route = {
       id: "headValue",
       summary: "What GET says of a value, without it",
       scope: "read",
-      replies: { 200: { description: "There is a value", headers: [...PROVENANCE, ...VALUE] } },
+      replies: {
+        200: { description: "There is a value", headers: [...PROVENANCE, ...VALUE] },
+        304: { description: "The client holds this version", headers: [...PROVENANCE, ...VALUE] },
+      },
     },
     PUT: {
       handle: handleWrite,
@@ -55,7 +58,11 @@ export const KEY_ROUTE: Route = {
       ],
       body: { schema: "bytes", isOptional: true },
       replies: {
-        200: { description: "Replaced; the value that was there", body: "bytes", headers: PROVENANCE },
+        200: {
+          description: "Replaced; the value that was there",
+          body: "bytes",
+          headers: [...PROVENANCE, "Halo-Previous-Version"],
+        },
         201: { description: "Created", headers: PROVENANCE },
         204: { description: "Replaced", headers: PROVENANCE },
       },
@@ -82,8 +89,15 @@ export const KEY_ROUTE: Route = {
       scope: "write",
       headers: [...NAMESPACE, ...WRITE, "Halo-Balance", "Priority", ...CONDITIONS, "Halo-Return"],
       replies: {
-        200: { description: "Removed; the value that was there", body: "bytes", headers: PROVENANCE },
-        204: { description: "It is gone; Halo-Existed says whether it was there", headers: PROVENANCE },
+        200: {
+          description: "Removed; the value that was there",
+          body: "bytes",
+          headers: [...PROVENANCE, "Halo-Existed", "Halo-Previous-Version"],
+        },
+        204: {
+          description: "It is gone; Halo-Existed says whether it was there",
+          headers: [...PROVENANCE, "Halo-Existed"],
+        },
       },
       problems: [...WRITE_PROBLEMS, "malformed-balance", "value-too-large"],
     },

@@ -5,11 +5,13 @@ import { readHeaders } from "../../durable/http/read-wire.ts";
 import type { FillOk, FillState, ReadEntry } from "../../durable/protocol.ts";
 import { FILL_LEASE_MS_MAX } from "../../durable/store/limits.ts";
 import type { FinalRefusal } from "../clients/shard-call.ts";
+import { evaluateRead } from "../http/conditional.ts";
 import { type Parsed, parsed, problem, refused } from "../http/problem.ts";
 import { parseIdempotencyKey } from "./idempotency.ts";
-import { type KeyTarget, readTarget } from "./key-request.ts";
+import { type KeyTarget, readTarget, readVersionConditions } from "./key-request.ts";
 import { bookmarkAfter, type KeepAlive, type KvDeps, readBookmark } from "./kv-context.ts";
 import { streamParts } from "./large-value.ts";
+import { preconditionFailed } from "./outcomes.ts";
 import { problemReply, type ReplyHeaders, refusalReply } from "./replies.ts";
 import { change } from "./write-reply.ts";
 
@@ -43,6 +45,8 @@ export async function handleFill(
   if (!target.ok) return problemReply(target.problem);
   const bookmark = readBookmark(deps, request.headers);
   if (!bookmark.ok) return problemReply(bookmark.problem);
+  const conditions = readVersionConditions(request.headers);
+  if (!conditions.ok) return problemReply(conditions.problem);
   const wishes = parseWishes(fill, request.headers);
   if (!wishes.ok) return problemReply(wishes.problem);
   const { beta, ...asked } = wishes.value;
@@ -60,6 +64,15 @@ export async function handleFill(
   if (entry === undefined) return problemReply(problem("not-found", missed(answer.fill)), headers);
   if (entry.isAccessDue === true) {
     keepAlive(deps.client.write({ kind: "touch", ...target.value, isAccess: true }));
+  }
+  const decision = evaluateRead(conditions.value, entry.version);
+  if (decision === "precondition_failed") {
+    delete headers.Age;
+    return problemReply(preconditionFailed(entry.version).problem, headers);
+  }
+  if (decision === "not_modified") {
+    delete headers["Content-Type"];
+    return new Response(null, { status: 304, headers });
   }
   const body = await bodyOf(deps, target.value, entry);
   if (body instanceof ReadableStream || body instanceof Uint8Array) return new Response(body, { headers });

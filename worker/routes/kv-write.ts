@@ -144,6 +144,7 @@ function outcomeReply({ outcome }: WriteOk, headers: ReplyHeaders): Response | u
 function previousReply({ value, contentType, version }: ReturnedValue, headers: ReplyHeaders): Response {
   headers["Content-Type"] = contentType;
   headers["Cache-Control"] = "no-store";
+  headers["X-Content-Type-Options"] = "nosniff";
   headers["Halo-Previous-Version"] = entityTag(version);
   return new Response(value, { headers });
 }

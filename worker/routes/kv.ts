@@ -5,6 +5,7 @@
 // Halo-Bookmark comes with every write, and with a read that asked for `session` or brought a bookmark: whoever wants
 // session guarantees only has to send back the last one seen.
 
+import { entityTag } from "../../durable/http/entity-tag.ts";
 import { parseRemark, REMARK, STATUS_NO_ENTRY, STATUS_REMARKED } from "../../durable/http/read-wire.ts";
 import type { Conditions, Parts } from "../../durable/store/command.ts";
 import type { BalancePolicy } from "../../routing/balance-policy.ts";
@@ -18,7 +19,7 @@ import { evaluateRead } from "../http/conditional.ts";
 import { type Consistency, parseConsistency } from "../http/consistency.ts";
 import { parseUrgency } from "../http/priority.ts";
 import { type Parsed, parsed, problem } from "../http/problem.ts";
-import { type ByteRange, contentRange, parseRange } from "../http/range.ts";
+import { type ByteRange, contentRange, isRangeWanted, parseRange } from "../http/range.ts";
 import { type KeyTarget, readTarget, readVersionConditions, UNCONDITIONAL } from "./key-request.ts";
 import { bookmarkAfter, type KeepAlive, type KvDeps, type RequestNote, readBookmark } from "./kv-context.ts";
 import { handleFill } from "./kv-fill.ts";
@@ -27,7 +28,7 @@ import { preconditionFailed } from "./outcomes.ts";
 import { problemReply, type ReplyHeaders, refusalReply } from "./replies.ts";
 
 /** What a reply without the value must not repeat of it, as `Headers` spells names. */
-const HEADERS_OF_THE_VALUE = ["content-type", "content-length"];
+const HEADERS_OF_THE_VALUE = ["content-type", "content-length", "x-content-type-options"];
 const HEADERS_OF_ITS_AGE = ["age", "cache-control"];
 
 /** What every read of a key says. */
@@ -38,6 +39,7 @@ interface KvRead extends KeyTarget {
   readonly bookmark: Bookmark | undefined;
   readonly maxStaleMs: number | undefined;
   readonly range: string | null;
+  readonly ifRange: string | null;
   readonly balance: BalancePolicy | undefined;
   readonly urgency: number | undefined;
 }
@@ -92,6 +94,7 @@ function readRequest(deps: KvDeps, request: Request): Parsed<KvRead> {
     bookmark: bookmark.value,
     maxStaleMs: maxStaleMs.value,
     range: headers.get("Range"),
+    ifRange: headers.get("If-Range"),
     balance: balance.value,
     urgency: deps.heedsPriority ? parseUrgency(headers.get("Priority")) : undefined,
   });
@@ -137,7 +140,10 @@ function readReply(
   }
   const parts = response.status === STATUS_REMARKED ? heedRemark(deps, read, headers, keepAlive) : undefined;
   const decision = evaluateRead(read.conditions, result.version);
-  if (decision === "send") return valueReply(deps, read, response, headers, parts, isHead);
+  if (decision === "send") {
+    const range = isRangeWanted(read.ifRange, entityTag(result.version)) ? read.range : null;
+    return valueReply(deps, { ...read, range }, response, headers, parts, isHead);
+  }
   // Nobody will read it: without this its producer would wait for a reader.
   void response.body?.cancel();
   for (const name of HEADERS_OF_THE_VALUE) delete headers[name];
@@ -175,7 +181,7 @@ async function valueReply(
   const size = parts?.bytes ?? bytes?.byteLength ?? 0;
   const range = read.range === null ? undefined : parseRange(read.range, size);
   if (range === "unsatisfiable") {
-    for (const name of HEADERS_OF_THE_VALUE) delete headers[name];
+    for (const name of [...HEADERS_OF_THE_VALUE, ...HEADERS_OF_ITS_AGE]) delete headers[name];
     headers["Content-Range"] = `bytes */${size}`;
     return problemReply(problem("range-not-satisfiable", `the value has ${size} bytes`), headers);
   }

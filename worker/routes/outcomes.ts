@@ -13,6 +13,8 @@ export interface OutcomeProblem {
   readonly headers: ReplyHeaders;
 }
 
+const UNCHANGED = "; nothing was changed";
+
 /** Undefined: it was done, and the outcome says what. */
 export function problemOfOutcome(outcome: Outcome): OutcomeProblem | undefined {
   switch (outcome.kind) {
@@ -50,8 +52,9 @@ export function problemOfOutcome(outcome: Outcome): OutcomeProblem | undefined {
       return found("unavailable", "parts of the value were lost on the way; nothing was changed, send it again");
     case "transaction_failed": {
       const inner = problemOfOutcome(outcome.outcome);
-      const detail = `operation ${outcome.at}: ${inner?.problem.detail ?? outcome.outcome.kind}; nothing was changed`;
-      return found("transaction-failed", detail);
+      const said = inner?.problem.detail ?? outcome.outcome.kind;
+      const detail = `operation ${outcome.at}: ${said}`;
+      return found("transaction-failed", said.endsWith(UNCHANGED) ? detail : detail + UNCHANGED);
     }
     default:
       return undefined;

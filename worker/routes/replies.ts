@@ -1,7 +1,7 @@
 // Turning outcomes into responses: problems, provenance, refusals. One place, so that every reply has the same headers.
 
 import { SERVED_BY, servedBy } from "../../durable/http/served-by.ts";
-import type { ConsistencyLevel, Provenance } from "../../durable/protocol.ts";
+import type { ConsistencyLevel, InvalidCode, Provenance } from "../../durable/protocol.ts";
 import type { FinalRefusal } from "../clients/shard-call.ts";
 import {
   PROBLEM_CONTENT_TYPE,
@@ -17,7 +17,10 @@ export type ReplyHeaders = Record<string, string>;
 /** A refusal by a replica group passes within about an election; clients wait in whole seconds. */
 const RETRY_AFTER_SECONDS = 1;
 
-const REPLICA_REFUSED: ProblemSlug = "refused-by-replica";
+const INVALID_PROBLEMS = {
+  misfounded: "misconfigured",
+  value_too_large: "value-too-large",
+} as const satisfies Record<InvalidCode, ProblemSlug>;
 
 /** `members`: what the problem says beside its words (RFC 9457 section 3.2). */
 export function problemReply(found: Problem, extra?: ReplyHeaders, members?: object): Response {
@@ -53,8 +56,19 @@ export function problemOfRefusal(refusal: FinalRefusal): Problem {
     case "forbidden":
       return problem("forbidden", refusal.reason);
     case "invalid":
-      return problem(refusal.code === "misfounded" ? "misconfigured" : REPLICA_REFUSED, refusal.reason);
+      return problemOfInvalid(refusal);
   }
+}
+
+/** What a replica takes for wrong; a code of a newer version is as good as none. */
+export function problemOfInvalid({
+  code,
+  reason,
+}: {
+  readonly code?: InvalidCode | undefined;
+  readonly reason: string;
+}) {
+  return problem((code === undefined ? undefined : INVALID_PROBLEMS[code]) ?? "refused-by-replica", reason);
 }
 
 export function refusalReply(refusal: FinalRefusal): Response {

@@ -24,17 +24,21 @@ export const HEADERS = {
   "Halo-Fill-Token": "The right under which the value was loaded",
   "Halo-Lock-Token": "The token that came with the lock",
   Range: "One range of bytes",
+  "If-Range": "The part only if the version is still this entity tag, otherwise the whole value",
   ETag: "The version",
   Age: "Seconds since the value was written",
   "Halo-Served-By": "Who answered, from where in the shard's log",
   "Halo-Stale": "revalidate or accepted: the value is stale",
+  "Halo-Existed": "true or false: whether there was anything to take away",
+  "Halo-Previous-Version": "The version that the value had which was there",
+  "Halo-Fill-Until": "When the right to load the value ends: milliseconds since the epoch",
 } as const satisfies Record<string, string>;
 
 export type HeaderName = keyof typeof HEADERS;
 
 export const NAMESPACE: readonly HeaderName[] = ["Halo-Namespace"];
 export const MANY: readonly HeaderName[] = ["Halo-Consistency", "Halo-Balance", "Priority", "Halo-Bookmark"];
-export const READ: readonly HeaderName[] = [...MANY, "If-Match", "If-None-Match", "Cache-Control", "Range"];
+export const READ: readonly HeaderName[] = [...MANY, "If-Match", "If-None-Match", "Cache-Control", "Range", "If-Range"];
 export const FILL: readonly HeaderName[] = ["Halo-Fill", "Halo-Fill-Wait", "Halo-Fill-Early", "Idempotency-Key"];
 export const WRITE: readonly HeaderName[] = ["Halo-Bookmark", "Idempotency-Key"];
 export const CONDITIONS: readonly HeaderName[] = ["If-Match", "If-None-Match", "Halo-If-Value", "Halo-Source-Version"];
@@ -48,3 +52,5 @@ export const VALUE: readonly HeaderName[] = [
   "Halo-Source-Version",
   "Halo-Stale",
 ];
+/** What a read says of the right to load. */
+export const FILL_STATE: readonly HeaderName[] = ["Halo-Fill", "Halo-Fill-Token", "Halo-Fill-Until"];

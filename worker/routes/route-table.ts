@@ -141,7 +141,12 @@ export const ROUTES: readonly Route[] = [
         summary: "Gives back the right to load a value, so that the next caller gets it at once",
         scope: "write",
         headers: [...NAMESPACE, ...WRITE, "Halo-Fill-Token"],
-        replies: { 204: { description: "It is free; Halo-Existed says whether it was held", headers: PROVENANCE } },
+        replies: {
+          204: {
+            description: "It is free; Halo-Existed says whether it was held",
+            headers: [...PROVENANCE, "Halo-Existed"],
+          },
+        },
         problems: [...LOCK_PROBLEMS, "malformed-fill"],
       },
     },

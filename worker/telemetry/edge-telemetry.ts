@@ -29,6 +29,7 @@ const DENIED = "denied";
 
 const ROLE_MEMBER = "role=";
 const SHARD_MEMBER = "shard=";
+const SERVER_TIMING = "Server-Timing";
 
 /** Where data points go when there is such a binding (Workers Analytics Engine). */
 export interface Analytics {
@@ -130,10 +131,20 @@ export class EdgeTelemetry {
     );
   }
 
+  now(): number {
+    return this.#deps.now();
+  }
+
   /** Counts a request that was turned away before anybody looked at it. */
-  denied(reply: Response): Response {
+  denied(reply: Response, startedMs: number): Response {
     this.metrics.noteRequest(DENIED, "", "", reply.status, 0);
-    return reply;
+    return this.unobserved(reply, startedMs);
+  }
+
+  /** A reply that no operation has made: it says how long it took all the same. */
+  unobserved(reply: Response, startedMs: number): Response {
+    if (!this.#deps.config.hasServerTiming || reply.headers.has(SERVER_TIMING)) return reply;
+    return timed(reply, Math.max(0, this.#deps.now() - startedMs), undefined, false);
   }
 
   /** Of this isolate alone. */
@@ -298,6 +309,6 @@ function timed(response: Response, ms: number, trace: ActiveTrace | undefined, i
   if (isPassedOn && trace === undefined) return response;
   const said = trace === undefined ? `e;dur=${ms}` : `e;dur=${ms}, trace;desc=${trace.traceId}`;
   const changed = isPassedOn ? new Response(response.body, response) : response;
-  changed.headers.set("Server-Timing", said);
+  changed.headers.set(SERVER_TIMING, said);
   return changed;
 }

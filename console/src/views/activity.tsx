@@ -72,15 +72,27 @@ function SlowLog() {
 
 interface AuditReply {
   readonly entries: readonly AuditEntry[];
+  /** Numbers of records that were lost. */
+  readonly missing: readonly number[];
+  /** Where the next older ones begin; absent: there are none. */
+  readonly cursor?: string;
 }
 
 const LOGS = { admin: "Administrative acts", purge: "Purges" } as const;
 
 function Audit() {
   const [log, setLog] = useState<keyof typeof LOGS>("admin");
-  const polled = usePolled<AuditReply>(`/admin/v1/audit?log=${log}&limit=50`, EVERY_MS);
+  /** Where the pages between the newest and this one began, this one last. */
+  const [cursors, setCursors] = useState<readonly string[]>([]);
+  const at = cursors.at(-1);
+  const from = at === undefined ? "" : `&cursor=${encodeURIComponent(at)}`;
+  const polled = usePolled<AuditReply>(`/admin/v1/audit?log=${log}&limit=50${from}`, EVERY_MS);
+  const change = (chosen: typeof log) => {
+    setLog(chosen);
+    setCursors([]);
+  };
   const choice = (
-    <select aria-label="Which log" value={log} onChange={(event) => setLog(event.currentTarget.value as typeof log)}>
+    <select aria-label="Which log" value={log} onChange={(event) => change(event.currentTarget.value as typeof log)}>
       {Object.entries(LOGS).map(([name, words]) => (
         <option key={name} value={name}>
           {words}
@@ -90,24 +102,42 @@ function Audit() {
   );
   return (
     <PolledPanel title="Audit log" note="who did what, the newest first" actions={choice} polled={polled}>
-      {({ entries }) =>
-        entries.length === 0 ? (
-          <Empty>Nobody has done anything yet.</Empty>
-        ) : (
-          <Table label="Audit log" head={["Time", "Who", "Did", "To what", "Detail", "Outcome"]}>
-            {entries.map((entry) => (
-              <tr key={entry.id}>
-                <td class="time">{dateTime(entry.atMs)}</td>
-                <td>{entry.principal}</td>
-                <td>{entry.action}</td>
-                <td class="name">{entry.target}</td>
-                <td class="name quiet">{detailOf(entry.detail)}</td>
-                <td>{entry.outcome}</td>
-              </tr>
-            ))}
-          </Table>
-        )
-      }
+      {({ entries, missing, cursor }) => (
+        <>
+          {entries.length === 0 ? (
+            <Empty>Nobody has done anything yet.</Empty>
+          ) : (
+            <Table label="Audit log" head={["Time", "Who", "Did", "To what", "Detail", "Outcome"]}>
+              {entries.map((entry) => (
+                <tr key={entry.id}>
+                  <td class="time">{dateTime(entry.atMs)}</td>
+                  <td>{entry.principal}</td>
+                  <td>{entry.action}</td>
+                  <td class="name">{entry.target}</td>
+                  <td class="name quiet">{detailOf(entry.detail)}</td>
+                  <td>{entry.outcome}</td>
+                </tr>
+              ))}
+            </Table>
+          )}
+          {missing.length > 0 && <p class="quiet">Lost records between these: {missing.join(", ")}</p>}
+          {(at !== undefined || cursor !== undefined) && (
+            <div class="actions">
+              <button type="button" disabled={at === undefined} onClick={() => setCursors(cursors.slice(0, -1))}>
+                Newer
+              </button>
+              {/* Until the older page is there this one still shows, with its own cursor. */}
+              <button
+                type="button"
+                disabled={cursor === undefined || cursor === at}
+                onClick={() => cursor !== undefined && setCursors([...cursors, cursor])}
+              >
+                Older
+              </button>
+            </div>
+          )}
+        </>
+      )}
     </PolledPanel>
   );
 }

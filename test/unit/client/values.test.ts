@@ -198,19 +198,28 @@ describe("a client", () => {
     expect(edge.seen).toHaveLength(1);
   });
 
-  test("keeps the path of its URL and sends no token after a redirect", async () => {
+  test("refuses conditions and metadata that no header could carry, before anything is sent", async () => {
+    const { halo, edge } = connect();
+    for (const options of [{ ifVersion: [] }, { ifNotVersion: [] }, { metadata: " padded" }]) {
+      await expect(halo.set("k", "v", text, options)).rejects.toThrow(HaloInvalidRequestError);
+    }
+    await expect(halo.delete("k", { ifVersion: [] })).rejects.toThrow(HaloInvalidRequestError);
+    expect(edge.seen).toEqual([]);
+  });
+
+  test("keeps the path of its URL, asks no cache on the way and sends no token after a redirect", async () => {
     const seen: unknown[] = [];
     const halo = new Halo({
       url: "https://example.test/cache/",
       token: "t",
       retry: { attemptsMax: 1 },
       fetch: async (url, init) => {
-        seen.push(url, init.redirect);
+        seen.push(url, init.redirect, init.cache);
         return new Response(null, { status: 302, headers: { Location: "https://evil.test/" } });
       },
     });
     await expect(halo.get("k", text)).rejects.toMatchObject({ slug: "http-302" });
-    expect(seen).toEqual(["https://example.test/cache/v1/kv/k", "manual"]);
+    expect(seen).toEqual(["https://example.test/cache/v1/kv/k", "manual", "no-store"]);
   });
 });
 

@@ -1,7 +1,13 @@
 // What the housekeeper takes away, what it leaves, and when it rests.
 
 import { describe, expect, test } from "vitest";
-import { ORPHAN_GRACE_MS, PASS_PAUSE_MS, SLICE_ROWS, SOFTEN_BYTES_MAX } from "../../../durable/housekeeper.ts";
+import {
+  ORPHAN_GRACE_FULL_MS,
+  ORPHAN_GRACE_MS,
+  PASS_PAUSE_MS,
+  SLICE_ROWS,
+  SOFTEN_BYTES_MAX,
+} from "../../../durable/housekeeper.ts";
 import type { AppendMutation, TransactionOperation } from "../../../durable/store/command.ts";
 import { partKey, storedKey } from "../../../durable/store/keyspace.ts";
 import { PART_BYTES_MAX } from "../../../durable/store/limits.ts";
@@ -293,6 +299,67 @@ describe("parts of large values", () => {
     // One pass sees what the last one changed; then there is rest.
     expect(keeping.table.headReads - reads).toBeLessThanOrEqual(2);
   });
+
+  test("of a value that is deleted stay for the grace, for those who read it", () => {
+    const keeping = new Housekeeping();
+    keeping.apply(stage("u1", 0), stage("u1", 1), named("u1"));
+    keeping.settle();
+    keeping.nowMs += 2 * ORPHAN_GRACE_MS;
+    keeping.apply({ kind: "delete", slot: slotOf("big"), key: "big" });
+    keeping.settle();
+    keeping.nowMs += ORPHAN_GRACE_MS - PASS_PAUSE_MS;
+    keeping.settle();
+    expect(keeping.has(partKey("big", "u1", 0))).toBe(true);
+    keeping.nowMs += 2 * PASS_PAUSE_MS;
+    keeping.settle();
+    expect(keeping.has(partKey("big", "u1", 0))).toBe(false);
+  });
+
+  test("of an upload that broke off go after the grace, also where every request wakes a group that had slept", () => {
+    const keeping = new Housekeeping();
+    keeping.apply(stage("u1", 0), stage("u1", 1));
+    for (let waits = 0; waits * PASS_PAUSE_MS < ORPHAN_GRACE_MS; waits++) {
+      expect(keeping.has(partKey("big", "u1", 0))).toBe(true);
+      keeping.nowMs += PASS_PAUSE_MS;
+      keeping.housekeeper.leadershipChanged();
+      keeping.settle();
+    }
+    keeping.nowMs += PASS_PAUSE_MS;
+    keeping.housekeeper.leadershipChanged();
+    keeping.settle();
+    expect([keeping.has(partKey("big", "u1", 0)), keeping.has(partKey("big", "u1", 1))]).toEqual([false, false]);
+  });
+
+  test.each([
+    ["a shard", NO_NAMESPACES],
+    ["a namespace that evicts nothing", new Map([["", { quotaBytes: 8_000, evict: false }]])],
+  ])(
+    "that replaced values have left fill %s for a short grace only, also while background work is paused",
+    (_, namespaces) => {
+      const keeping = new Housekeeping({ storageBytesMax: namespaces.size === 0 ? 8_000 : 1_000_000, namespaces });
+      keeping.background.until(START_MS + 60 * ORPHAN_GRACE_MS);
+      const part = (upload: string, at: number) => ({ ...stage(upload, at), value: new Uint8Array(500) });
+      const replace = (upload: string) => [keeping.write(part(upload, 0)), keeping.write(part(upload, 1))];
+      let uploads = 0;
+      for (; uploads < 10; uploads++) {
+        if (replace(`u${uploads}`).some((outcome) => "status" in outcome)) break;
+        keeping.apply(named(`u${uploads}`));
+        keeping.settle();
+      }
+      expect(uploads).toBeGreaterThan(1);
+      expect(uploads).toBeLessThan(10);
+      keeping.nowMs += ORPHAN_GRACE_FULL_MS / 2;
+      keeping.settle();
+      expect(keeping.has(partKey("big", "u0", 0))).toBe(true);
+      for (const attempt of range(2)) {
+        keeping.nowMs += PASS_PAUSE_MS;
+        replace(`refused${attempt}`);
+        keeping.settle();
+      }
+      expect(keeping.has(partKey("big", "u0", 0))).toBe(false);
+      expect(replace("again")).toEqual([{ kind: "staged" }, { kind: "staged" }]);
+    },
+  );
 
   test("an upload that is named within the grace is kept", () => {
     const keeping = new Housekeeping();

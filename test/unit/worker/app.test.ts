@@ -61,9 +61,33 @@ describe("GET", () => {
       etag: '"5"',
       "halo-consistency": "strong",
       "halo-served-by": "shard=0, replica=0, role=leader, term=3, index=42",
+      vary: "Authorization, Halo-Namespace",
       "x-content-type-options": "nosniff",
     });
     expect(port.calls[0]?.request).toMatchObject({ key: "a/b c", level: "strong" });
+  });
+
+  it("answers what was replaced or removed as bytes that nobody is to guess the type of", async () => {
+    const { call, port } = setUp();
+    const previous = { version: 4, value: text.encode("<b>"), contentType: "text/plain" };
+    for (const [method, outcome] of [
+      ["PUT", { kind: "stored", version: 5, created: false, previous }],
+      ["DELETE", { kind: "deleted", existed: true, previous }],
+    ] as const) {
+      port.onWrite = () => ({ status: "ok", outcome, from: from(0), clockMs: 5_000 });
+      const response = await call(
+        method,
+        "/v1/kv/a",
+        { "Halo-Return": "previous" },
+        method === "PUT" ? "x" : undefined,
+      );
+      const { headers } = response;
+      expect([response.status, headers.get("X-Content-Type-Options"), headers.get("Halo-Previous-Version")]).toEqual([
+        200,
+        "nosniff",
+        '"4"',
+      ]);
+    }
   });
 
   it("answers 404 with the provenance where there is nothing", async () => {
@@ -100,6 +124,56 @@ describe("GET", () => {
     const response = await call("GET", "/v1/kv/a", { "If-Match": '"4"' });
     expect((await problemOf(response)).type).toMatch(/precondition-failed$/);
     expect([response.status, response.headers.get("ETag")]).toEqual([412, '"5"']);
+  });
+
+  it("sends a part of the version that If-Range names, and all of any other one, so that no two are put together", async () => {
+    const { call, port } = setUp();
+    port.onRead = () => readOk(from(0), { entry: entry() });
+    const part = { Range: "Bytes=1-99999999999999999999" };
+    for (const [ifRange, status, body] of [
+      ['"5"', 206, "ello"],
+      ['"4"', 200, "hello"],
+      ['W/"5"', 200, "hello"],
+      ["Sun, 06 Nov 1994 08:49:37 GMT", 200, "hello"],
+    ] as const) {
+      const response = await call("GET", "/v1/kv/a", { ...part, "If-Range": ifRange });
+      expect([response.status, await response.text()]).toEqual([status, body]);
+    }
+    const other = await call("GET", "/v1/kv/a", { Range: "bytes=9-", "If-Range": '"4"' });
+    expect([other.status, other.headers.get("Content-Range")]).toEqual([200, null]);
+  });
+
+  it("with Halo-Fill heeds the conditions too, and gives a right to load with whatever it answers", async () => {
+    const { call, port } = setUp();
+    const fill = { state: "granted", token: 7, untilMs: 9_000 } as const;
+    port.onFill = () => ({ status: "ok", entry: entry(), level: "strong", clockMs: 5_000, from: from(0), fill });
+    for (const [name, value, status] of [
+      ["If-None-Match", '"5"', 304],
+      ["If-None-Match", '"4"', 200],
+      ["If-Match", '"4"', 412],
+    ] as const) {
+      const response = await call("GET", "/v1/kv/a", { "Halo-Fill": "lease", [name]: value });
+      expect([response.status, response.headers.get("ETag"), response.headers.get("Halo-Fill-Token")]).toEqual([
+        status,
+        '"5"',
+        "7",
+      ]);
+      expect(await response.text()).toMatch(status === 200 ? /^hello$/ : status === 304 ? /^$/ : /precondition/);
+    }
+    expect((await call("GET", "/v1/kv/a", { "Halo-Fill": "lease", "If-Match": "5" })).status).toBe(400);
+  });
+
+  it("says nothing of the value's lifetime or type in a problem, and everything once", async () => {
+    const { call, port } = setUp();
+    port.onRead = () => readOk(from(0), { entry: entry({ expiresMs: 63_000 }) });
+    for (const [name, value] of [
+      ["Range", "bytes=9-"],
+      ["If-Match", '"4"'],
+    ] as const) {
+      const response = await call("GET", "/v1/kv/a", { [name]: value });
+      await problemOf(response);
+      expect([response.headers.get("Age"), response.headers.get("X-Content-Type-Options")]).toEqual([null, "nosniff"]);
+    }
   });
 
   it("asks for the deployment's level where the request names none, and says the level that was met", async () => {
@@ -355,6 +429,7 @@ describe("bad input is refused with what was expected, and changes nothing", () 
     ["a key that is not UTF-8", "PUT", "/v1/kv/%FF", {}, 400, "malformed-key"],
     ["a malformed hash tag", "PUT", "/v1/kv/a%7Bb", {}, 400, "malformed-key"],
     ["an empty hash tag", "GET", "/v1/kv/%7B%7D", {}, 400, "malformed-key"],
+    ["a key with a dot segment", "PUT", "/v1/kv/a%2F..%2Fb", {}, 400, "malformed-key"],
     ["a query", "GET", "/v1/kv/a?b", {}, 400, "unexpected-query"],
     ["a malformed TTL", "PUT", "/v1/kv/a", { "Cache-Control": "max-age=soon" }, 400, "malformed-ttl"],
     ["a negative TTL", "PUT", "/v1/kv/a", { "Cache-Control": "max-age=-5" }, 400, "malformed-ttl"],

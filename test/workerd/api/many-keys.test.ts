@@ -194,6 +194,7 @@ describe("a transaction", () => {
     expect(await jsonOf(failed, 409)).toMatchObject({
       type: "/problems/transaction-failed",
       at: 1,
+      detail: "operation 1: the value is not the decimal text of such a number; nothing was changed",
       result: { status: 409, problem: "not-a-number" },
     });
     expect(await read("{t}y")).toBe(404);

@@ -69,7 +69,9 @@ describe("a reply", () => {
     ] as const) {
       const reply = await read(ORIGIN, headers);
       expect([reply.status, reply.headers.get(ALLOW), reply.headers.get("Vary")]).toEqual([status, ORIGIN, "Origin"]);
-      expect(reply.headers.get("Access-Control-Expose-Headers")).toMatch(/Halo-Bookmark.*ETag.*Retry-After/);
+      expect(reply.headers.get("Access-Control-Expose-Headers")).toMatch(
+        /Halo-Bookmark.*Halo-Existed.*Halo-Previous-Version.*Halo-Fill-Until.*ETag.*Retry-After/,
+      );
     }
   });
 

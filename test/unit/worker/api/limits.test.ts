@@ -196,7 +196,14 @@ describe("what a shard has no room for", () => {
     ["a value of one namespace more", tableFull, 503, "table-full", "v"],
     ["a part of one namespace more", tableFull, 503, "table-full", large],
     [
-      "a part beyond its namespace's limit",
+      "a value beyond its namespace's limit",
+      { status: "invalid", reason: "the limit", code: "value_too_large" },
+      413,
+      "value-too-large",
+      "v",
+    ],
+    [
+      "a part beyond its namespace's limit, by a replica of before it said so",
       { status: "invalid", reason: "the limit" },
       400,
       "refused-by-replica",
@@ -217,14 +224,20 @@ describe("what a shard has no room for", () => {
     const { call, port } = setUp();
     const items: BatchItem[] = [
       { kind: "full", reason: "the quota is used up" },
+      { kind: "invalid", reason: "the limit", code: "value_too_large" },
       { kind: "outcome", outcome: { kind: "table_full" } },
       { kind: "outcome", outcome: { kind: "stored", version: 1, created: true } },
     ];
     port.onBatch = () => ({ status: "ok", items, level: "strong", clockMs: 1, from: from(0) });
-    const operations = ["a", "b", "c"].map((key) => ({ op: "set", key, value: { text: "v" } }));
+    const operations = ["a", "b", "c", "d"].map((key) => ({ op: "set", key, value: { text: "v" } }));
     const reply = await call("POST", "/v1/batch", {}, json({ operations }));
     expect(await reply.json()).toMatchObject({
-      results: [{ status: 507, problem: "storage-full" }, { status: 503, problem: "table-full" }, { status: 201 }],
+      results: [
+        { status: 507, problem: "storage-full" },
+        { status: 413, problem: "value-too-large" },
+        { status: 503, problem: "table-full" },
+        { status: 201 },
+      ],
     });
   });
 

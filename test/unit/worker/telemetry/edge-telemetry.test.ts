@@ -235,6 +235,17 @@ describe("a request", () => {
   test("is told the edge's time, unless that is switched off", async () => {
     // Of a reply that is the edge's own; one that is passed on has its replica's (app.test.ts).
     expect((await edge().call("GET", "/v1/kv/k")).headers.get("Server-Timing")).toBe("e;dur=0");
+    for (const [path, headers] of [
+      ["/v1/kv/k", { Authorization: "" }],
+      ["/v1/kv/k", { Authorization: "Bearer another" }],
+      ["/v1/nothing", {}],
+      ["/openapi.json", {}],
+      ["/healthz", {}],
+    ] as const) {
+      const reply = await edge().call("GET", path, headers);
+      expect([path, reply.headers.get("Server-Timing")]).toEqual([path, "e;dur=0"]);
+    }
+    expect((await edge().call("PATCH", "/v1/kv/k")).headers.get("Server-Timing")).toBe("e;dur=0");
     const off = edge({ HALO_SERVER_TIMING: "off" });
     expect((await off.call("GET", "/v1/kv/k")).headers.has("Server-Timing")).toBe(false);
   });
