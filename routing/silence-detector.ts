@@ -18,6 +18,11 @@
 export const PAUSE_MS = 190;
 /** Mean that is assumed before any answer was measured, and the least: below it the scheduler decides, not the replica. */
 export const MEAN_MS_MIN = 5;
+/**
+ * What took longer was no answer of the replica's, but of what it had to wait for: an election, or a place in the log. It must not
+ * buy a dead replica patience: with this mean φ = 8 is 3 seconds. The way around the world and back takes 300 ms.
+ */
+export const ANSWER_MS_MAX = 150;
 /** Share of the newest answer in the mean. */
 const SMOOTHING = 0.1;
 
@@ -34,7 +39,8 @@ export class SilenceDetector {
     if (latencyMs === undefined) return;
     const weight = this.#isMeasured ? SMOOTHING : 1;
     this.#isMeasured = true;
-    this.#meanMs = Math.max(MEAN_MS_MIN, this.#meanMs + weight * (latencyMs - this.#meanMs));
+    const answerMs = Math.min(latencyMs, ANSWER_MS_MAX);
+    this.#meanMs = Math.max(MEAN_MS_MIN, this.#meanMs + weight * (answerMs - this.#meanMs));
   }
 
   /** A call that began at `startedMs` has no answer yet. To be called once or more for each call. */

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { MEAN_MS_MIN, PAUSE_MS, SilenceDetector } from "../../../routing/silence-detector.ts";
+import { PHI_TO_OPEN } from "../../../routing/circuit-breaker.ts";
+import { ANSWER_MS_MAX, MEAN_MS_MIN, PAUSE_MS, SilenceDetector } from "../../../routing/silence-detector.ts";
 
 /** φ of so long a silence while answers take `meanMs`. */
 function phiOf(silentMs: number, meanMs = MEAN_MS_MIN): number {
@@ -48,10 +49,18 @@ describe("φ", () => {
     detector.onSilence(0, 1_000);
     expect(detector.phi).toBeCloseTo(phiOf(1_000));
     const slowed = new SilenceDetector();
-    slowed.onAnswer(100);
-    slowed.onAnswer(200);
+    slowed.onAnswer(40);
+    slowed.onAnswer(140);
     slowed.onSilence(0, 1_000);
-    expect(slowed.phi).toBeCloseTo(phiOf(1_000, 110));
+    expect(slowed.phi).toBeCloseTo(phiOf(1_000, 50));
+  });
+
+  test("takes no answer for longer than one around the world: a call that waited for an election buys no patience", () => {
+    const detector = new SilenceDetector();
+    for (let answer = 0; answer < 50; answer++) detector.onAnswer(5_000);
+    detector.onSilence(0, 3_000);
+    expect(detector.phi).toBeCloseTo(phiOf(3_000, ANSWER_MS_MAX));
+    expect(detector.phi).toBeGreaterThan(PHI_TO_OPEN);
   });
 
   test("accrues: more silence never lowers it, in whatever order calls report", () => {
