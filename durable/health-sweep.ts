@@ -19,6 +19,7 @@ import type { DivergedShard, SweepRecord, UnderReplicatedShard, UnreachableRepli
 import { memberId } from "./ownership.ts";
 import type { ReplicaStatus } from "./protocol.ts";
 import { quorumSize } from "./replication/quorum.ts";
+import { isAliveByFormer, newestStatus } from "./voters-alive.ts";
 
 /** Of five replicas each: a third of a thousand calls, of the ten thousand that an invocation may make. */
 export const SWEEP_SHARDS_MAX = 64;
@@ -143,16 +144,6 @@ export function divergedIn({ shard, answers }: Heard): DivergedShard[] {
   return [{ shard: shard.shard, index: agreement.index, differing: agreement.differing }];
 }
 
-/** Of whoever knows most of the log. */
-function newestStatus(answers: ReadonlyMap<string, ReplicaStatus>): ReplicaStatus | undefined {
-  let newest: ReplicaStatus | undefined;
-  for (const status of answers.values()) {
-    const isNewer = newest === undefined || status.commitIndex > newest.commitIndex;
-    if (isNewer) newest = status;
-  }
-  return newest;
-}
-
 /** So many objects of removed shards are asked in one sweep: those that are out of reach are asked again in their turn. */
 export const WIPES_MAX = 16;
 
@@ -194,7 +185,7 @@ async function maybeReplace(
   for (const { name } of due) {
     const of = heard.find(({ shard }) => shard.replicas.some((replica) => replica.name === name));
     const lost = of?.shard.replicas.find((replica) => replica.name === name);
-    if (of === undefined || lost === undefined || !hasMajority(of)) continue;
+    if (of === undefined || lost === undefined || !(await hasMajority(ports, of))) continue;
     const witness = of.shard.replicas.find((replica) => of.answers.has(replica.name));
     // It is the sweep that does not reach it.
     if (witness === undefined || (await ports.reaches(witness, memberId(lost)))) continue;
@@ -206,12 +197,16 @@ async function maybeReplace(
   return undefined;
 }
 
-/** Of those that are listed, and of those that vote: while a change is under way they differ. */
-function hasMajority({ shard, answers }: Heard): boolean {
+/**
+ * Of those that are listed, and of those that vote: while a change is under way they differ. Where too few of the listed are left,
+ * the others that vote may still be enough.
+ */
+async function hasMajority({ status }: SweepPorts, { shard, answers }: Heard): Promise<boolean> {
   const voters = newestStatus(answers)?.voters ?? [];
   const answering = shard.replicas.filter(({ name }) => answers.has(name));
   const voting = answering.filter((replica) => voters.includes(memberId(replica)));
-  return answering.length >= quorumSize(shard.replicas.length) && voting.length >= quorumSize(voters.length);
+  if (answering.length >= quorumSize(shard.replicas.length) && voting.length >= quorumSize(voters.length)) return true;
+  return isAliveByFormer(shard, answers, status);
 }
 
 /** The same region if anything in it answers; otherwise the nearest in which the shard has no replica yet. */

@@ -1,21 +1,19 @@
 // The sweep (health-sweep.ts) on the platform: stubs, deadlines, the Directory.
 
-import type { ReplicaView } from "../routing/topology-view.ts";
 import { createDirectoryClient } from "./directory-client.ts";
 import type { SweepPorts } from "./health-sweep.ts";
-import { replicaNamespace } from "./namespaces.ts";
-import { PROTOCOL_VERSION, type ReplicaStatus } from "./protocol.ts";
-import { changeTopology, type TopologyBindings } from "./topology-admin.ts";
-
-/** An object that has to be loaded first takes some hundred milliseconds. */
-const ANSWER_DEADLINE_MS = 2_000;
+import {
+  ANSWER_DEADLINE_MS,
+  changeTopology,
+  inTime,
+  statusOn,
+  stubOf,
+  type TopologyBindings,
+} from "./topology-admin.ts";
 
 export function sweepPorts(env: TopologyBindings, cluster: string): SweepPorts {
   const directory = createDirectoryClient(env.DIRECTORY, cluster);
-  const stubOf = ({ name, region }: ReplicaView) => {
-    const namespace = replicaNamespace(env, region);
-    return namespace.get(namespace.idFromName(name), { locationHint: region, retry: { maxRetries: 0 } });
-  };
+  const call = <T>(answer: Promise<T>) => inTime(answer, ANSWER_DEADLINE_MS);
   return {
     now: () => Date.now(),
     topology: () => directory.read(),
@@ -25,17 +23,9 @@ export function sweepPorts(env: TopologyBindings, cluster: string): SweepPorts {
         console.error(JSON.stringify({ event: "replicas_diverged", ...found }));
       return directory.noteSweep(record);
     },
-    status: (replica) =>
-      inTime<ReplicaStatus>(
-        // Plain data: the platform's own type wraps every part of it in promises.
-        stubOf(replica).status({
-          v: PROTOCOL_VERSION,
-          to: replica.name,
-          wantsStates: true,
-        }) as unknown as Promise<ReplicaStatus>,
-      ),
-    reaches: async (witness, member) => (await inTime(stubOf(witness).reaches(witness.name, member))) === true,
-    wipe: async (replica, epoch) => (await inTime(stubOf(replica).retire(replica.name, epoch))) === "wiped",
+    status: statusOn(env, { wantsStates: true }),
+    reaches: async (witness, member) => (await call(stubOf(env, witness).reaches(witness.name, member))) === true,
+    wipe: async (replica, epoch) => (await call(stubOf(env, replica).retire(replica.name, epoch))) === "wiped",
     settleWiped: async (wiped) => {
       await directory.settleWiped(wiped);
     },
@@ -47,16 +37,4 @@ export function sweepPorts(env: TopologyBindings, cluster: string): SweepPorts {
       return undefined;
     },
   };
-}
-
-/** Undefined where there was no answer, or none in time. */
-function inTime<T>(answer: Promise<T>): Promise<T | undefined> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(undefined), ANSWER_DEADLINE_MS);
-    const settle = (value: T | undefined): void => {
-      clearTimeout(timer);
-      resolve(value);
-    };
-    answer.then(settle, () => settle(undefined));
-  });
 }

@@ -9,6 +9,7 @@ import { changedTopology, type TopologyChange } from "../routing/topology-change
 import { type ReplicaView, type ShardView, TopologyView } from "../routing/topology-view.ts";
 import type { ChangeReply, PublishReply } from "./ports.ts";
 import { quorumSize } from "./replication/quorum.ts";
+import { isAliveByFormer, type VoterStatus } from "./voters-alive.ts";
 
 export interface TopologyChangePorts {
   read(): Promise<Topology>;
@@ -16,6 +17,8 @@ export interface TopologyChangePorts {
   publish(topology: Topology, expectedEpoch: number): Promise<PublishReply>;
   /** Whether the replica has answered in time. Never rejects. */
   readonly tell: TellReplica;
+  /** Undefined: no answer in time. Never rejects. Asked where too few of a shard's listed replicas answer. */
+  status(replica: ReplicaView): Promise<VoterStatus | undefined>;
 }
 
 export type TellReplica = (replica: ReplicaView, epoch: number) => Promise<boolean>;
@@ -44,11 +47,12 @@ export async function publishChange(
     const replicas = before.shard(shard)?.replicas ?? [];
     const told = await tellAll(ports.tell, replicas, current.epoch);
     const answering = replicas.filter((_, index) => told[index]);
+    const isAlive = isMajority(answering, replicas) || (await isAliveUnlisted(ports, before.shard(shard), answering));
     const isBack = ({ replica }: ReplicaView) => change.kind === "replace_replica" && replica === change.replica;
     const problem =
       onlyOfTheDead && answering.some(isBack)
         ? `shard ${shard}: the replica that was taken for dead answers`
-        : majorityProblem(before.shard(shard), after.shard(shard), new Set(answering.map(({ name }) => name)));
+        : majorityProblem(before.shard(shard), after.shard(shard), new Set(answering.map(({ name }) => name)), isAlive);
     if (problem !== undefined) return { status: "unavailable", problem };
   }
   const reply = await ports.publish(changed.topology, expectedEpoch);
@@ -64,9 +68,31 @@ export async function publishChange(
   return { ...reply, plan: changed.plan, untold: [...concerned.keys()].filter((_, index) => !told[index]) };
 }
 
+function isMajority(some: readonly ReplicaView[], all: readonly ReplicaView[]): boolean {
+  return some.length >= quorumSize(all.length);
+}
+
+/** Only of a shard whose replicas have changed before: its group was founded then. */
+async function isAliveUnlisted(
+  ports: TopologyChangePorts,
+  shard: ShardView | undefined,
+  answering: readonly ReplicaView[],
+): Promise<boolean> {
+  if (shard?.former === undefined) return false;
+  const answers = new Map<string, VoterStatus>();
+  await Promise.all(
+    answering.map(async (replica) => {
+      const status = await ports.status(replica);
+      if (status !== undefined) answers.set(replica.name, status);
+    }),
+  );
+  return isAliveByFormer(shard, answers, (replica) => ports.status(replica));
+}
+
 /**
  * Why a shard cannot get other replicas now. Nobody founds a group once its replicas have changed (`foundingMembership`): one
- * that was never used is founded by the calls that a majority has answered, and one that is used is alive enough to follow.
+ * that was never used is founded by the calls that a majority has answered, and one that is used is alive enough to follow
+ * (`isAlive`), be it by voters that are not listed any more.
  *
  * And of those that the document would list a majority must live, the new ones included. Otherwise a group that is alive would
  * never get there, edges would ask nobody but the dead, and no later change could be made any more.
@@ -75,11 +101,12 @@ export function majorityProblem(
   before: ShardView | undefined,
   after: ShardView | undefined,
   answering: ReadonlySet<string>,
+  isAlive: boolean,
 ): string | undefined {
   if (before === undefined || after === undefined) return undefined;
   const silent = before.replicas.filter(({ name }) => !answering.has(name));
   const count = before.replicas.length;
-  if (count - silent.length < quorumSize(count)) {
+  if (!isAlive) {
     return `shard ${before.shard}: only ${count - silent.length} of ${count} replicas answer, a majority must`;
   }
   const kept = after.replicas.filter(({ name }) => silent.some((replica) => replica.name === name));

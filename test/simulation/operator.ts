@@ -6,11 +6,14 @@
 // are, and a run moves the few slots that matter.
 
 import type { ChangeReply, PublishReply } from "../../durable/ports.ts";
+import type { ReplicaStatus } from "../../durable/protocol.ts";
 import { type ChangeConditions, publishChange, type TellReplica, tellSources } from "../../durable/topology-changes.ts";
 import { withCompleted } from "../../routing/slot-moves.ts";
 import type { Topology } from "../../routing/topology.ts";
 import { successorProblem, type TopologyChange } from "../../routing/topology-change.ts";
 import { parseTopology } from "../../routing/topology-parser.ts";
+import type { ReplicaView } from "../../routing/topology-view.ts";
+import type { Instance } from "./instance.ts";
 import type { Caller } from "./rpc.ts";
 import { DIRECTORY, type World } from "./world.ts";
 
@@ -59,6 +62,7 @@ export class Operator {
         return this.#publish(topology, epoch);
       },
       tell: this.#tell,
+      status: this.#status,
     };
     return publishChange(ports, change, expectedEpoch, this.#options);
   }
@@ -90,27 +94,34 @@ export class Operator {
     return moves.filter(({ slot }) => !used.has(slot));
   }
 
-  readonly #tell: TellReplica = ({ name }, epoch) => {
+  readonly #tell: TellReplica = async (replica, epoch) => {
+    const told = this.#call(replica, `epoch ${epoch} is there`, async (instance) => {
+      await instance.topologyChanged(epoch);
+      return true;
+    });
+    return (await told) ?? false;
+  };
+
+  readonly #status = (replica: ReplicaView): Promise<ReplicaStatus | undefined> =>
+    this.#call(replica, "status", (instance) => instance.replica.status());
+
+  /** Undefined: it has failed, or nothing came in time. */
+  #call<T>(
+    { name }: ReplicaView,
+    label: string,
+    run: (instance: Instance) => T | Promise<T>,
+  ): Promise<Awaited<T> | undefined> {
     const { hosts, loop, rpc } = this.#world;
     const host = hosts.find(({ options }) => options.name === name);
     if (host === undefined) throw new Error(`no replica ${name}`);
     return new Promise((resolve) => {
-      const cancel = loop.after(this.#options.tellDeadlineMs ?? TELL_DEADLINE_MS, () => resolve(false));
-      const settle = (isTold: boolean): void => {
+      const cancel = loop.after(this.#options.tellDeadlineMs ?? TELL_DEADLINE_MS, () => resolve(undefined));
+      const settle = (answer: Awaited<T> | undefined): void => {
         cancel();
-        resolve(isTold);
+        resolve(answer);
       };
-      rpc
-        .call(OPERATOR, host, {
-          label: `epoch ${epoch} is there`,
-          kind: "other",
-          isRepeatable: true,
-          run: (instance) => instance.topologyChanged(epoch),
-        })
-        .then(
-          () => settle(true),
-          () => settle(false),
-        );
+      const answered = rpc.call<T>(OPERATOR, host, { label, kind: "other", isRepeatable: true, run });
+      Promise.resolve(answered).then(settle, () => settle(undefined));
     });
-  };
+  }
 }

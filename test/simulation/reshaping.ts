@@ -99,8 +99,10 @@ export class Reshaping {
   /** As the production code refuses it. Only the dead keep silent here: whoever is out of reach now is back a moment later. */
   #isRefused(next: Topology, shard: number): boolean {
     const [before, after] = [this.#world.directory, next].map((topology) => new TopologyView(topology).shard(shard));
-    const living = this.#world.listedHostsOf(shard).filter(({ isDestroyed }) => !isDestroyed);
-    return majorityProblem(before, after, new Set(living.map(({ options }) => options.name))) !== undefined;
+    const listed = this.#world.listedHostsOf(shard);
+    const living = listed.filter(({ isDestroyed }) => !isDestroyed);
+    const isAlive = living.length >= quorumSize(listed.length);
+    return majorityProblem(before, after, new Set(living.map(({ options }) => options.name)), isAlive) !== undefined;
   }
 
   #tell(host: ReplicaHost): void {

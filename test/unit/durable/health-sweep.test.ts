@@ -33,6 +33,8 @@ class Cluster implements SweepPorts {
   readonly hidden = new Set<string>();
   /** Names of replicas that hold something else than they should. */
   readonly differing = new Set<string>();
+  /** Of shard 0, by its log; undefined: whoever is listed and no learner. */
+  voters: readonly string[] | undefined;
   /** Member ids that do not vote yet, by shard. */
   readonly learners = new Map<number, Set<string>>();
   readonly asked: string[] = [];
@@ -71,7 +73,8 @@ class Cluster implements SweepPorts {
       replicas.some((one) => one.name === name),
     );
     const learners = this.learners.get(view?.shard ?? -1);
-    const voters = (view?.replicas ?? []).map(memberId).filter((member) => learners?.has(member) !== true);
+    const listed = (view?.replicas ?? []).map(memberId).filter((member) => learners?.has(member) !== true);
+    const voters = this.voters ?? listed;
     const states = [{ index: 7, hash: this.differing.has(name) ? 1 : 0, way: 1, ranges: [] }];
     return { name, commitIndex: 7, voters, states } as unknown as ReplicaStatus;
   };
@@ -228,6 +231,27 @@ describe("replacement", () => {
     cluster.learners.clear();
     await cluster.sweep(AFTER_MS, MINUTE_MS);
     expect(cluster.replaced).toHaveLength(1);
+  });
+
+  test("happens where too few of the listed answer, if those that still vote are enough; one after the other", async () => {
+    const cluster = new Cluster(1);
+    const grown = changedTopology(cluster.document, { kind: "set_replicas", replicas: 5, regions: ["oc", "wnam"] });
+    if (!grown.ok) throw new Error(grown.problem);
+    const shrunk = changedTopology(grown.topology, { kind: "set_replicas", replicas: 3 });
+    if (!shrunk.ok) throw new Error(shrunk.problem);
+    cluster.document = shrunk.topology;
+    const [, , , fourth = ""] = (new TopologyView(grown.topology).shards[0]?.replicas ?? []).map(({ name }) => name);
+    cluster.voters = (grown.topology.shards[0]?.replicas ?? []).map(memberId);
+    for (const name of cluster.names(0).slice(0, 2)) cluster.down.add(name);
+    await cluster.sweep(MINUTE_MS);
+    cluster.down.add(fourth);
+    await cluster.sweep(MINUTE_MS, MINUTE_MS);
+    expect(cluster.replaced).toEqual([]);
+    cluster.down.delete(fourth);
+    await cluster.sweep(MINUTE_MS, MINUTE_MS);
+    expect(cluster.replaced.map(({ replica }) => replica)).toEqual([0]);
+    await cluster.sweep(MINUTE_MS, REPLACE_COOLDOWN_MS);
+    expect(cluster.replaced.map(({ replica }) => replica)).toEqual([0, 1]);
   });
 
   test("does not happen to a replica that its own group reaches: the sweep is cut off, not the replica", async () => {

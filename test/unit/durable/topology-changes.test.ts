@@ -12,6 +12,9 @@ class Cluster {
   /** By replica number: who answers nobody. */
   readonly dead: ReadonlySet<number>;
   readonly told: string[] = [];
+  /** Member ids that vote, by the log; and how many were asked. */
+  voters: readonly string[] = [];
+  asked = 0;
 
   constructor(replicas: number, dead: readonly number[]) {
     this.document = buildTopology({
@@ -33,6 +36,10 @@ class Cluster {
       tell: async ({ name, replica, generation }: { name: string; replica: number; generation: number }) => {
         this.told.push(name);
         return generation > 1 || !this.dead.has(replica);
+      },
+      status: async ({ replica, generation }: { replica: number; generation: number }) => {
+        this.asked++;
+        return generation === 1 && this.dead.has(replica) ? undefined : { commitIndex: 7, voters: this.voters };
       },
     };
     return publishChange(ports, change, this.document.epoch, conditions);
@@ -90,6 +97,43 @@ describe("a change of replicas", () => {
     });
   });
 
+  // The group has three of five voters, and the document lists one of them. Until the dead are replaced nobody can leave.
+  test("is published where too few of the listed answer, and enough of those that vote, be they listed or not", async () => {
+    const cluster = new Cluster(5, [0, 1]);
+    const shrunk = changedTopology(cluster.document, { kind: "set_replicas", shard: 0, replicas: 3 });
+    if (!shrunk.ok) throw new Error(shrunk.problem);
+    cluster.document = shrunk.topology;
+    cluster.voters = ["0.1", "1.1", "2.1", "3.1", "4.1"];
+    expect(await cluster.change(replace(0))).toMatchObject({ status: "ok" });
+    expect(cluster.replicas).toEqual(["0.3", "1.1", "2.1"]);
+    // The successor counts as alive, so the other one is replaced as ever.
+    const { asked } = cluster;
+    expect(await cluster.change({ ...replace(1), region: "oc" })).toMatchObject({ status: "ok" });
+    expect(cluster.asked).toBe(asked);
+  });
+
+  test("is refused where those that vote and are not listed are too few as well, or a majority of the list would be dead", async () => {
+    const dead: readonly (readonly [readonly number[], string])[] = [
+      [[0, 1, 3], "shard 0: only 1 of 3 replicas answer, a majority must"],
+      [[0, 1, 2], "shard 0: only 0 of 3 replicas answer, a majority must"],
+    ];
+    for (const [numbers, problem] of dead) {
+      const cluster = new Cluster(5, numbers);
+      const shrunk = changedTopology(cluster.document, { kind: "set_replicas", shard: 0, replicas: 3 });
+      if (!shrunk.ok) throw new Error(shrunk.problem);
+      cluster.document = shrunk.topology;
+      cluster.voters = ["0.1", "1.1", "2.1", "3.1", "4.1"];
+      expect(await cluster.change(replace(0))).toEqual({ status: "unavailable", problem });
+    }
+    // Nobody else votes any more: only 2 is left of three.
+    const settled = new Cluster(5, [0, 1]);
+    const shrunk = changedTopology(settled.document, { kind: "set_replicas", shard: 0, replicas: 3 });
+    if (!shrunk.ok) throw new Error(shrunk.problem);
+    settled.document = shrunk.topology;
+    settled.voters = ["0.1", "1.1", "2.1"];
+    expect(await settled.change(replace(0))).toMatchObject({ status: "unavailable" });
+  });
+
   test("that is made because a replica is taken for dead is not made if it answers", async () => {
     const cluster = new Cluster(3, []);
     expect(await cluster.change(replace(1), { onlyOfTheDead: true })).toEqual({
@@ -110,6 +154,7 @@ describe("a change of replicas", () => {
         read: async () => cluster.document,
         publish: async () => expect.unreachable(),
         tell: async () => expect.unreachable(),
+        status: async () => expect.unreachable(),
       },
       replace(1),
       0,

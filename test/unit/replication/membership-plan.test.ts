@@ -38,6 +38,53 @@ function textOf(step: MembershipStep | undefined): string {
   return step.kind === "transfer" ? `transfer to ${step.to}` : `${step.change.kind} ${step.change.id}`;
 }
 
+/** All steps from here on, as long as there are any; the leader that is to leave hands over. */
+function stepsFrom(start: Situation): readonly string[] {
+  const steps: string[] = [];
+  let situation = start;
+  for (let step = stepOf(situation); step !== "settled" && step !== "wait"; step = stepOf(situation)) {
+    steps.push(step);
+    const [kind = "", ...words] = step.split(" ");
+    const id = words.at(-1) ?? "";
+    const { voters, learners = "" } = situation;
+    if (kind === "transfer") situation = { ...situation, self: id };
+    if (kind === "add_learner") situation = { ...situation, learners: learners + id };
+    if (kind === "promote") situation = { ...situation, voters: voters + id, learners: learners.replace(id, "") };
+    if (kind === "remove") situation = { ...situation, voters: voters.replace(id, "") };
+  }
+  return steps;
+}
+
+// Five were to become three, and two of those that are kept died before anybody left: "abc" are listed, "cde" alive.
+describe("a group whose kept replicas die before the others have left", () => {
+  const stuck: Situation = { self: "d", listed: "abc", voters: "abcde", dead: "ab" };
+
+  test("waits for as long as they are listed: whoever left would take the majority along", () => {
+    expect(stepsFrom(stuck)).toEqual(["transfer to c"]);
+  });
+
+  test("gets where it is to be once they are replaced, the one after the other", () => {
+    const first = stepsFrom({ ...stuck, listed: "fbc" });
+    expect(first).toEqual(["transfer to c", "add_learner f", "remove a", "remove d", "promote f", "remove e"]);
+    const second = stepsFrom({ self: "c", listed: "fgc", voters: "bcf", dead: "b" });
+    expect(second).toEqual(["add_learner g", "promote g", "remove b"]);
+  });
+
+  test("gets there as well if both have successors at once", () => {
+    expect(stepsFrom({ ...stuck, listed: "fgc" })).toEqual([
+      "transfer to c",
+      "add_learner f",
+      "add_learner g",
+      "remove a",
+      "remove b",
+      "promote f",
+      "remove d",
+      "promote g",
+      "remove e",
+    ]);
+  });
+});
+
 describe("the next step", () => {
   test.each<[string, Situation, string]>([
     ["there is nothing to do", { listed: "abc", voters: "cab" }, "settled"],
