@@ -8,7 +8,7 @@
 
 import type { ReplicaContext } from "./replica-context.ts";
 import { encodeBatch } from "./store/codec.ts";
-import type { Mutation } from "./store/command.ts";
+import type { Batch, Mutation } from "./store/command.ts";
 import type { EntryHead } from "./store/entry.ts";
 import { Sweep } from "./store/eviction/sweep.ts";
 import { namespaceOf, parsePartKey, partKey } from "./store/keyspace.ts";
@@ -79,6 +79,8 @@ export class Housekeeper {
   #sweptChanges = 0;
   /** Where in the log the last chunk is: the next slice waits until it is applied, and so never finds the same rows again. */
   #proposedIndex = 0;
+  /** Told of every batch of its own. */
+  onProposed: (index: number, term: number, batch: Batch) => void = () => undefined;
 
   constructor(context: ReplicaContext) {
     this.#context = context;
@@ -328,10 +330,11 @@ export class Housekeeper {
 
   #propose(mutations: readonly Mutation[], nowMs: number): void {
     const { core, store } = this.#context;
-    const batch = { stampMs: Math.max(nowMs, store.clockMs), mutations };
+    const batch: Batch = { stampMs: Math.max(nowMs, store.clockMs), mutations };
     const proposal = core.propose("batch", encodeBatch(batch), nowMs, { isClients: false });
     if (proposal === undefined) throw new Error("halo: the core refused a proposal that it had room for");
     this.#proposedIndex = proposal.index;
+    this.onProposed(proposal.index, proposal.term, batch);
   }
 }
 

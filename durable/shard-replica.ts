@@ -115,6 +115,7 @@ export class ShardReplica {
       this.#writes.replacedBySnapshot(index);
     });
     this.#housekeeper = new Housekeeper(this.#context);
+    this.#housekeeper.onProposed = (index, term, batch) => this.#writes.noteHousekeeping(index, term, batch);
     const { requestsPerSecondMax } = options;
     this.#gate = requestsPerSecondMax === undefined ? undefined : new RateGate(requestsPerSecondMax);
     this.#mover = new SlotMover(this.#context, this.#writes);

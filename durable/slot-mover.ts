@@ -40,10 +40,15 @@ const SETTLED_AT_ONCE = 16;
 export const LAST_KEYS_MAX = 64;
 /** A slot that is written faster than it is sent is frozen after so many times of sending what has changed. */
 export const ROUNDS_MAX = 8;
-/** From the freeze on; beyond this its writers are let go on, and the move begins anew later. */
+/**
+ * From the freeze on; beyond this its writers are let go on, and the move begins anew later. At first for less than an edge waits for an
+ * answer; after that, should the target be so far away, for longer.
+ */
+export const FREEZE_MS_FIRST = 750;
 export const FREEZE_MS_MAX = 1_500;
-/** After a step that failed. */
+/** After a step that failed; after a freeze in vain twice as long, and so on: where everything is slow, writers are not to wait all the time. */
 export const RETRY_MS = 500;
+const RETRY_DOUBLINGS_MAX = 3;
 /** After a target had no room: longer than it takes a group to fall asleep, which need not stay awake for that. */
 export const NO_ROOM_RETRY_MS = 30_000;
 /** Named in the status. */
@@ -68,6 +73,8 @@ export class SlotMover {
   readonly #reports = new Map<number, Report>();
   /** Tasks that failed, by slot: not before this time. */
   readonly #notBeforeMs = new Map<number, number>();
+  /** By slot: how often it was frozen in vain. */
+  readonly #inVain = new Map<number, number>();
   /** By slot: why its target had no room for it, when that was last asked. */
   readonly #noRoom = new Map<number, string>();
   #calls: MoveCalls | undefined;
@@ -107,7 +114,8 @@ export class SlotMover {
 
   leadershipChanged(): void {
     this.#leadership++;
-    for (const clear of [this.#running, this.#copies, this.#reports, this.#notBeforeMs, this.#noRoom]) clear.clear();
+    for (const clear of [this.#running, this.#copies, this.#reports, this.#notBeforeMs, this.#noRoom, this.#inVain])
+      clear.clear();
     this.#calls = undefined;
     this.#isReporting = false;
     this.#lastLookMs = Number.NEGATIVE_INFINITY;
@@ -184,9 +192,11 @@ export class SlotMover {
     this.#copies.delete(slot);
     if (error instanceof NoRoom) this.#noRoom.set(slot, error.message);
     else this.#noRoom.delete(slot);
-    if (error !== undefined) {
+    if (error === undefined) this.#inVain.delete(slot);
+    else {
       counters.moves_broken_off++;
-      const retryMs = error instanceof NoRoom ? NO_ROOM_RETRY_MS : RETRY_MS;
+      const doublings = Math.min(this.#inVain.get(slot) ?? 0, RETRY_DOUBLINGS_MAX);
+      const retryMs = error instanceof NoRoom ? NO_ROOM_RETRY_MS : RETRY_MS * 2 ** doublings;
       this.#notBeforeMs.set(slot, nowMs + retryMs);
       this.#lookIn(retryMs);
     }
@@ -246,14 +256,17 @@ export class SlotMover {
     if (!this.#isWanted(move)) throw new BrokenOff();
     const frozenMs = ports.timers.now();
     steps.isUrgent = true;
-    steps.frozenUntilMs = frozenMs + FREEZE_MS_MAX;
+    const inVain = this.#inVain.get(slot) ?? 0;
+    const freezeMs = inVain === 0 ? FREEZE_MS_FIRST : FREEZE_MS_MAX;
+    steps.frozenUntilMs = frozenMs + freezeMs;
     try {
-      const isInTime = () => ports.timers.now() - frozenMs < FREEZE_MS_MAX;
+      const isInTime = () => ports.timers.now() - frozenMs < freezeMs;
       await this.#freeze(steps, id, copy, isInTime);
       if (!isInTime()) throw new BrokenOff();
       steps.frozenUntilMs = undefined;
     } catch (error) {
       steps.frozenUntilMs = undefined;
+      this.#inVain.set(slot, inVain + 1);
       if (error instanceof BrokenOff) await steps.own({ step: "thaw", ...id });
       throw error;
     }

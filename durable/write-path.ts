@@ -38,6 +38,13 @@ const OWN_KINDS: ReadonlySet<Mutation["kind"]> = new Set([
   "import",
 ]);
 
+interface Proposed {
+  readonly term: number;
+  readonly batch: Batch;
+  /** Undefined: nobody waits for it, and it says nothing of the pace of writes. */
+  readonly proposedMs: number | undefined;
+}
+
 export interface SubmitOptions {
   /** Others wait for the answer that are answered with it. */
   readonly isTogether?: boolean | undefined;
@@ -53,7 +60,7 @@ export class WritePath {
   readonly #queue = new WriteQueue();
   readonly #moving = new MoveWaiters();
   /** Batches proposed here, as they were before encoding: the leader need not decode what it has just encoded. */
-  readonly #proposed = new Map<number, { readonly term: number; readonly batch: Batch; readonly proposedMs: number }>();
+  readonly #proposed = new Map<number, Proposed>();
   readonly #pace = new CommitPace();
   /** Told of every key that a committed mutation has changed. */
   readonly watch = new KeyWatch();
@@ -206,7 +213,7 @@ export class WritePath {
       return;
     }
     const isOwn = own?.term === entry.term;
-    if (isOwn) {
+    if (isOwn && own.proposedMs !== undefined) {
       const nowMs = ports.timers.now();
       const roundTripMs = core.leaderState?.roundTripMs(core) ?? Number.POSITIVE_INFINITY;
       this.#pace.noteCommit(own.batch.mutations.length, this.#queue.waiting, roundTripMs, nowMs);
@@ -263,12 +270,17 @@ export class WritePath {
     return refusal === "moving" || (refusal === "moved" && slots.isSealed(mutation.slot));
   }
 
+  /** The housekeeper has proposed this. */
+  noteHousekeeping(index: number, term: number, batch: Batch): void {
+    this.#proposed.set(index, { term, batch, proposedMs: undefined });
+  }
+
   /** Whether something that is on its way into the log, or in it and not applied yet, may change rows of the slot. */
   mayChange(slot: number): boolean {
     const { core } = this.#context;
     for (let index = core.appliedIndex + 1; index <= core.log.lastIndex; index++) {
       const own = this.#proposed.get(index);
-      // Of another leader, or of the housekeeper.
+      // Of another leader, or of no batch.
       if (own?.term !== core.term) return true;
       if (own.batch.mutations.some((mutation) => concerns(mutation, slot))) return true;
     }
@@ -393,6 +405,7 @@ function isClients(mutation: Mutation): mutation is KeyMutation {
 }
 
 function concerns(mutation: Mutation, slot: number): boolean {
+  if (mutation.kind === "reclaim") return mutation.rows.some((row) => row.slot === slot);
   const isOfSlots = isClients(mutation) || mutation.kind === "move" || mutation.kind === "import";
   return isOfSlots ? mutation.slot === slot : true;
 }

@@ -16,7 +16,7 @@ import {
   type TargetStep,
 } from "../../../durable/protocol.ts";
 import { ROUSE_EVERY_MS } from "../../../durable/replica-context.ts";
-import { FREEZE_MS_MAX, NO_ROOM_RETRY_MS } from "../../../durable/slot-mover.ts";
+import { FREEZE_MS_FIRST, FREEZE_MS_MAX, NO_ROOM_RETRY_MS, RETRY_MS } from "../../../durable/slot-mover.ts";
 import type { MoveStep } from "../../../durable/store/command.ts";
 import { slotBitmap } from "../../../durable/store/slots.ts";
 import { EMPTY_STORE_STATE, Store } from "../../../durable/store/store.ts";
@@ -405,7 +405,26 @@ describe("a leader that is to give a slot away", () => {
     const sinceMs = clock.nowMs;
     const reply = await clock.until(leader.put(key, "two", { epoch: 1, deadlineMs: 10 * FREEZE_MS_MAX }));
     expect(reply).toMatchObject({ status: "ok" });
-    expect(clock.nowMs - sinceMs).toBeLessThan(FREEZE_MS_MAX + 100);
+    expect(clock.nowMs - sinceMs).toBeLessThan(FREEZE_MS_FIRST + 100);
+    expect(FREEZE_MS_FIRST).toBeLessThan(SHARD_CLIENT_DEFAULTS.attemptMs);
+  });
+
+  test("lets writers go on for longer after each freeze in vain, and freezes for longer after the first", async () => {
+    const { elsewhere, leader, key, clock } = await begun();
+    const sealedMs: number[] = [];
+    elsewhere.onStep = (step) => {
+      if (step === "import") sealedMs.push(clock.nowMs);
+    };
+    elsewhere.isSilentTo = (step) => step === "seal";
+    elsewhere.plan(key);
+    await clock.when(() => leader.replica.status().counters.moves_broken_off === 4);
+    const [one = 0, two = 0, three = 0, four = 0] = sealedMs;
+    expect(two - one).toBeGreaterThanOrEqual(FREEZE_MS_FIRST + 2 * RETRY_MS);
+    expect(three - two).toBeGreaterThanOrEqual(FREEZE_MS_MAX + 4 * RETRY_MS);
+    expect(four - three).toBeGreaterThanOrEqual(FREEZE_MS_MAX + 8 * RETRY_MS);
+    elsewhere.isSilentTo = () => false;
+    await clock.when(() => elsewhere.reports.length > 0);
+    expect(elsewhere.reports).toEqual(["completeMoves 1"]);
   });
 
   test("calls a move off that is no longer wanted, and stays the owner", async () => {
