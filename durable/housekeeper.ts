@@ -270,7 +270,8 @@ export class Housekeeper {
 
   #victims(alive: readonly EntryHead[]): readonly EntryHead[] {
     const { admission, eviction, store } = this.#context;
-    if (!this.#isEvicting) return [];
+    // Before all rows were seen, nobody knows how much room orphans are about to give: what lives would go for it.
+    if (!this.#isEvicting || !this.#hasSeenAll) return [];
     const { revision, usage } = store;
     eviction.fit(usage.keys);
     const state = { revision, keys: usage.keys };
@@ -309,11 +310,11 @@ export class Housekeeper {
     const { admission, store } = this.#context;
     const { marks, revision } = store;
     this.#pass = undefined;
+    const isFruitless = this.#isEvicting && this.#hasSeenAll && pass.victims === 0;
     this.#hasSeenAll = true;
     // What this pass has not seen is not there any more, or is under way to another shard.
     for (const [key, orphan] of this.#orphans) if (orphan.pass < this.#passes) this.#forgetOrphan(key);
     this.#sweptChanges = pass.slotChanges;
-    const isFruitless = this.#isEvicting && pass.victims === 0;
     admission.isExhausted = isFruitless;
     admission.isShort = false;
     this.#rest = {

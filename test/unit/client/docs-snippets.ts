@@ -31,7 +31,7 @@ export const snippets: readonly ((given: Surroundings) => Promise<unknown>)[] = 
     const entry = await halo.get("user:7", json<User>());
     entry?.value.name; // string; beside it version, ageSeconds, lifetimeSeconds, isStale, tags, metadata, consistency
     const known = await halo.head("user:7");
-    const existed = await halo.delete("user:7", { ifVersion: known?.version });
+    const existed = known !== undefined && (await halo.delete("user:7", { ifVersion: known.version })); // ifVersion: undefined is no condition
     await halo.touch("page", { ttlSeconds: 60 }); // another lifetime; without one it lives for ever
     return [entry, known, existed];
   },

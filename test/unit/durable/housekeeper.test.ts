@@ -517,6 +517,23 @@ describe("eviction", () => {
     expect(named(2, maxValueBytes)).toMatchObject({ kind: "stored" });
   });
 
+  test("takes nothing that lives for room that parts of replaced values are about to give, whoever comes to lead", () => {
+    const keeping = new Housekeeping({ storageBytesMax: 180_000, namespaces: NO_NAMESPACES });
+    const slot = slotOf("big");
+    keeping.apply(...range(690).map((number) => put(named(number))));
+    for (const upload of ["u1", "u2"]) {
+      keeping.apply({ kind: "stage", slot, key: "big", upload, part: 0, value: new Uint8Array(30_000) });
+      keeping.apply(put("big", { value: new Uint8Array(0), parts: { upload, count: 1, bytes: 30_000 } }));
+    }
+    expect(keeping.store.usage.bytes).toBeGreaterThan(0.98 * 180_000);
+    keeping.housekeeper.leadershipChanged();
+    keeping.settle();
+    expect(keeping.counters.rows_evicted).toBe(0);
+    for (const number of range(100)) keeping.apply(put(named(1_000 + number)));
+    keeping.settle();
+    expect(keeping.counters.rows_evicted).toBe(0);
+  });
+
   test("the parts of an evicted value count as gone at once, so that nothing else is evicted for them", () => {
     const keeping = new Housekeeping({ storageBytesMax: 100_000, namespaces: NO_NAMESPACES });
     const slot = slotOf("big");
