@@ -10,7 +10,7 @@ import type { Part, SizedStage } from "../stage.ts";
 
 const GET_RATE = 1_000;
 const PUT_RATE = 800;
-const CONTENDERS = 13;
+const CONTENDERS = 17;
 
 const PACKAGES = { etcd: "etcd-server", redis: "redis-server", nginx: "nginx-light", varnish: "varnish" } as const;
 type PeerName = keyof typeof PACKAGES;
@@ -34,9 +34,9 @@ export const peers: Part = {
     for (const name of absent) stage.progress(`  ${name} is not installed (package ${PACKAGES[name]}): skipped`);
     const laps = await interleave(await contenders(stage, present, constant), stage.size, stage);
 
-    const againstEtcd = (id: string, other: string, figure: typeof cpuUs): Finding => {
+    const againstEtcd = (id: string, floor: string, other: string, figure: typeof cpuUs): Finding => {
       if (started.etcd === undefined) return { reason: `etcd is not installed (package ${PACKAGES.etcd})` };
-      return finding(laps, id, other, figure);
+      return finding(laps, id, floor, other, figure);
     };
     return {
       figures: {
@@ -45,19 +45,27 @@ export const peers: Part = {
         skipped: absent,
       },
       findings: {
-        strong_get_cpu_vs_etcd: againstEtcd("strong_get", "etcd_get", cpuUs),
-        strong_get_cpu_vs_etcd_at_1000: againstEtcd("strong_get_at_rate", "etcd_get_at_rate", cpuUs),
-        put_cpu_vs_etcd: againstEtcd("put", "etcd_put", cpuUs),
-        put_cpu_vs_etcd_at_800: againstEtcd("put_at_rate", "etcd_put_at_rate", cpuUs),
-        put_p99_vs_etcd_at_800: againstEtcd("put_at_rate", "etcd_put_at_rate", p99),
+        strong_get_cpu_vs_etcd: againstEtcd("strong_get", "bare_read", "etcd_get", cpuUs),
+        strong_get_cpu_vs_etcd_at_1000: againstEtcd(
+          "strong_get_at_rate",
+          "bare_read_at_rate",
+          "etcd_get_at_rate",
+          cpuUs,
+        ),
+        put_cpu_vs_etcd: againstEtcd("put", "bare_row_write", "etcd_put", cpuUs),
+        put_cpu_vs_etcd_at_800: againstEtcd("put_at_rate", "bare_row_write_at_rate", "etcd_put_at_rate", cpuUs),
+        put_p99_vs_etcd_at_800: againstEtcd("put_at_rate", "bare_row_write_at_rate", "etcd_put_at_rate", p99),
       },
     };
   },
 };
 
-function finding(laps: Laps, id: string, other: string, figure: typeof cpuUs): Finding {
+/** `floor`: what the platform takes for one call of an object that does the least, with no replica: the note says so. */
+function finding(laps: Laps, id: string, floor: string, other: string, figure: typeof cpuUs): Finding {
   const value = laps.ratio(id, other, figure);
-  return value === undefined ? { reason: `${id} or ${other} did not run` } : { value };
+  if (value === undefined) return { reason: `${id} or ${other} did not run` };
+  const least = laps.ratio(floor, other, figure);
+  return { value, ...(least !== undefined && { note: `unreplicated, bare: ${least.median.toFixed(2)} ×` }) };
 }
 
 /** Those of a bar side by side. */
@@ -66,12 +74,16 @@ async function contenders(stage: SizedStage, present: readonly Peer[], constant:
   const others = present.filter((peer) => peer !== etcd);
   return [
     constant,
+    await stage.path("bare_read"),
     await stage.path("strong_get"),
     ...pathsOf(etcd, stage.connections, "get"),
+    await stage.path("bare_row_write"),
     await stage.path("put"),
     ...pathsOf(etcd, stage.connections, "put"),
+    await stage.path("bare_read", { id: "bare_read_at_rate", ratePerSecond: GET_RATE }),
     await stage.path("strong_get", { id: "strong_get_at_rate", ratePerSecond: GET_RATE }),
     ...pathsOf(etcd, stage.connections, "get", GET_RATE),
+    await stage.path("bare_row_write", { id: "bare_row_write_at_rate", ratePerSecond: PUT_RATE }),
     await stage.path("put", { id: "put_at_rate", ratePerSecond: PUT_RATE }),
     ...pathsOf(etcd, stage.connections, "put", PUT_RATE),
     ...others.flatMap((peer) => [

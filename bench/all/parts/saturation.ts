@@ -18,7 +18,7 @@ export const saturation: Part = {
   id: "saturation",
   title: "the knee of each path, and p99 at half of it",
   estimate: ({ rounds, seconds, warmupSeconds, bisections }) =>
-    40 + PATHS.length * (DOUBLINGS + bisections) * (seconds + 1) + 4 * rounds * (seconds + warmupSeconds),
+    40 + PATHS.length * (DOUBLINGS + bisections) * (seconds + 1) + 5 * rounds * (seconds + warmupSeconds),
   async run(stage) {
     const knees: Record<string, Knee> = {};
     for (const id of PATHS) {
@@ -32,6 +32,7 @@ export const saturation: Part = {
     const laps = await interleave(
       [
         await at("constant", half("strong_get"), "constant_at_half_of_get"),
+        await at("bare_read", half("strong_get"), "bare_read_at_half_of_get"),
         await at("strong_get", half("strong_get"), "strong_get_at_half"),
         await at("put", half("put"), "put_at_half"),
         await at("constant", half("put"), "constant_at_half_of_put"),
@@ -57,7 +58,10 @@ function atHalf(laps: Laps, knee: Knee | undefined): Finding {
     return { reason: `not even ${START_PER_SECOND}/s is served in time` };
   const value = laps.ratio("strong_get_at_half", "constant_at_half_of_get", p99);
   if (value === undefined) return { reason: "one of the two did not run" };
-  return { value, note: `at ${Math.round(knee.ratePerSecond / 2)}/s` };
+  // What the platform's own pauses make of a read that does nothing else.
+  const bare = laps.ratio("bare_read_at_half_of_get", "constant_at_half_of_get", p99);
+  const floor = bare === undefined ? "" : `; a bare Map read ${bare.median.toFixed(1)} ×`;
+  return { value, note: `at ${Math.round(knee.ratePerSecond / 2)}/s${floor}` };
 }
 
 export async function kneeOf(path: Contender, stage: SizedStage): Promise<Knee> {
