@@ -4,7 +4,7 @@
 import type { ConsistencyLevel, Provenance } from "../../durable/protocol.ts";
 import type { KeyMutation } from "../../durable/store/command.ts";
 import { slotOf } from "../../routing/slots.ts";
-import type { ReadResult, WriteResult } from "../../worker/clients/shard-call.ts";
+import type { ReadResult, WriteResult } from "../../worker/clients/call-plan.ts";
 import { advanceFrom, type Bookmark, withEpoch } from "../../worker/http/bookmark.ts";
 import type { Edge } from "./edge.ts";
 import { isExpiringKey, type Operation, type ReadOperation, type Seen, type WriteOperation } from "./history.ts";

@@ -16,9 +16,9 @@ import * as z from "zod";
 import { systemKey } from "../../durable/store/keyspace.ts";
 import { once } from "../../routing/once.ts";
 import { slotOf } from "../../routing/slots.ts";
+import type { FinalRefusal } from "../clients/call-plan.ts";
 import type { BatchAnswer } from "../clients/operations.ts";
 import type { Timers } from "../clients/ports.ts";
-import type { FinalRefusal } from "../clients/shard-call.ts";
 import type { ShardClient } from "../clients/shard-client.ts";
 import type { Audit, AuditLogName } from "./audit.ts";
 

@@ -7,9 +7,9 @@
 
 import type { KeyMutation, PurgeScope, TransactionOperation } from "../../durable/store/command.ts";
 import { type KeyName, parseKey } from "../../durable/store/keyspace.ts";
+import type { Forbidden } from "../clients/call-plan.ts";
 import type { BatchAnswer, BatchOperation, Wanted } from "../clients/operations.ts";
 import type { ReadAnswer } from "../clients/ports.ts";
-import type { Forbidden } from "../clients/shard-call.ts";
 import type { ShardClient } from "../clients/shard-client.ts";
 import type { Principal, Scope } from "./principal.ts";
 

@@ -3,7 +3,7 @@
 
 import type { BatchItem, ReadEntry } from "../../durable/protocol.ts";
 import type { Outcome, ReturnedValue } from "../../durable/store/command.ts";
-import type { FinalRefusal } from "../clients/shard-call.ts";
+import type { FinalRefusal } from "../clients/call-plan.ts";
 import { PROBLEMS, type Problem, problem } from "../http/problem.ts";
 import { problemOfOutcome } from "../routes/outcomes.ts";
 import { problemOfInvalid, problemOfRefusal, UNKNOWN_DETAIL } from "../routes/replies.ts";

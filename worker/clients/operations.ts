@@ -27,8 +27,9 @@ import { SLOT_COUNT } from "../../routing/slots.ts";
 import type { TopologyView } from "../../routing/topology-view.ts";
 import { epochOf } from "../http/bookmark.ts";
 import { saidUrgency } from "../http/priority.ts";
+import type { CallContext, CallPlan, FinalRefusal } from "./call-plan.ts";
 import type { OperationPort, ReplicaAddress } from "./ports.ts";
-import { type CallContext, type CallPlan, type FinalRefusal, ShardCall } from "./shard-call.ts";
+import { ShardCall } from "./shard-call.ts";
 import type { GroupMember, ShardGroup } from "./shard-group.ts";
 import type { TopologyHolder } from "./topology-holder.ts";
 

@@ -20,17 +20,11 @@ import type { ShardView } from "../../routing/topology-view.ts";
 import { epochOf } from "../http/bookmark.ts";
 import { saidUrgency } from "../http/priority.ts";
 import { type BreakerView, CallCounts } from "../telemetry/edge-metrics.ts";
+import type { CallContext, CallPlan, CallTimes, ReadResult, WriteResult } from "./call-plan.ts";
 import { type HealthPorts, HealthWatch } from "./health-watch.ts";
 import { createOperations, type Operations, type PolicyFor } from "./operations.ts";
 import type { ReadAnswer, ReplicaAddress, ReplicaPort, Timers } from "./ports.ts";
-import {
-  type CallContext,
-  type CallPlan,
-  type CallTimes,
-  type ReadResult,
-  ShardCall,
-  type WriteResult,
-} from "./shard-call.ts";
+import { ShardCall } from "./shard-call.ts";
 import { type GroupMember, ShardGroup } from "./shard-group.ts";
 import type { TopologyHolder } from "./topology-holder.ts";
 

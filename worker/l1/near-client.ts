@@ -12,8 +12,8 @@
 import { LRUCache } from "lru-cache";
 import type { HotHint, LogPosition } from "../../durable/protocol.ts";
 import type { BalancePolicy } from "../../routing/balance-policy.ts";
+import type { ReadResult } from "../clients/call-plan.ts";
 import type { ReadAnswer, Timers } from "../clients/ports.ts";
-import type { ReadResult } from "../clients/shard-call.ts";
 import type { ClientRead, ShardClient } from "../clients/shard-client.ts";
 import type { TopologyHolder } from "../clients/topology-holder.ts";
 import type { CallCounts } from "../telemetry/edge-metrics.ts";

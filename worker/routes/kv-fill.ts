@@ -4,7 +4,7 @@
 import { readHeaders } from "../../durable/http/read-wire.ts";
 import type { FillOk, FillState, ReadEntry } from "../../durable/protocol.ts";
 import { FILL_LEASE_MS_MAX } from "../../durable/store/limits.ts";
-import type { FinalRefusal } from "../clients/shard-call.ts";
+import type { FinalRefusal } from "../clients/call-plan.ts";
 import { evaluateRead } from "../http/conditional.ts";
 import { type Parsed, parsed, problem, refused } from "../http/problem.ts";
 import { parseIdempotencyKey } from "./idempotency.ts";

@@ -4,9 +4,9 @@
 
 import type { KeyMutation, Parts } from "../../durable/store/command.ts";
 import { LARGE_VALUE_BYTES_MAX, PART_BYTES_MAX, VALUE_BYTES_MAX } from "../../durable/store/limits.ts";
+import type { FinalRefusal, WriteResult } from "../clients/call-plan.ts";
 import type { Operations } from "../clients/operations.ts";
 import type { Timers } from "../clients/ports.ts";
-import type { FinalRefusal, WriteResult } from "../clients/shard-call.ts";
 import { type Parsed, type Problem, parsed, problem, refused } from "../http/problem.ts";
 import type { ByteRange } from "../http/range.ts";
 import { digestOf } from "./idempotency.ts";

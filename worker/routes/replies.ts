@@ -2,7 +2,7 @@
 
 import { SERVED_BY, servedBy } from "../../durable/http/served-by.ts";
 import type { ConsistencyLevel, InvalidCode, Provenance } from "../../durable/protocol.ts";
-import type { FinalRefusal } from "../clients/shard-call.ts";
+import type { FinalRefusal } from "../clients/call-plan.ts";
 import {
   PROBLEM_CONTENT_TYPE,
   PROBLEMS,

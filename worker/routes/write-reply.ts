@@ -2,7 +2,7 @@
 // did. What it did is its route's to say.
 
 import type { KeyMutation } from "../../durable/store/command.ts";
-import type { WriteResult } from "../clients/shard-call.ts";
+import type { WriteResult } from "../clients/call-plan.ts";
 import type { Bookmark } from "../http/bookmark.ts";
 import { problem } from "../http/problem.ts";
 import { withIdempotency } from "./key-request.ts";

@@ -4,8 +4,8 @@
 import type { ConsistencyLevel } from "../../../durable/protocol.ts";
 import type { GetOperation, KeyMutation, PurgeScope } from "../../../durable/store/command.ts";
 import { slotOf } from "../../../routing/slots.ts";
+import type { WriteResult } from "../../../worker/clients/call-plan.ts";
 import type { BatchOperation } from "../../../worker/clients/operations.ts";
-import type { WriteResult } from "../../../worker/clients/shard-call.ts";
 import type { Edge } from "../edge.ts";
 import { type Answer, orGone } from "../patience.ts";
 import type { SeededRandom } from "../random.ts";

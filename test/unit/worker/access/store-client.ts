@@ -3,8 +3,8 @@
 import type { KeyMutation } from "../../../../durable/store/command.ts";
 import { EMPTY_STORE_STATE, Store } from "../../../../durable/store/store.ts";
 import { validateMutation } from "../../../../durable/store/validate.ts";
+import type { WriteResult } from "../../../../worker/clients/call-plan.ts";
 import type { BatchAnswer, BatchOperation } from "../../../../worker/clients/operations.ts";
-import type { WriteResult } from "../../../../worker/clients/shard-call.ts";
 import { CheckpointTable } from "../../store/checkpoint-table.ts";
 import { from } from "../fake-world.ts";
 

@@ -2,7 +2,7 @@
 
 import type { ReadOk } from "../../../../durable/protocol.ts";
 import type { BalancePolicy } from "../../../../routing/balance-policy.ts";
-import type { ReadResult } from "../../../../worker/clients/shard-call.ts";
+import type { ReadResult } from "../../../../worker/clients/call-plan.ts";
 import { createShardClient, type ShardClient } from "../../../../worker/clients/shard-client.ts";
 import { type Copy, createNearClient, type SharedCopies } from "../../../../worker/l1/near-client.ts";
 import { plainCodec } from "../../../support/plain-codec.ts";

@@ -6,8 +6,8 @@ import { namespaceOf, partKey } from "../../../../durable/store/keyspace.ts";
 import { timesFrom } from "../../../../durable/store/lifetime.ts";
 import { compareRows } from "../../../../durable/store/rows.ts";
 import { slotOf } from "../../../../routing/slots.ts";
+import type { FinalRefusal, WriteResult } from "../../../../worker/clients/call-plan.ts";
 import type { BatchOperation, Operations } from "../../../../worker/clients/operations.ts";
-import type { FinalRefusal, WriteResult } from "../../../../worker/clients/shard-call.ts";
 import { from } from "../fake-world.ts";
 
 export const NOW_MS = 1_000_000_000;
