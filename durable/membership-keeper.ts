@@ -48,7 +48,10 @@ export class MembershipKeeper {
       if (core.isMembershipCommitted) this.#settled = { epoch, index: core.membershipIndex };
       return;
     }
-    this.#stayAwake(members, nowMs);
+    // Race: an unlisted leader that fell asleep before its next attempt to hand over would be woken by nobody: clients ask those who are
+    // listed, and these follow it to sleep. A successor answers, or there would be no such step.
+    if (step.kind === "transfer") core.lastActivityMs = nowMs;
+    else this.#stayAwake(members, nowMs);
     if (step.kind === "change") core.changeMembership(step.change, nowMs);
     if (step.kind === "transfer" && nowMs - this.#lastTransferMs >= TRANSFER_INTERVAL_MS) {
       this.#lastTransferMs = nowMs;

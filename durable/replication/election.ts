@@ -1,7 +1,7 @@
 // Pure. Elections: PreVote (dissertation, section 9.6), then RequestVote (Raft, section 5.2 and 5.4.1), and when a vote is
 // refused because a lease may live (dissertation, section 6.4.1).
 
-import { CAMPAIGN_JITTER_MS } from "./config.ts";
+import { CAMPAIGN_JITTER_MS, CAMPAIGN_STAGGER_MS } from "./config.ts";
 import { campaignTurnMs, resetElectionTimer } from "./follower.ts";
 import { invariant } from "./invariant.ts";
 import type { PreVoteMessage, PreVoteReplyMessage, VoteMessage, VoteReplyMessage } from "./message.ts";
@@ -172,9 +172,12 @@ function recordVote(replica: Replica, from: string, granted: boolean, promisedMs
   if (!replica.votes.has(from)) replica.votes.set(from, granted);
   if (granted) replica.electableMs = Math.max(replica.electableMs, replica.nowMs + promisedMs);
   else {
-    // With one member dead, one refusal cannot lose the election but does stall it: ask again when it can be granted.
-    const retryMs = replica.nowMs + promisedMs + campaignTurnMs(replica) + replica.config.random() * CAMPAIGN_JITTER_MS;
-    replica.electionDeadlineMs = Math.min(replica.electionDeadlineMs, retryMs);
+    // With one member dead, one refusal cannot lose the election but does stall it: ask again when it can be granted. Where no promise
+    // forbids it, another replica is better, or has the vote: it is left some time.
+    const { random } = replica.config;
+    const turnMs =
+      promisedMs > 0 ? campaignTurnMs(replica) + random() * CAMPAIGN_JITTER_MS : (1 + random()) * CAMPAIGN_STAGGER_MS;
+    replica.electionDeadlineMs = Math.min(replica.electionDeadlineMs, replica.nowMs + promisedMs + turnMs);
   }
   countVotes(replica);
 }

@@ -45,8 +45,8 @@ const ELECTIONS: readonly Mutant[] = [
     name: "counts-votes-of-earlier-terms",
     mistake: "a candidate counts a vote that was granted for an earlier term",
     file: ELECTION,
-    find: "if (message.granted && message.term !== replica.term) return;\n  recordVote",
-    replace: "recordVote",
+    find: "if (message.granted && message.term !== replica.term) return;\n  const { lastIndex, lastTerm }",
+    replace: "const { lastIndex, lastTerm }",
   },
   {
     name: "votes-for-outdated-log",
@@ -87,8 +87,8 @@ const ELECTIONS: readonly Mutant[] = [
     name: "zombie-votes",
     mistake: "a vote leaves without proof of being the live instance",
     file: ELECTION,
-    find: 'replica.touch();\n  replica.send({ kind: "vote_reply"',
-    replace: 'replica.send({ kind: "vote_reply"',
+    find: "replica.touch();\n  const { lastIndex, lastTerm } = replica.log;\n  replica.send({",
+    replace: "const { lastIndex, lastTerm } = replica.log;\n  replica.send({",
   },
   {
     name: "obeys-transfer-of-earlier-term",

@@ -82,4 +82,14 @@ describe("the members are brought to those that are listed", () => {
     }
     expect([...new Set(path)]).toEqual(["abc+de", "abcd+e", "abcde"]);
   });
+
+  test("by a leader that is to hand over and does not fall asleep before it has, since nobody would wake it", () => {
+    const kept = new KeptGroup(new CoreGroup(["a", "b", "c"]), ..."abc");
+    const { core } = kept.leader;
+    // As if every order to take over were lost.
+    core.transferLeadership = () => true;
+    kept.list("b", "c");
+    kept.pass(T.quiesceAfterMs * 2);
+    expect(core).toMatchObject({ role: "leader", asleep: false });
+  });
 });
