@@ -148,9 +148,10 @@ export class ShardGroup {
     if (this.#isSuspected(hinted.address.replica, nowMs) && term <= (this.#suspicion?.term ?? 0)) return;
     // Winning an election is a sign of life: whatever its breaker has seen was before.
     if (term > this.#leaderTerm && this.#leaderTerm > 0) hinted.breaker.close();
+    // A hint to whoever is asked already is no news, and must not excuse its silence.
+    if (this.#leader !== hinted || term > this.#leaderTerm) this.#ledSinceMs = nowMs;
     this.#leader = hinted;
     this.#leaderTerm = term;
-    this.#ledSinceMs = nowMs;
   }
 
   /** Notes that a replica did not answer; when it was believed to lead, tells the others (at a limited rate). */

@@ -268,6 +268,21 @@ describe("a leader that freezes", () => {
     expect(port.calls.at(-1)?.request).toMatchObject({ leader: 0, evidence: "silent" });
   });
 
+  it("is reported no later because a follower still points at it meanwhile", async () => {
+    const { client, port, clock } = setUp();
+    port.onWrite = () => deleted(0, 1);
+    await client.write(DELETE);
+    port.onWrite = () => "silence";
+    void client.write(DELETE);
+    await clock.advance(SHARD_CLIENT_DEFAULTS.silenceMs - 1);
+    port.onRead = ({ replica }) => (replica === 0 ? "silence" : notLeader(0, 1));
+    void client.read(EVENTUAL);
+    await settle();
+    void client.read({ ...EVENTUAL, level: "session" });
+    await clock.advance(1);
+    expect(port.asked("suspect")).toEqual([1, 2]);
+  });
+
   it("is reported at most once in a while, however many requests it leaves waiting", async () => {
     const { client, port, clock } = setUp();
     for (let write = 0; write < 20; write++) void client.write(DELETE);
