@@ -3,6 +3,7 @@
 // and waits for no chunk of another. Platform-free.
 
 import type { ReplicaView } from "../routing/topology-view.ts";
+import { inTime } from "./in-time.ts";
 import type { MovePort } from "./ports.ts";
 import {
   MORE_STEPS_MAX,
@@ -178,20 +179,4 @@ function takeFrom(lane: Lane): readonly Asked[] {
     count++;
   }
   return lane.waiting.splice(0, count);
-}
-
-/** Undefined: the connection broke, or nothing came. */
-export function inTime<T>(
-  call: Promise<T>,
-  ms: number,
-  timers: ReplicaContext["ports"]["timers"],
-): Promise<T | undefined> {
-  return new Promise((resolve) => {
-    const cancel = timers.after(ms, () => resolve(undefined));
-    const settle = (reply: T | undefined): void => {
-      cancel();
-      resolve(reply);
-    };
-    call.then(settle, () => settle(undefined));
-  });
 }

@@ -17,7 +17,8 @@
 // A move goes on without clients for as long as it gets on; for a target that does not answer nobody is kept awake.
 
 import type { SlotMove } from "../routing/topology.ts";
-import { inTime, MoveCalls } from "./move-calls.ts";
+import { inTime } from "./in-time.ts";
+import { MoveCalls } from "./move-calls.ts";
 import { type MoveTask, moveTasks } from "./move-plan.ts";
 import { BrokenOff, NoRoom, STEP_MS_MAX, Steps } from "./move-steps.ts";
 import type { MovePort, MovesReply } from "./ports.ts";

@@ -1,19 +1,14 @@
 // The sweep (health-sweep.ts) on the platform: stubs, deadlines, the Directory.
 
+import { platformTimers } from "./adapters/timers.ts";
 import { createDirectoryClient } from "./directory-client.ts";
 import type { SweepPorts } from "./health-sweep.ts";
-import {
-  ANSWER_DEADLINE_MS,
-  changeTopology,
-  inTime,
-  statusOn,
-  stubOf,
-  type TopologyBindings,
-} from "./topology-admin.ts";
+import { inTime } from "./in-time.ts";
+import { ANSWER_DEADLINE_MS, changeTopology, statusOn, stubOf, type TopologyBindings } from "./topology-admin.ts";
 
 export function sweepPorts(env: TopologyBindings, cluster: string): SweepPorts {
   const directory = createDirectoryClient(env.DIRECTORY, cluster);
-  const call = <T>(answer: Promise<T>) => inTime(answer, ANSWER_DEADLINE_MS);
+  const call = <T>(answer: Promise<T>) => inTime(answer, ANSWER_DEADLINE_MS, platformTimers);
   return {
     now: () => Date.now(),
     topology: () => directory.read(),

@@ -3,8 +3,10 @@
 import type { Topology } from "../routing/topology.ts";
 import type { TopologyChange } from "../routing/topology-change.ts";
 import type { ReplicaView } from "../routing/topology-view.ts";
+import { platformTimers } from "./adapters/timers.ts";
 import type { Directory } from "./directory.ts";
 import { createDirectoryClient } from "./directory-client.ts";
+import { inTime } from "./in-time.ts";
 import { type ReplicaBindings, replicaNamespace } from "./namespaces.ts";
 import type { ChangeReply } from "./ports.ts";
 import { PROTOCOL_VERSION, type ReplicaStatus, type StatusRequest } from "./protocol.ts";
@@ -39,7 +41,7 @@ export function tellOn(env: ReplicaBindings): (replica: ReplicaView, epoch: numb
     const told = stubOf(env, replica)
       .topologyChanged(name, epoch)
       .then(() => true);
-    return (await inTime(told, TELL_DEADLINE_MS)) ?? false;
+    return (await inTime(told, TELL_DEADLINE_MS, platformTimers)) ?? false;
   };
 }
 
@@ -51,23 +53,11 @@ export function statusOn(
   return (replica) => {
     const status = stubOf(env, replica).status({ v: PROTOCOL_VERSION, to: replica.name, ...wanted });
     // Plain data: the platform's own type wraps every part of it in promises.
-    return inTime<ReplicaStatus>(status as unknown as Promise<ReplicaStatus>, ANSWER_DEADLINE_MS);
+    return inTime<ReplicaStatus>(status as unknown as Promise<ReplicaStatus>, ANSWER_DEADLINE_MS, platformTimers);
   };
 }
 
 export function stubOf(env: ReplicaBindings, { name, region }: ReplicaView) {
   const namespace = replicaNamespace(env, region);
   return namespace.get(namespace.idFromName(name), { locationHint: region, retry: { maxRetries: 0 } });
-}
-
-/** Undefined where there was no answer, or none in time. */
-export function inTime<T>(answer: Promise<T>, ms: number): Promise<T | undefined> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(undefined), ms);
-    const settle = (value: T | undefined): void => {
-      clearTimeout(timer);
-      resolve(value);
-    };
-    answer.then(settle, () => settle(undefined));
-  });
 }
