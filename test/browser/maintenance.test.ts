@@ -182,6 +182,9 @@ describe("an operator", () => {
   });
 });
 
+/** Of the audit log, once it has more records than a page shows: they turn pages, which whoever sees them may. */
+const PAGERS = ["Newer", "Older"];
+
 describe("somebody who may only look", () => {
   test("sees every view, and no button that changes anything can be pressed; each says why", async () => {
     opened = await openSignedIn(browser, { url: cluster.url, token: watcher.token });
@@ -193,6 +196,7 @@ describe("somebody who may only look", () => {
       expect(await page.getByRole("alert").count(), view).toBe(0);
       for (const button of await page.getByRole("main").getByRole("button").all()) {
         const text = (await button.textContent()) ?? "";
+        if (PAGERS.includes(text)) continue;
         if (await button.isEnabled()) enabled.push(text);
         else
           expect([text, await button.getAttribute("title")]).toEqual([text, expect.stringMatching(/lacks the scope/)]);
