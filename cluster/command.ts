@@ -29,7 +29,7 @@ const PARENT_CHECK_MS = 500;
 export function untilAskedToEnd(): Promise<string> {
   return new Promise((resolve) => {
     for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(name, () => resolve(name));
-    if (process.env["npm_lifecycle_event"] === undefined) return;
+    if (process.env.npm_lifecycle_event === undefined) return;
     const startedBy = process.ppid;
     const check = setInterval(() => {
       if (process.ppid === startedBy) return;
