@@ -87,8 +87,8 @@ const ELECTIONS: readonly Mutant[] = [
     name: "zombie-votes",
     mistake: "a vote leaves without proof of being the live instance",
     file: ELECTION,
-    find: "replica.touch();\n  const { lastIndex, lastTerm } = replica.log;\n  replica.send({",
-    replace: "const { lastIndex, lastTerm } = replica.log;\n  replica.send({",
+    find: "replica.outbox.touch();\n  const { lastIndex, lastTerm } = replica.log;\n  replica.outbox.send({",
+    replace: "const { lastIndex, lastTerm } = replica.log;\n  replica.outbox.send({",
   },
   {
     name: "obeys-transfer-of-earlier-term",
@@ -197,7 +197,7 @@ const LOG: readonly Mutant[] = [
     name: "zombie-acknowledges",
     mistake: "an append is acknowledged without proof of being the live instance",
     file: FOLLOWER,
-    find: "both only the live instance may say.\n  replica.touch();",
+    find: "both only the live instance may say.\n  replica.outbox.touch();",
     replace: "both only the live instance may say.",
   },
 ];
@@ -285,7 +285,7 @@ const LEASES: readonly Mutant[] = [
     name: "zombie-extends-lease",
     mistake: "a leader extends its lease without proof of being the live instance",
     file: LEADER,
-    find: "leader.selfGrantMs = replica.nowMs;\n  replica.touch();",
+    find: "leader.selfGrantMs = replica.nowMs;\n  replica.outbox.touch();",
     replace: "leader.selfGrantMs = replica.nowMs;",
   },
   {
