@@ -19,10 +19,24 @@ export function parseCount(option: string, text: string, { min, max }: { min: nu
   return count;
 }
 
-/** Resolves with the signal's name when the user or the system asks the command to end. */
+/** How often a command that npm runs looks whether npm is still there. */
+const PARENT_CHECK_MS = 500;
+
+/**
+ * Resolves with the signal's name when the user or the system asks the command to end. A SIGTERM to `npm start` ends npm and
+ * the shell between, and reaches nobody else: the command notices that whoever started it is gone.
+ */
 export function untilAskedToEnd(): Promise<string> {
   return new Promise((resolve) => {
     for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(name, () => resolve(name));
+    if (process.env.npm_lifecycle_event === undefined) return;
+    const startedBy = process.ppid;
+    const check = setInterval(() => {
+      if (process.ppid === startedBy) return;
+      clearInterval(check);
+      resolve("SIGTERM");
+    }, PARENT_CHECK_MS);
+    check.unref();
   });
 }
 

@@ -1,6 +1,7 @@
 // Finding a free TCP port on loopback. Between the finding and the use another program can take it; whoever listens then
 // fails with a clear error, so no lock is kept.
 
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:net";
 
@@ -10,14 +11,31 @@ export const LOOPBACK = "127.0.0.1";
 const PORTS_TRIED = 100;
 
 export async function isFree(port: number): Promise<boolean> {
-  return (await listenOnce(port)) !== undefined;
+  const server = createServer();
+  try {
+    server.listen(port, LOOPBACK);
+    await once(server, "listening");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    server.close();
+  }
 }
 
-/** A port that the system chooses. */
+/**
+ * Below those from which systems serve outgoing connections (Linux: 32768, RFC 6335 section 6: 49152): a port that the system
+ * itself chose would be as likely as any to become the near end of somebody's connection before it is listened on.
+ */
+const OWN_PORTS = { first: 20_000, count: 12_000 };
+
+/** A port that nobody listens on, another one each time as a rule. */
 export async function freePort(): Promise<number> {
-  const port = await listenOnce(0);
-  if (port === undefined) throw new Error(`no free port on ${LOOPBACK}`);
-  return port;
+  for (let tried = 0; tried < PORTS_TRIED; tried += 1) {
+    const port = randomInt(OWN_PORTS.first, OWN_PORTS.first + OWN_PORTS.count);
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`no free port on ${LOOPBACK}`);
 }
 
 /** `wished` if it is free, or else the next one that is. */
@@ -26,18 +44,4 @@ export async function freePortFrom(wished: number): Promise<number> {
     if (await isFree(port)) return port;
   }
   throw new Error(`no free port from ${wished} to ${wished + PORTS_TRIED - 1} on ${LOOPBACK}`);
-}
-
-async function listenOnce(port: number): Promise<number | undefined> {
-  const server = createServer();
-  try {
-    server.listen(port, LOOPBACK);
-    await once(server, "listening");
-    const address = server.address();
-    return address !== null && typeof address === "object" ? address.port : undefined;
-  } catch {
-    return undefined;
-  } finally {
-    server.close();
-  }
 }

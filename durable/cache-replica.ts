@@ -3,8 +3,8 @@
 // everything else is native RPC.
 
 import { DurableObject } from "cloudflare:workers";
-import { type ClusterConfig, type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
-import { type Foundation, foundationOf, foundationProblem } from "../routing/foundation.ts";
+import { type ClusterVariables, parseClusterConfig } from "../routing/cluster-config.ts";
+import type { Foundation } from "../routing/foundation.ts";
 import { parseReplicaName } from "../routing/replica-name.ts";
 import { isRetired } from "../routing/retired-shards.ts";
 import type { Topology } from "../routing/topology.ts";
@@ -16,11 +16,9 @@ import { platformTimers } from "./adapters/timers.ts";
 import { DamagedStorageError } from "./damage.ts";
 import type { Directory } from "./directory.ts";
 import { createDirectoryClient } from "./directory-client.ts";
+import { FoundationGuard } from "./foundation-guard.ts";
 import { foundingTopologyOf } from "./founding-topology.ts";
-import { type HotKeyVariables, parseHotKeys } from "./hot-keys.ts";
 import { parseReadUrl } from "./http/read-wire.ts";
-import { inTime } from "./in-time.ts";
-import { type LoadVariables, parseLoad } from "./load-gate.ts";
 import { type ReplicaBindings, replicaNamespace } from "./namespaces.ts";
 import { memberId, Ownership } from "./ownership.ts";
 import type { MovePort, Pong, SnapshotPart, SnapshotPartReply } from "./ports.ts";
@@ -37,7 +35,6 @@ import type {
   PurgeRequest,
   ReadReply,
   ReadRequest,
-  Refusal,
   ReplicaStatus,
   ScanReply,
   ScanRequest,
@@ -47,14 +44,14 @@ import type {
 import { readResponse } from "./read-response.ts";
 import { parseReads, type ReadsReply, readsReply } from "./reads-wire.ts";
 import { type RoutedReplica, refusingReplica } from "./refusing-replica.ts";
+import { replicaSettings, type SettingsVariables } from "./replica-settings.ts";
 import type { Message } from "./replication/message.ts";
+import { Retirement } from "./retirement.ts";
 import { ShardReplica } from "./shard-replica.ts";
-import { parseStorage, type StorageVariables } from "./storage-config.ts";
 import { SLOW_ENTRIES_MAX, type SlowEntry } from "./telemetry/slow-log.ts";
 import { SpanExport } from "./telemetry/span-export.ts";
-import { parseTelemetry, type TelemetryConfig, type TelemetryVariables } from "./telemetry/telemetry-config.ts";
+import type { TelemetryConfig } from "./telemetry/telemetry-config.ts";
 import type { Span } from "./telemetry/trace-context.ts";
-import { parseTiming, type TimingVariables } from "./timing-config.ts";
 import { tellOn } from "./topology-admin.ts";
 import { TopologyWatch } from "./topology-watch.ts";
 import { type WireWriteReply, WRITES_MAX, type WriteArguments, wireWriteReply, writeRequest } from "./write-wire.ts";
@@ -62,11 +59,7 @@ import { type WireWriteReply, WRITES_MAX, type WriteArguments, wireWriteReply, w
 export type ReplicaEnv = ReplicaBindings & {
   readonly DIRECTORY: DurableObjectNamespace<Directory>;
 } & ClusterVariables &
-  TimingVariables &
-  StorageVariables &
-  LoadVariables &
-  HotKeyVariables &
-  TelemetryVariables &
+  SettingsVariables &
   ColoVariables;
 
 /** In the object's key-value storage: the newest topology that it has seen, unless that is epoch 0. */
@@ -75,19 +68,6 @@ const TOPOLOGY_KEY = "topology";
 const PAUSED_KEY = "paused_until";
 /** The variables with which the cluster was founded: `Foundation`. */
 const FOUNDATION_KEY = "foundation";
-/** Routers of a new object wait so long for the Directory, and then do without. */
-const FOUNDATION_WAIT_MS = 1_000;
-/** The shard was removed, and this object is to hold nothing: `RetiredMark`. */
-const RETIRED_KEY = "retired";
-
-/**
- * Stays for good, and with the topology is all that stays. Without it an object that was wiped would be one that has never been: called by a router
- * that starts with epoch 0, or by a peer that was out of reach, it would found its group anew, vote, and serve its slots as empty.
- */
-interface RetiredMark {
-  /** Everything else is gone. */
-  readonly isWiped: boolean;
-}
 
 /** `ending`: it is about to restart, and is to be asked again. `refused`: the document does not say so, or cannot be had. */
 export type RetireReply = "wiped" | "ending" | "refused";
@@ -102,12 +82,8 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   #open: ({ readonly name: string } & Opened) | undefined;
   /** Something that it has stored is damaged. */
   #isEnding = false;
-  #retired: RetiredMark | undefined;
-  readonly #config: ClusterConfig;
-  /** What routers are told where the deployment's variables are not those of the cluster's foundation. */
-  #misfounded: Refusal | undefined;
-  /** Pending while the Directory is asked for that. */
-  #foundation: Promise<void> | undefined;
+  readonly #retirement: Retirement;
+  readonly #foundation: FoundationGuard;
   readonly #ownership: Ownership;
   readonly #topology: TopologyWatch;
   readonly #colo: ObservedColo;
@@ -119,18 +95,23 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     const coloUrl = parseColoUrl(env);
     if (!coloUrl.ok) throw new Error(coloUrl.problem);
     this.#colo = new ObservedColo(coloUrl.url, (url, init) => fetch(url, init));
-    this.#retired = ctx.storage.kv.get<RetiredMark>(RETIRED_KEY);
-    this.#config = config.config;
-    const founded = ctx.storage.kv.get<Foundation>(FOUNDATION_KEY);
-    this.#compareFoundation(founded);
+    this.#retirement = new Retirement(ctx.storage);
+    const { kv } = ctx.storage;
+    const directory = createDirectoryClient(env.DIRECTORY, config.config.cluster);
+    this.#foundation = new FoundationGuard(config.config, {
+      kept: () => kv.get<Foundation>(FOUNDATION_KEY),
+      keep: (founded) => kv.put(FOUNDATION_KEY, founded),
+      found: directory.found,
+      timers: platformTimers,
+    });
     // Of the cluster as it was founded, whatever the variables say by now: its peers go on by that.
-    const foundation = foundingTopologyOf({ ...config.config, ...founded });
-    const stored = ctx.storage.kv.get<Topology>(TOPOLOGY_KEY);
+    const foundation = foundingTopologyOf({ ...config.config, ...kv.get<Foundation>(FOUNDATION_KEY) });
+    const stored = kv.get<Topology>(TOPOLOGY_KEY);
     this.#ownership = new Ownership(stored?.cluster === foundation.cluster ? stored : foundation);
     this.#topology = new TopologyWatch({
       ownership: this.#ownership,
-      read: () => createDirectoryClient(env.DIRECTORY, foundation.cluster).read(),
-      store: (topology) => ctx.storage.kv.put(TOPOLOGY_KEY, topology),
+      read: directory.read,
+      store: (topology) => kv.put(TOPOLOGY_KEY, topology),
       onInstalled: () => this.#open?.replica.topologyChanged(),
       timers: platformTimers,
     });
@@ -276,18 +257,19 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
    * ever opened, deletes the rest.
    */
   async retire(name: string, epoch: number): Promise<RetireReply> {
-    if (this.#retired === undefined) {
+    if (!this.#retirement.isRetired) {
       await this.#topology.heard(epoch);
       // Race: it may have been marked by another call meanwhile.
-      this.#retired ??= this.#mayRetire(name, epoch) ? { isWiped: false } : undefined;
-      if (this.#retired === undefined) return "refused";
-      this.ctx.storage.kv.put(RETIRED_KEY, this.#retired);
+      if (!this.#retirement.isRetired && !this.#mayRetire(name, epoch)) return "refused";
+      this.#retirement.begin();
     }
     if (this.#open !== undefined) {
       this.#end("the shard of this replica was removed");
       return "ending";
     }
-    if (!this.#retired.isWiped) await this.#wipe();
+    if (!this.#retirement.isWiped) {
+      await this.#retirement.wipe(() => this.ctx.storage.kv.put(TOPOLOGY_KEY, this.#ownership.view.topology));
+    }
     return "wiped";
   }
 
@@ -298,20 +280,6 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     return isThis && view.epoch >= epoch && identity !== undefined && isRetired(view.topology, identity);
   }
 
-  async #wipe(): Promise<void> {
-    const { storage } = this.ctx;
-    // Race: an end in the middle. Nothing is awaited until the mark is there again, so all of it becomes durable together or not
-    // at all, and then the mark of before says that it is still to be done.
-    const alarm = storage.deleteAlarm();
-    const deleted = storage.deleteAll();
-    this.#retired = { isWiped: true };
-    storage.kv.put(RETIRED_KEY, this.#retired);
-    // By which routers that come late are sent on.
-    storage.kv.put(TOPOLOGY_KEY, this.#ownership.view.topology);
-    await Promise.all([alarm, deleted]);
-    await storage.sync();
-  }
-
   /** The same for a router, once it is known whose variables these are. */
   #routed(name: string, epoch: number): RoutedReplica | Promise<RoutedReplica> {
     const routed = this.#placed(name, epoch);
@@ -319,14 +287,19 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
   }
 
   #founded(routed: RoutedReplica): RoutedReplica | Promise<RoutedReplica> {
-    if (this.#foundation === undefined) return routed;
-    return this.#foundation.then(() => (this.#misfounded === undefined ? routed : refusingReplica(this.#misfounded)));
+    return this.#foundation.asking?.then(() => this.#refusingWhereMisfounded() ?? routed) ?? routed;
+  }
+
+  #refusingWhereMisfounded(): RoutedReplica | undefined {
+    const { refusal } = this.#foundation;
+    return refusal === undefined ? undefined : refusingReplica(refusal);
   }
 
   /** Where the newest document that can be had places no replica here, a router is sent on. */
   #placed(name: string, epoch: number): RoutedReplica | Promise<RoutedReplica> {
-    if (this.#misfounded !== undefined) return refusingReplica(this.#misfounded);
-    if (this.#retired !== undefined) return refusingReplica(this.#ownership.wrongOwner());
+    const refusing = this.#refusingWhereMisfounded();
+    if (refusing !== undefined) return refusing;
+    if (this.#retirement.isRetired) return refusingReplica(this.#ownership.wrongOwner());
     if (this.#open !== undefined || this.#placementOf(name) !== undefined) return this.#replica(name, epoch);
     return this.#topology.refresh().then(() => {
       const isRemoved = this.#placementOf(name) === undefined && epoch <= this.#ownership.epoch;
@@ -339,7 +312,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
    * processes an object cannot read its own name. A promise only where the Directory must be asked first.
    */
   #replica(name: string, epoch = 0): ShardReplica | Promise<ShardReplica> {
-    if (this.#retired !== undefined) throw new Error("the shard of this replica was removed");
+    if (this.#retirement.isRetired) throw new Error("the shard of this replica was removed");
     const isUnplaced = this.#open === undefined && this.#placementOf(name) === undefined;
     if (epoch <= this.#ownership.epoch && !isUnplaced) return this.#opened(name);
     // A replica that was placed in a later epoch is not in the one that it starts with.
@@ -348,7 +321,7 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
 
   #opened(name: string): ShardReplica {
     // Race: it may have been retired while the Directory was asked.
-    if (this.#retired !== undefined) throw new Error("the shard of this replica was removed");
+    if (this.#retirement.isRetired) throw new Error("the shard of this replica was removed");
     if (this.#isEnding) throw new Error("this replica has found its storage damaged and is about to restart");
     if (this.#open === undefined) this.#open = { name, ...this.#start(name) };
     if (this.#open.name !== name) throw new Error(`this object is ${this.#open.name}, not ${name}`);
@@ -362,20 +335,10 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     }
     const identity = parseReplicaName(name);
     if (identity === undefined) throw new Error(`${name} is not the name of a replica`);
-    const timing = parseTiming(this.env);
-    if (!timing.ok) throw new Error(timing.problem);
-    const storage = parseStorage(this.env);
-    if (!storage.ok) throw new Error(storage.problem);
-    const load = parseLoad(this.env);
-    if (!load.ok) throw new Error(load.problem);
-    const { requestsPerSecondMax } = load;
-    const hotKeys = parseHotKeys(this.env);
-    if (!hotKeys.ok) throw new Error(hotKeys.problem);
-    const telemetry = parseTelemetry(this.env);
-    if (!telemetry.ok) throw new Error(telemetry.problem);
+    const { telemetry, ...settings } = replicaSettings(this.env);
     const own = this.#placementOf(name);
     if (own === undefined) throw new Error(`${name} is not part of the topology`);
-    this.#recordFoundation();
+    this.#foundation.record();
     const transport = new RpcTransport(
       (member) => this.#peer(identity.shard, member),
       () => this.#ownership.epoch,
@@ -385,12 +348,9 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
         ...identity,
         name,
         region: own.region,
-        timing: timing.timing,
-        storage: storage.storage,
-        requestsPerSecondMax,
-        hotKeyPerSecond: hotKeys.hotKeyPerSecond,
+        ...settings,
         pausedUntilMs: this.ctx.storage.kv.get<number>(PAUSED_KEY),
-        slowMs: telemetry.config.slowMs,
+        slowMs: telemetry.slowMs,
         random: Math.random,
       },
       {
@@ -402,40 +362,12 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
         topologyDoubted: () => this.#topology.doubt(),
         rouse: (shard) => this.#rouse(shard),
         tellTopology: (member) => this.#tellTopology(member),
-        onSpan: this.#spanPort(name, telemetry.config),
+        onSpan: this.#spanPort(name, telemetry),
         diverged: (found) => console.error(JSON.stringify({ event: "replica_diverged", leader: name, ...found })),
         moves: this.#movePort(),
       },
     );
-    return { replica, transport, hasServerTiming: telemetry.config.hasServerTiming };
-  }
-
-  /**
-   * Remembers the variables by which the cluster was founded. An object that is new may be so because they were edited: the
-   * Directory, which remembers the first that it was told, is asked once in the object's life. Race: until it has answered, routers
-   * would be served by what may be nobody's shard, and what it acknowledged would be lost; so they wait. Peers do not, and without a
-   * Directory nobody does for longer than FOUNDATION_WAIT_MS: nothing changes then until the object starts again.
-   */
-  #recordFoundation(): void {
-    const { kv } = this.ctx.storage;
-    if (kv.get(FOUNDATION_KEY) !== undefined) return;
-    const foundation = foundationOf(this.#config);
-    const told = createDirectoryClient(this.env.DIRECTORY, this.#config.cluster)
-      .found(foundation)
-      .then((founded) => {
-        kv.put(FOUNDATION_KEY, founded);
-        this.#compareFoundation(founded);
-      });
-    this.#foundation = inTime(told, FOUNDATION_WAIT_MS, platformTimers).then(() => {
-      this.#foundation = undefined;
-    });
-  }
-
-  #compareFoundation(founded: Foundation | undefined): void {
-    const reason = founded === undefined ? undefined : foundationProblem(founded, foundationOf(this.#config));
-    if (reason === undefined) return;
-    console.error(JSON.stringify({ event: "misfounded", reason }));
-    this.#misfounded = { status: "invalid", reason, code: "misfounded" };
+    return { replica, transport, hasServerTiming: telemetry.hasServerTiming };
   }
 
   #spanPort(replica: string, { otlp, traceSample }: TelemetryConfig) {

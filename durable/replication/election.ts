@@ -42,10 +42,11 @@ export function campaign(replica: Replica, kind: CampaignKind): void {
   for (const to of replica.membership.voters) {
     if (to === replica.id) continue;
     if (kind === "pre_vote")
-      replica.send({ kind: "pre_vote", to, term: replica.term + 1, lastIndex, lastTerm, early: true });
-    else replica.send({ kind: "vote", to, term: replica.term, lastIndex, lastTerm, transfer: kind === "transfer" });
+      replica.outbox.send({ kind: "pre_vote", to, term: replica.term + 1, lastIndex, lastTerm, early: true });
+    else
+      replica.outbox.send({ kind: "vote", to, term: replica.term, lastIndex, lastTerm, transfer: kind === "transfer" });
   }
-  replica.touch();
+  replica.outbox.touch();
   countVotes(replica);
 }
 
@@ -64,7 +65,7 @@ export function handlePreVote(replica: Replica, message: PreVoteMessage): void {
   const isStranger = !replica.isMember(message.from) && replica.isMembershipCommitted;
   if (!isUpToDate && !isStranger && replica.asleep && replica.role === "follower") replica.wake(replica.nowMs);
   if (granted) maybeYield(replica, message, promisedMs);
-  replica.send({
+  replica.outbox.send({
     kind: "pre_vote_reply",
     to: message.from,
     // A grant is for the term asked about; a refusal tells the own.
@@ -155,9 +156,9 @@ function promiseRemainingMs(replica: Replica): number {
 }
 
 function sendVote(replica: Replica, message: VoteMessage, granted: boolean, promised: number): void {
-  replica.touch();
+  replica.outbox.touch();
   const { lastIndex, lastTerm } = replica.log;
-  replica.send({
+  replica.outbox.send({
     kind: "vote_reply",
     to: message.from,
     term: replica.term,

@@ -114,8 +114,8 @@ function quiesce(replica: Replica, message: AppendMessage): void {
 
 function replyToAppend(replica: Replica, message: AppendMessage, { success, at, damaged }: Accepted): void {
   // An acknowledgement says "durable here" and grants a lease: both only the live instance may say.
-  replica.touch();
-  replica.send({
+  replica.outbox.touch();
+  replica.outbox.send({
     kind: "append_reply",
     to: message.from,
     term: replica.term,

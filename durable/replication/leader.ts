@@ -125,7 +125,7 @@ export class LeaderState {
 
   addRead(replica: Replica, id: number): void {
     if (this.leaseHeld(replica)) {
-      replica.answerRead({ id, index: replica.commitIndex });
+      replica.outbox.answerRead({ id, index: replica.commitIndex });
       return;
     }
     const index = Math.max(replica.commitIndex, this.termStartIndex);
@@ -235,7 +235,7 @@ export function resolveReads(replica: Replica): void {
   const isConfirmed = (read: PendingRead) => read.sequence <= confirmed;
   const answered = leader.pendingReads.filter(isConfirmed);
   if (answered.length === 0) return;
-  for (const { id, index } of answered) replica.answerRead({ id, index });
+  for (const { id, index } of answered) replica.outbox.answerRead({ id, index });
   leader.pendingReads = leader.pendingReads.filter((read) => !isConfirmed(read));
   if (leader.pendingReads.length > 0) leader.roundWanted = true;
 }
@@ -276,7 +276,7 @@ function sendAppend(replica: Replica, leader: LeaderState, progress: Progress, q
   const entries = hasRoom ? log.slice(progress.next, log.lastIndex, config.appendBytesMax) : [];
   if (prevTerm === undefined || entries === undefined) {
     progress.becomeSnapshot();
-    replica.needSnapshot(progress.id);
+    replica.outbox.needSnapshot(progress.id);
     sendAppend(replica, leader, progress, quiesce);
     return;
   }
@@ -286,7 +286,7 @@ function sendAppend(replica: Replica, leader: LeaderState, progress: Progress, q
   progress.commitSent = replica.commitIndex;
   if (progress.state === "replicate") progress.next += entries.length;
   grantSelf(replica, leader);
-  replica.send({
+  replica.outbox.send({
     kind: "append",
     to: progress.id,
     term: replica.term,
@@ -308,14 +308,14 @@ function sendAppend(replica: Replica, leader: LeaderState, progress: Progress, q
 /** The leader is one of the majority that grants its lease, and like the others it proves that it is the live instance. */
 function grantSelf(replica: Replica, leader: LeaderState): void {
   leader.selfGrantMs = replica.nowMs;
-  replica.touch();
+  replica.outbox.touch();
 }
 
 function maybeFinishTransfer(replica: Replica, leader: LeaderState): void {
   const to = leader.transferee;
   if (to === undefined || leader.progress.get(to)?.match !== replica.log.lastIndex) return;
   leader.leaseForfeited = true;
-  replica.send({ kind: "timeout_now", to, term: replica.term });
+  replica.outbox.send({ kind: "timeout_now", to, term: replica.term });
 }
 
 function maybeQuiesce(replica: Replica, leader: LeaderState): boolean {

@@ -18,18 +18,13 @@ import { invariant } from "./invariant.ts";
 import { flushAppends, handleAppendReply, LeaderState, maybeCommit, resolveReads, tickLeader } from "./leader.ts";
 import { ReplicatedLog } from "./log.ts";
 import type { HardState, LogReader } from "./log-reader.ts";
-import {
-  changedMembership,
-  decodeMembership,
-  encodeMembership,
-  isMember,
-  type Membership,
-  type MembershipChange,
-} from "./membership.ts";
+import { changedMembership, encodeMembership, isMember, type Membership, type MembershipChange } from "./membership.ts";
+import { MembershipHistory } from "./membership-history.ts";
 import type { MemberHealth } from "./membership-plan.ts";
-import { type AppendMessage, MESSAGE_VERSION, type Message, type SnapshotMeta, type StateCheck } from "./message.ts";
+import type { Message, SnapshotMeta, StateCheck } from "./message.ts";
+import { Outbox } from "./outbox.ts";
 import type { Progress } from "./progress.ts";
-import type { ReadState, Ready } from "./ready.ts";
+import type { Ready } from "./ready.ts";
 
 export type Role = "follower" | "pre_candidate" | "candidate" | "leader";
 
@@ -39,12 +34,11 @@ const COMMITTED_BYTES_MAX = 4 * 1024 * 1024;
 /** A learner that lacks no more than this many entries has caught up: two windows of appends in flight. */
 const CATCH_UP_ENTRIES_MAX = 16;
 
-/** A message without what the sender fills in. */
-export type Outgoing<M extends Message = Message> = M extends Message ? Omit<M, "v" | "from"> : never;
-
 export class Replica {
   readonly config: ReplicationConfig;
   readonly log: ReplicatedLog;
+  /** What leaves with the next ready(), for the role files. */
+  readonly outbox: Outbox;
 
   /** Persisted (HardState): highest term seen. Never falls. */
   term: number;
@@ -108,14 +102,8 @@ export class Replica {
   isTransferElection = false;
   leaderState: LeaderState | undefined;
 
-  /** Membership entries still in the log, oldest first, over the snapshot's membership; the last one is in force. */
-  #memberships: { readonly index: number; readonly membership: Membership }[];
+  #memberships: MembershipHistory;
   #persistedState: HardState;
-  #appends: AppendMessage[] = [];
-  #messages: Message[] = [];
-  #readStates: ReadState[] = [];
-  #snapshotsNeeded: string[] = [];
-  #mustTouch = false;
   /** Woken by a client: it slept with its group, and had its own vote for the last leader. Not persisted; ends with the first campaign. */
   #ledSleepingGroup = false;
 
@@ -124,6 +112,7 @@ export class Replica {
     checkConfig(config);
     this.config = config;
     this.log = new ReplicatedLog(reader, config.logCacheBytesMax);
+    this.outbox = new Outbox(config.id);
     this.#persistedState = reader.hardState;
     this.term = reader.hardState.term;
     this.vote = reader.hardState.vote;
@@ -136,8 +125,8 @@ export class Replica {
     this.instance = `${nowMs}.${config.random()}`;
     this.lastActivityMs = nowMs;
     this.heardMs = nowMs;
-    this.#memberships = [{ index: reader.snapshot.index, membership: reader.snapshot.membership }];
-    for (const entry of reader.configEntries()) this.#noteMembership(entry);
+    this.#memberships = new MembershipHistory(reader.snapshot);
+    for (const entry of reader.configEntries()) this.#memberships.note(entry);
     this.asleep = this.quiesced;
     // A restarted replica does not remember which leases it granted: it waits for the longest that may live.
     this.promiseUntilMs = this.quiesced ? Number.NEGATIVE_INFINITY : nowMs + config.leaseMs;
@@ -149,13 +138,11 @@ export class Replica {
   }
 
   get membership(): Membership {
-    const latest = this.#memberships.at(-1);
-    invariant(latest !== undefined, "there is always a membership");
-    return latest.membership;
+    return this.#memberships.membership;
   }
 
   get membershipIndex(): number {
-    return this.#memberships.at(-1)?.index ?? 0;
+    return this.#memberships.index;
   }
 
   /** Whether the membership in force is committed. The next change must wait for that: only then do majorities overlap. */
@@ -211,10 +198,7 @@ export class Replica {
 
   /** Membership in force at `index`, for a snapshot that ends there. */
   membershipAt(index: number): Membership {
-    let found = this.#memberships[0]?.membership;
-    for (const { index: at, membership } of this.#memberships) if (at <= index) found = membership;
-    invariant(found !== undefined, "there is always a membership");
-    return found;
+    return this.#memberships.at(index);
   }
 
   tick(nowMs: number): void {
@@ -405,7 +389,7 @@ export class Replica {
     this.log.resetTo(meta);
     this.commitIndex = meta.index;
     this.appliedIndex = meta.index;
-    this.#memberships = [{ index: meta.index, membership: meta.membership }];
+    this.#memberships = new MembershipHistory(meta);
   }
 
   /** The driver deletes log entries up to `index`, which is applied and checkpointed. */
@@ -413,9 +397,8 @@ export class Replica {
     invariant(index <= this.appliedIndex, "only applied entries are compacted");
     const term = this.log.term(index);
     invariant(term !== undefined, "the compaction point is in the log");
-    const membership = this.membershipAt(index);
-    this.log.compactTo({ index, term, membership });
-    this.#memberships = [{ index, membership }, ...this.#memberships.filter((known) => known.index > index)];
+    this.log.compactTo({ index, term, membership: this.membershipAt(index) });
+    this.#memberships.compactTo(index);
   }
 
   /** Starts handing the leadership to a voter that is up to date or nearly (dissertation, section 3.10). */
@@ -438,32 +421,10 @@ export class Replica {
           [])
         : [];
     const hardState = this.#changedHardState();
-    const isEmpty =
-      entries.length === 0 &&
-      committed.length === 0 &&
-      hardState === undefined &&
-      !this.#mustTouch &&
-      this.#appends.length === 0 &&
-      this.#messages.length === 0 &&
-      this.#readStates.length === 0 &&
-      this.#snapshotsNeeded.length === 0;
-    if (isEmpty) return undefined;
-    const ready: Ready = {
-      appends: this.#appends,
-      hardState,
-      entries,
-      mustTouch: this.#mustTouch && entries.length === 0 && hardState === undefined,
-      messages: this.#messages,
-      committed,
-      readStates: this.#readStates,
-      snapshotsNeeded: this.#snapshotsNeeded,
-    };
-    this.#appends = [];
-    this.#messages = [];
-    this.#readStates = [];
-    this.#snapshotsNeeded = [];
-    this.#mustTouch = false;
-    return ready;
+    const isIdle = entries.length === 0 && hardState === undefined;
+    if (isIdle && committed.length === 0 && this.outbox.isEmpty) return undefined;
+    const leaving = this.outbox.take();
+    return { ...leaving, hardState, entries, mustTouch: leaving.mustTouch && isIdle, committed };
   }
 
   /** The driver has persisted, sent and applied what `ready` said. Only now does the own copy of the entries count. */
@@ -533,22 +494,15 @@ export class Replica {
     const first = entries[0];
     if (first === undefined) return;
     invariant(first.index > this.commitIndex, "committed entries are never replaced");
-    while ((this.#memberships.at(-1)?.index ?? 0) >= first.index && this.#memberships.length > 1)
-      this.#memberships.pop();
+    this.#memberships.truncateFrom(first.index);
     this.log.append(entries);
-    for (const entry of entries) if (entry.kind === "config") this.#noteMembership(entry);
+    for (const entry of entries) if (entry.kind === "config") this.#memberships.note(entry);
   }
 
   commitTo(index: number): void {
     if (index <= this.commitIndex) return;
     invariant(index <= this.log.lastIndex, "only entries in the log are committed");
     this.commitIndex = index;
-  }
-
-  send(message: Outgoing): void {
-    const full = { ...message, v: MESSAGE_VERSION, from: this.id } as Message;
-    if (full.kind === "append") this.#appends.push(full);
-    else this.#messages.push(full);
   }
 
   /**
@@ -560,19 +514,6 @@ export class Replica {
     const skips = this.#ledSleepingGroup && this.nowMs >= this.promiseUntilMs;
     this.#ledSleepingGroup = false;
     return skips;
-  }
-
-  /** Something that leaves with this ready() counts on this being the live instance (see Ready.mustTouch). */
-  touch(): void {
-    this.#mustTouch = true;
-  }
-
-  answerRead(state: ReadState): void {
-    this.#readStates.push(state);
-  }
-
-  needSnapshot(id: string): void {
-    this.#snapshotsNeeded.push(id);
   }
 
   isMember(id: string): boolean {
@@ -606,10 +547,6 @@ export class Replica {
     const isSame = last.term === this.term && last.vote === this.vote && last.quiesced === this.quiesced;
     if (isSame && last.lost === lost) return undefined;
     return { term: this.term, vote: this.vote, quiesced: this.quiesced, ...(lost === undefined ? {} : { lost }) };
-  }
-
-  #noteMembership(entry: LogEntry): void {
-    this.#memberships.push({ index: entry.index, membership: decodeMembership(entry.data) });
   }
 
   #advanceClock(nowMs: number): void {

@@ -61,6 +61,19 @@ describe("npm start", () => {
   );
 
   test(
+    "ends with npm, which passes a SIGTERM to nobody",
+    async () => {
+      const [, get = ""] = await start();
+      if (started !== undefined) process.kill(started.pid, "SIGTERM");
+      // Its output is closed when the last process that may write there has ended.
+      await started?.untilEnd();
+      expect(started?.output).toContain("Stopped");
+      await expect(fetch(/http:\S+?:\d+/.exec(get)?.[0] ?? "")).rejects.toThrow();
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  test(
     "takes what namespaces may hold from the environment",
     async () => {
       const [put = ""] = await start({

@@ -71,7 +71,6 @@ const ELECTIONS: readonly Mutant[] = [
     file: ELECTION,
     find: 'replica.role === "follower" && replica.log.isUpToDate(message.lastIndex, message.lastTerm)',
     replace: 'replica.role === "follower"',
-    workload: "elections",
   },
   {
     name: "votes-during-lease",
@@ -79,7 +78,6 @@ const ELECTIONS: readonly Mutant[] = [
     file: ELECTION,
     find: "const promisedMs = Math.max(0, replica.promiseUntilMs - replica.nowMs);",
     replace: "const promisedMs = 0;",
-    workload: "leases",
   },
   {
     name: "promise-forgotten-at-restart",
@@ -93,8 +91,8 @@ const ELECTIONS: readonly Mutant[] = [
     name: "zombie-votes",
     mistake: "a vote leaves without proof of being the live instance",
     file: ELECTION,
-    find: "replica.touch();\n  const { lastIndex, lastTerm } = replica.log;\n  replica.send({",
-    replace: "const { lastIndex, lastTerm } = replica.log;\n  replica.send({",
+    find: "replica.outbox.touch();\n  const { lastIndex, lastTerm } = replica.log;\n  replica.outbox.send({",
+    replace: "const { lastIndex, lastTerm } = replica.log;\n  replica.outbox.send({",
     workload: "elections",
   },
   {
@@ -208,7 +206,7 @@ const LOG: readonly Mutant[] = [
     name: "zombie-acknowledges",
     mistake: "an append is acknowledged without proof of being the live instance",
     file: FOLLOWER,
-    find: "both only the live instance may say.\n  replica.touch();",
+    find: "both only the live instance may say.\n  replica.outbox.touch();",
     replace: "both only the live instance may say.",
   },
 ];
@@ -248,14 +246,6 @@ const LEASES: readonly Mutant[] = [
     file: LEADER,
     find: "if (this.leaseForfeited || replica.asleep) return 0;",
     replace: "if (this.leaseForfeited) return 0;",
-  },
-  {
-    name: "lease-from-before-sleep",
-    mistake: "a leader that wakes up counts the answers to its good-night for a new lease",
-    file: LEADER,
-    find: "if (sentAtMs <= this.leaseFloorMs) return Number.NEGATIVE_INFINITY;",
-    replace: "",
-    workload: "leases",
   },
   {
     name: "lease-outlives-promise",
@@ -298,9 +288,8 @@ const LEASES: readonly Mutant[] = [
     name: "zombie-extends-lease",
     mistake: "a leader extends its lease without proof of being the live instance",
     file: LEADER,
-    find: "leader.selfGrantMs = replica.nowMs;\n  replica.touch();",
+    find: "leader.selfGrantMs = replica.nowMs;\n  replica.outbox.touch();",
     replace: "leader.selfGrantMs = replica.nowMs;",
-    workload: "leases",
   },
   {
     name: "unconfirmed-read-answered",

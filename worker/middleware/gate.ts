@@ -9,9 +9,9 @@ import { isSignedUrl, type VerifySignedUrl } from "../access/signed-urls.ts";
 import type { TokenLimits, Verdict } from "../access/token-limits.ts";
 import { tracedClient } from "../clients/shard-client.ts";
 import { KEY_PATH } from "../http/key.ts";
-import { type Parsed, problem } from "../http/problem.ts";
+import { type Parsed, type Problem, problem } from "../http/problem.ts";
 import type { KeepAlive } from "../routes/kv-context.ts";
-import { methodNotAllowed, problemReply } from "../routes/replies.ts";
+import { bearerChallenge, methodNotAllowed, problemReply } from "../routes/replies.ts";
 import type { EdgeDeps, Method, Route, RouteOperation } from "../routes/route-table.ts";
 import { type Authenticator, type Visitor, WELCOME } from "./authenticator.ts";
 
@@ -40,7 +40,7 @@ export function createGate({ authenticate, signedUrls, limits, edge }: GateDeps)
     });
 
   const admit = (route: Route, known: Parsed<Visitor>, request: Request, keepAlive: KeepAlive, deny: Deny) => {
-    if (!known.ok) return deny(problemReply(known.problem));
+    if (!known.ok) return deny(turnedAway(known.problem, request));
     const { principal, token } = known.value;
     const operation = route.methods[request.method as Method];
     if (operation === undefined) {
@@ -109,9 +109,17 @@ class EdgesOfPrincipals {
   }
 }
 
+/** A request with a token hears that it is the token; one without any, only what is expected (RFC 6750 section 3.1). */
+function turnedAway(found: Problem, request: Request): Response {
+  const hasToken = found.slug === "unauthorized" && request.headers.has("Authorization");
+  return problemReply(found, hasToken ? { "WWW-Authenticate": bearerChallenge('error="invalid_token"') } : {});
+}
+
 function lacksScope(wanted: RouteScope): Response {
   const scopes = typeof wanted === "string" ? wanted : wanted.join(" or ");
-  return problemReply(problem("forbidden", `the token lacks the scope ${scopes}`));
+  return problemReply(problem("forbidden", `the token lacks the scope ${scopes}`), {
+    "WWW-Authenticate": bearerChallenge('error="insufficient_scope"'),
+  });
 }
 
 /**

@@ -30,8 +30,13 @@ export function problemReply(found: Problem, extra?: ReplyHeaders, members?: obj
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
   };
-  if (found.slug === "unauthorized") headers["WWW-Authenticate"] = 'Bearer realm="halo"';
+  if (found.slug === "unauthorized") headers["WWW-Authenticate"] ??= bearerChallenge();
   return new Response(problemBody(found, members), { status: PROBLEMS[found.slug].status, headers });
+}
+
+/** RFC 6750 section 3. `attributes`: what is wrong with the token that was presented. */
+export function bearerChallenge(attributes?: string): string {
+  return attributes === undefined ? 'Bearer realm="halo"' : `Bearer realm="halo", ${attributes}`;
 }
 
 export function methodNotAllowed(method: string, allow: string): Response {

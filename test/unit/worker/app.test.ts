@@ -34,8 +34,16 @@ describe("who may enter", () => {
     const { call, port } = setUp();
     const response = await call("GET", "/v1/kv/a", { Authorization: "Bearer guess" });
     expect(response.status).toBe(401);
-    expect(response.headers.get("WWW-Authenticate")).toMatch(/^Bearer/);
+    expect(response.headers.get("WWW-Authenticate")).toBe('Bearer realm="halo", error="invalid_token"');
     expect(JSON.stringify(await problemOf(response))).not.toContain("guess");
+    expect(port.calls).toEqual([]);
+  });
+
+  it("nobody without a token, of which it says nothing but that it wants one", async () => {
+    const { app, port } = setUp();
+    const response = await app.request("/v1/kv/a");
+    expect(response.status).toBe(401);
+    expect(response.headers.get("WWW-Authenticate")).toBe('Bearer realm="halo"');
     expect(port.calls).toEqual([]);
   });
 

@@ -70,7 +70,9 @@ describe("a scoped token", () => {
 
   test("is told which scope it lacks, and nothing of what others have", async () => {
     const { call } = edgeWith(reader, scoped("secret-writer", { scopes: ["write"], prefixes: ["secret/"] }));
-    const problem = await problemOf(await call("PUT", "/v1/kv/secret/1", bearer(reader.token), "v"));
+    const refusal = await call("PUT", "/v1/kv/secret/1", bearer(reader.token), "v");
+    expect(refusal.headers.get("WWW-Authenticate")).toBe('Bearer realm="halo", error="insufficient_scope"');
+    const problem = await problemOf(refusal);
     expect(problem).toMatchObject({ status: 403, detail: "the token lacks the scope write" });
     const limited = scoped("limited", { scopes: ["read", "write"], prefixes: ["mine/"] });
     const other = edgeWith(limited, reader);
