@@ -432,8 +432,8 @@ const CLIENTS: readonly Mutant[] = [
     name: "deadline-told-as-failed",
     mistake: "the edge tells a write as not done although an attempt was never answered",
     file: SHARD_CALL,
-    find: "this.#finish(isOpen ? this.#fateUnknown(reason) : this.#unavailable(reason));",
-    replace: "this.#finish(isOpen && reason === '' ? this.#fateUnknown(reason) : this.#unavailable(reason));",
+    find: "this.#finish(this.#mayBeDone ? this.#fateUnknown(reason) : this.#unavailable(reason));",
+    replace: "this.#finish(this.#mayBeDone && reason === '' ? this.#fateUnknown(reason) : this.#unavailable(reason));",
   },
   {
     name: "shed-retry-told-as-failed",
