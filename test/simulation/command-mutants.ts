@@ -56,6 +56,7 @@ export const COMMANDS: readonly Mutant[] = [
     file: OPERATIONS,
     find: "writePlan(wanted.isRepeatable === true || mutations.every(hasIdempotency))",
     replace: "writePlan(mutations.length > 0 || mutations.every(hasIdempotency))",
+    workload: "laggards",
   },
   {
     name: "transaction-in-parts",
@@ -107,6 +108,7 @@ export const COMMANDS: readonly Mutant[] = [
     file: "durable/shard-replica.ts",
     find: 'return found.bytes === undefined ? this.#reads.serve({ level: "strong" }, reply) : found;',
     replace: "return found;",
+    workload: "laggards",
   },
   {
     name: "scan-skips-at-page-end",

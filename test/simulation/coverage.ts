@@ -9,6 +9,7 @@ export const COUNTED = [
   "crash between a persist and what waits for it",
   "crash after a persist and its messages",
   "death of a new leader",
+  "new leader cut off",
   "start of an instance",
   "freeze",
   "call held up by a freeze",

@@ -92,6 +92,7 @@ export class Instance implements Caller {
       (entries) => this.#onAppend(entries),
     );
     this.storage.coverage = world.coverage;
+    this.storage.partRows = world.config.snapshotPartRows ?? this.storage.partRows;
     this.storage.onDamage = (error) => this.#fail(error);
     if (this.storage.recovered !== undefined) world.coverage.count(RECOVERY_NAMES[this.storage.recovered.kind]);
     this.storage.onReplaced = () => {

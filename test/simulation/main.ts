@@ -1,6 +1,6 @@
 // npm run sim -- --seed S                    replays one seed with a readable log of events
 // npm run sim -- --runs N [--jobs J] [--seed S] [--json FILE]   searches N seeds from S, or from a random one
-// --workload reshard                        makes each of them a world in which slots move from shard to shard
+// --workload reshard                        makes each of them a world in which slots move from shard to shard; others: swarm.ts
 // Both print what they did; a search also prints how often every fault and every rare path has occurred (coverage.ts).
 // Exit status 0 only if no seed broke a promise.
 

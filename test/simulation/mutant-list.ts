@@ -26,6 +26,7 @@ const ELECTIONS: readonly Mutant[] = [
     file: DRIVER,
     find: "this.#storage.saveHardState(ready.hardState)",
     replace: "this.#storage.saveHardState({ ...ready.hardState, vote: undefined })",
+    workload: "elections",
   },
   {
     name: "votes-twice",
@@ -47,6 +48,7 @@ const ELECTIONS: readonly Mutant[] = [
     file: ELECTION,
     find: "if (message.granted && message.term !== replica.term) return;\n  const { lastIndex, lastTerm }",
     replace: "const { lastIndex, lastTerm }",
+    workload: "elections",
   },
   {
     name: "votes-for-outdated-log",
@@ -61,6 +63,7 @@ const ELECTIONS: readonly Mutant[] = [
     file: "durable/replication/log.ts",
     find: "return lastTerm > this.#lastTerm || (lastTerm === this.#lastTerm && lastIndex >= this.#lastIndex);",
     replace: "return lastTerm >= 0 && lastIndex >= this.#lastIndex;",
+    workload: "elections",
   },
   {
     name: "vote-trusts-the-pre-vote",
@@ -82,6 +85,7 @@ const ELECTIONS: readonly Mutant[] = [
     file: REPLICA,
     find: "this.promiseUntilMs = this.quiesced ? Number.NEGATIVE_INFINITY : nowMs + config.leaseMs;",
     replace: "this.promiseUntilMs = Number.NEGATIVE_INFINITY;",
+    workload: "leases",
   },
   {
     name: "zombie-votes",
@@ -89,6 +93,7 @@ const ELECTIONS: readonly Mutant[] = [
     file: ELECTION,
     find: "replica.outbox.touch();\n  const { lastIndex, lastTerm } = replica.log;\n  replica.outbox.send({",
     replace: "const { lastIndex, lastTerm } = replica.log;\n  replica.outbox.send({",
+    workload: "elections",
   },
   {
     name: "obeys-transfer-of-earlier-term",
@@ -96,6 +101,7 @@ const ELECTIONS: readonly Mutant[] = [
     file: REPLICA,
     find: 'if (message.term === this.term && this.role === "follower" && this.isVoter) campaign(this, "transfer");',
     replace: 'if (this.role === "follower" && this.isVoter) campaign(this, "transfer");',
+    workload: "leases",
   },
   {
     name: "half-is-a-majority",
@@ -171,6 +177,7 @@ const LOG: readonly Mutant[] = [
     file: REPLICA,
     find: "return meta.index > this.commitIndex && this.log.term(meta.index) !== meta.term;",
     replace: "return meta.index > 0;",
+    workload: "snapshots",
   },
   {
     name: "snapshot-parts-in-any-order",
@@ -178,6 +185,7 @@ const LOG: readonly Mutant[] = [
     file: "durable/snapshot-stream.ts",
     find: "if (this.#stream?.id !== id || this.#stream.nextPart !== part.part)",
     replace: "if (this.#stream?.id !== id)",
+    workload: "snapshots",
   },
   {
     name: "snapshot-of-two-states",
@@ -185,6 +193,7 @@ const LOG: readonly Mutant[] = [
     file: "durable/checkpoints.ts",
     find: 'core.term === term && core.role === "leader" && storage.checkpointIndex === index;',
     replace: 'core.term === term && core.role === "leader";',
+    workload: "snapshots",
   },
   {
     name: "snapshot-without-idempotency",
@@ -239,13 +248,6 @@ const LEASES: readonly Mutant[] = [
     replace: "if (this.leaseForfeited) return 0;",
   },
   {
-    name: "lease-from-before-sleep",
-    mistake: "a leader that wakes up counts the answers to its good-night for a new lease",
-    file: LEADER,
-    find: "if (sentAtMs <= this.leaseFloorMs) return Number.NEGATIVE_INFINITY;",
-    replace: "",
-  },
-  {
     name: "lease-outlives-promise",
     mistake: "a leader believes in its lease for longer than its followers do",
     file: LEADER,
@@ -258,6 +260,7 @@ const LEASES: readonly Mutant[] = [
     file: FOLLOWER,
     find: "Math.max(replica.promiseUntilMs, replica.nowMs + leaseMs);",
     replace: "replica.nowMs + leaseMs;",
+    workload: "leases",
   },
   {
     name: "lease-as-asked-for",
@@ -325,6 +328,7 @@ const CLIENTS: readonly Mutant[] = [
     file: FOLLOWER,
     find: "Math.max(replica.freshAsOfMs, message.echoMs)",
     replace: "Math.max(replica.freshAsOfMs, replica.nowMs)",
+    workload: "laggards",
   },
   {
     name: "freshness-without-lease",
@@ -428,8 +432,8 @@ const CLIENTS: readonly Mutant[] = [
     name: "deadline-told-as-failed",
     mistake: "the edge tells a write as not done although an attempt was never answered",
     file: SHARD_CALL,
-    find: "this.#finish(isOpen ? this.#fateUnknown(reason) : this.#unavailable(reason));",
-    replace: "this.#finish(isOpen && reason === '' ? this.#fateUnknown(reason) : this.#unavailable(reason));",
+    find: "this.#finish(this.#mayBeDone ? this.#fateUnknown(reason) : this.#unavailable(reason));",
+    replace: "this.#finish(this.#mayBeDone && reason === '' ? this.#fateUnknown(reason) : this.#unavailable(reason));",
   },
   {
     name: "shed-retry-told-as-failed",
@@ -458,6 +462,7 @@ const CLIENTS: readonly Mutant[] = [
     file: SHARD_CALL,
     find: "this.#context.maybeInstall(topology);",
     replace: "",
+    workload: "reshard",
   },
 ];
 
@@ -483,6 +488,7 @@ const MEMBERS: readonly Mutant[] = [
     file: REPLICA,
     find: 'if (!this.isMembershipCommitted) return { ok: false, reason: "the change before is not committed yet" };',
     replace: "",
+    workload: "members",
   },
   {
     name: "newcomer-founds",
@@ -514,6 +520,7 @@ const L1: readonly Mutant[] = [
     file: READ_PATH,
     find: 'const staleMs = level === "strong" ? 0 : Math.ceil(nowMs - this.#context.core.freshAsOfMs);',
     replace: 'const staleMs = level === "strong" || nowMs > 0 ? 0 : 1;',
+    workload: "laggards",
   },
 ];
 

@@ -10,7 +10,7 @@ import { type Mutant, mutatedSources } from "./mutate.ts";
 import { search, seedsFrom } from "./search.ts";
 
 /** Runs in which each mistake must be noticed. */
-const BUDGET_RUNS = 3_000;
+const BUDGET_RUNS = 1_000;
 
 const TABLE_BEGIN = "<!-- mutants: written by npm run sim:mutants -->";
 const TABLE_END = "<!-- mutants: end -->";

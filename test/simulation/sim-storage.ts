@@ -43,7 +43,7 @@ export class StorageGoneError extends Error {
 }
 
 /** Rows in one part of a snapshot: few, so that streams of a small state have several parts. */
-const CHUNK_ROWS = 6;
+const PART_ROWS = 6;
 
 interface RowCursor {
   readonly entriesDone: number;
@@ -60,6 +60,8 @@ export class SimStorage implements ReplicaStorage {
   isGone = false;
   /** Where rare paths are counted; a test without a simulator needs none. */
   coverage: Coverage | undefined;
+  /** Rows in one part of a snapshot. */
+  partRows = PART_ROWS;
   /** A snapshot has replaced the state. */
   onReplaced: () => void = () => {};
   readonly #onWrite: (write: DiskWrite) => void;
@@ -267,11 +269,11 @@ export class SimStorage implements ReplicaStorage {
     const { tables, checkpointState } = this.content;
     const start: RowCursor = { entriesDone: 0, recordsDone: 0, marksDone: 0 };
     const { entriesDone, recordsDone, marksDone } = (after as RowCursor | undefined) ?? start;
-    const entries = chunkOf(tables.entries, entriesDone);
+    const entries = this.#partOf(tables.entries, entriesDone);
     for (const entry of entries) this.#checkedEntry(entry);
-    const idempotency = entries.length > 0 ? [] : chunkOf(tables.idempotency, recordsDone);
+    const idempotency = entries.length > 0 ? [] : this.#partOf(tables.idempotency, recordsDone);
     for (const record of idempotency) this.#checkedRecord(record);
-    const marks = entries.length + idempotency.length > 0 ? [] : chunkOf(tables.marks, marksDone);
+    const marks = entries.length + idempotency.length > 0 ? [] : this.#partOf(tables.marks, marksDone);
     const next: RowCursor = {
       entriesDone: entriesDone + entries.length,
       recordsDone: recordsDone + idempotency.length,
@@ -281,6 +283,10 @@ export class SimStorage implements ReplicaStorage {
       bytes: encodeSnapshotChunk({ state: checkpointState, entries, idempotency, marks }),
       next: entries.length + idempotency.length + marks.length === 0 ? undefined : next,
     };
+  }
+
+  #partOf<T>(rows: ReadonlyMap<string, T>, done: number): T[] {
+    return [...rows.values()].slice(done, done + this.partRows);
   }
 
   beginImport(): void {
@@ -304,10 +310,6 @@ export class SimStorage implements ReplicaStorage {
     write(this.content);
     this.#onWrite(write);
   }
-}
-
-function chunkOf<T>(rows: ReadonlyMap<string, T>, done: number): T[] {
-  return [...rows.values()].slice(done, done + CHUNK_ROWS);
 }
 
 function logRowOf({ entry: { index, term, kind, data }, commitIndex, checksum }: DiskContent["rows"][number]): LogRow {

@@ -6,6 +6,7 @@ import type { ReplicaTiming } from "../../durable/replica-context.ts";
 import { DEFAULT_TIMING, type ReplicationLimits } from "../../durable/replication/config.ts";
 import type { ClusterConfig } from "../../routing/cluster-config.ts";
 import type { Region } from "../../routing/region.ts";
+import { electing, lagging, leasing, snapshotting } from "./dense-worlds.ts";
 import { MESSAGE_KINDS, type NetworkConfig } from "./network.ts";
 import { SeededRandom } from "./random.ts";
 
@@ -75,6 +76,8 @@ export interface SwarmConfig {
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
   /** Probability that a new leader dies at once, which is when the hardest rules of the log are needed. */
   readonly leaderCrashProbability: number;
+  /** Probability that a new leader is cut off from its peers soon after it has told them; absent: none is. */
+  readonly leaderCutProbability?: number | undefined;
   /** Probability that a candidate goes mute once its requests have left: it may lead, and nobody hears what it appends. */
   readonly muteCandidateProbability: number;
   /** Probability that a leader is cut off from its peers as it sends the group to sleep. */
@@ -96,6 +99,10 @@ export interface SwarmConfig {
   readonly sessionOperations?: number | undefined;
   /** Beside the registers there are tagged values and purges, and nothing else. */
   readonly purgesOften?: boolean | undefined;
+  /** What else is worked on shows who is behind: values in parts, and commands that are sent together. */
+  readonly usesLaggards?: boolean | undefined;
+  /** Rows in a part of a snapshot; absent: a few. */
+  readonly snapshotPartRows?: number | undefined;
   /** By changes that an operator asks for, planned by the production code: shards come, are drained and go, weights change. */
   readonly reshapes: boolean;
   /** What a replica may hold, until the operator gives more when the storm is over; absent: more than there ever is. */
@@ -128,8 +135,25 @@ const REGIONS: readonly Region[] = ["weur", "enam", "apac", "oc", "wnam"];
 const CLOCK_DRIFT = 0.023;
 
 /** Worlds that are asked for by name; any other seed may stand for one of them as well. */
-export const WORKLOADS = ["reshard", "handover", "purge", "members", "rot"] as const;
+export const WORKLOADS = [
+  "reshard",
+  "handover",
+  "purge",
+  "members",
+  "rot",
+  "elections",
+  "leases",
+  "snapshots",
+  "laggards",
+] as const;
 export type WorkloadName = (typeof WORKLOADS)[number];
+/** Those that are never drawn otherwise. */
+const DENSE: Partial<Record<WorkloadName, (world: SwarmConfig, random: SeededRandom) => SwarmConfig>> = {
+  elections: electing,
+  leases: leasing,
+  snapshots: snapshotting,
+  laggards: lagging,
+};
 /** Of the worlds without a theme. */
 const RESHARD_SHARE = 0.12;
 /** Of the others without a theme. */
@@ -146,6 +170,8 @@ export function drawSwarm(seed: number | string, workload?: WorkloadName): Swarm
   if (workload === "reshard") return resharding(drawn, reshard);
   if (workload === "handover") return handingOver(world, new SeededRandom(seed, "handover"));
   if (workload === "purge") return purging(world, new SeededRandom(seed, "purge"));
+  const dense = workload === undefined ? undefined : DENSE[workload];
+  if (workload !== undefined && dense !== undefined) return dense(world, new SeededRandom(seed, workload));
   const reform = new SeededRandom(seed, "reform");
   if (workload === "members") return reforming(world, reform);
   const isOpen = workload === undefined && theme === undefined;

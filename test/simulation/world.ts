@@ -29,6 +29,7 @@ import type { SwarmConfig } from "./swarm.ts";
 import type { Trace, TracePart } from "./trace.ts";
 import { STORAGE } from "./workload/evictable.ts";
 import {
+  drawLaggingWorkload,
   drawMovingWorkload,
   drawPurgingWorkload,
   drawWorkload,
@@ -120,6 +121,7 @@ export class World {
         : this.view;
     this.keys = keysOf(this.view, config);
     if (config.purgesOften === true) this.workload = drawPurgingWorkload(config.seed);
+    else if (config.usesLaggards === true) this.workload = drawLaggingWorkload(config.seed);
     else if (config.reshards) this.workload = drawMovingWorkload(config.seed);
     else this.workload = config.isPlain ? NO_WORKLOAD : drawWorkload(config.seed);
     const used = [...this.keys, ...this.workload.objects.flatMap(({ keys }) => keys)];
@@ -325,6 +327,15 @@ export class World {
 
   /** Somebody has just won an election; how long it lives is drawn here. */
   onLeader(instance: Instance): void {
+    const { leaderCutProbability = 0 } = this.config;
+    if (this.isStormy && leaderCutProbability > 0 && this.faultRandom.chance(leaderCutProbability)) {
+      this.coverage.count("new leader cut off");
+      const [afterMs, lastsMs] = [this.faultRandom.exponential(LEADER_LIFE_MS), this.#drawFaultMs()];
+      const peers = this.#peersOf(instance);
+      this.loop.after(afterMs, () => {
+        if (this.isStormy) this.#cutAtOnce(instance, peers, "both", "silent", lastsMs);
+      });
+    }
     if (!this.isStormy || !this.faultRandom.chance(this.config.leaderCrashProbability)) return;
     const livesMs = this.faultRandom.exponential(LEADER_LIFE_MS);
     const downMs = this.faultRandom.between(0, this.config.faultMsMax);
@@ -360,8 +371,12 @@ export class World {
 
   /** As soon as what leaves in this event has left. */
   #cutOff(instance: Instance, others: readonly string[], direction: "outgoing" | "both", mode: CutMode): void {
-    const lastsMs = this.faultRandom.between(0, this.config.faultMsMax);
+    const lastsMs = this.#drawFaultMs();
     this.loop.after(0, () => this.#cutAtOnce(instance, others, direction, mode, lastsMs));
+  }
+
+  #drawFaultMs(): number {
+    return this.faultRandom.between(0, this.config.faultMsMax);
   }
 
   #cutAtOnce(

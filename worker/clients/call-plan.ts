@@ -88,6 +88,8 @@ export interface CallPlan<Result extends CallResult> {
   isOutdated?(): boolean;
   /** Writes only: the answer for a write whose fate is open. */
   unknown?(reason: string, term: number): Result;
+  /** Of several writes: the same answer, where one before may have done what this one says is refused. */
+  doubted?(result: Result): Result;
   /** Where the attempts are counted and timed; absent: they are not. */
   readonly meter?: CallMeter | undefined;
   /** Absent: the usual. */

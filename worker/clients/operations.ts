@@ -183,6 +183,7 @@ export function createOperations(deps: OperationDeps): Operations {
       slot: NO_SLOT,
       shard,
       isOutdated: () => topology.view !== view,
+      doubted: (reply) => (reply.status === "ok" ? { ...reply, items: reply.items.map(doubted) } : reply),
       send: (address, epoch, remainingMs) =>
         port.batch(address, {
           ...sessionHeader(address, epoch, wanted),
@@ -259,9 +260,11 @@ export function createOperations(deps: OperationDeps): Operations {
       slot: NO_SLOT,
       shard,
       isOutdated: () => topology.view !== view,
-      send: (address, epoch, remainingMs) =>
+      send: (address, _epoch, remainingMs) =>
         port.purge(address, {
-          ...header(address, epoch),
+          // Of the view by which the shards were chosen. Race: another request brings a newer one while this call waits for a leader;
+          // in its name a source would take the purge of a slot that it has given away, and nobody would have asked the target.
+          ...header(address, view.epoch),
           scopes,
           isSoft,
           deadlineMs: Math.max(1, remainingMs - replyMarginMs),
@@ -452,6 +455,12 @@ const NOT_ASKED: FinalRefusal = {
   reason: "the topology changes faster than the request can follow",
   term: 0,
 };
+
+/** Of a call that was sent again: what finds no room now may have been done by the attempt that was not answered. */
+function doubted(item: BatchItem): BatchItem {
+  const isRefused = item.kind === "full" || item.kind === "not_done" || item.kind === "invalid";
+  return isRefused ? { kind: "unknown", reason: item.reason } : item;
+}
 
 function hasIdempotency(operation: BatchOperation): boolean {
   return operation.kind !== "get" && operation.idempotency !== undefined;

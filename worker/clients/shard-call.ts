@@ -254,10 +254,12 @@ export class ShardCall<Result extends CallResult> {
         this.#onFateOpen(reply.reason);
         return;
       case "invalid":
-        this.#finish(this.#isFateOpen ? this.#fateUnknown(reply.reason) : reply);
+      case "full":
+        // Race: an earlier attempt may have found room, whose answer is late or lost.
+        this.#finish(this.#mayBeDone ? this.#fateUnknown(reply.reason) : reply);
         return;
       default:
-        this.#finish(reply);
+        this.#finish(this.#mayBeDone ? (this.#plan.doubted?.(reply) ?? reply) : reply);
     }
   }
 
@@ -444,8 +446,12 @@ export class ShardCall<Result extends CallResult> {
   }
 
   #giveUp(reason: string): void {
-    const isOpen = this.#isFateOpen || (this.#plan.unknown !== undefined && this.#attempts.length > 0);
-    this.#finish(isOpen ? this.#fateUnknown(reason) : this.#unavailable(reason));
+    this.#finish(this.#mayBeDone ? this.#fateUnknown(reason) : this.#unavailable(reason));
+  }
+
+  /** A write, which an earlier attempt has done perhaps, or one that is under way. */
+  get #mayBeDone(): boolean {
+    return this.#isFateOpen || (this.#plan.unknown !== undefined && this.#attempts.length > 0);
   }
 
   #fateUnknown(reason: string): Result | FinalRefusal {

@@ -49,6 +49,13 @@ export function drawPurgingWorkload(seed: number | string): WorkloadConfig {
   return { actors: 3, thinkMs: random.logarithmic(5, 40), objects: [new Tagged()] };
 }
 
+/** For those in which followers are behind: what is read from them in parts, and what is sent again when a call breaks. */
+export function drawLaggingWorkload(seed: number | string): WorkloadConfig {
+  const random = new SeededRandom(seed, "workload");
+  const objects: readonly WorkloadObject[] = [new Uploads(), new Cells("one")];
+  return { actors: 3, thinkMs: random.logarithmic(10, 60), objects };
+}
+
 /** New objects each time: they remember what their clients do. */
 export function drawWorkload(seed: number | string): WorkloadConfig {
   const random = new SeededRandom(seed, "workload");

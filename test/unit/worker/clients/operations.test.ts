@@ -194,6 +194,22 @@ describe("a batch", () => {
     expect(sent).toBeGreaterThan(1);
   });
 
+  test("that was sent again does not say of a write that it has found no room: it may have found it the first time", async () => {
+    const { client, port, clock } = setUp(buildTopology(CLUSTER));
+    let sent = 0;
+    port.onBatch = (address, request) => {
+      if (++sent === 1) return "silence";
+      const reply = answered(address.shard, request);
+      return reply.status === "ok" ? { ...reply, items: [{ kind: "full", reason: "no room" }] } : reply;
+    };
+    const operations = [increment("a", { id: "once", fingerprint: "f" })];
+    const pending = client.batch(operations, STRONG);
+    await clock.advance(10_000);
+    expect((await pending).items).toEqual([{ kind: "unknown", reason: "no room" }]);
+    expect(sent).toBe(2);
+    expect((await client.batch(operations, STRONG)).items).toEqual([{ kind: "full", reason: "no room" }]);
+  });
+
   test("of nothing asks nobody", async () => {
     const { client } = setUp();
     expect(await client.batch([], STRONG)).toEqual({ items: [], from: [], level: undefined, clockMs: 0 });
@@ -405,6 +421,29 @@ describe("a purge", () => {
       "2 in 1",
       "3 in 1",
     ]);
+  });
+
+  test("is asked for by the epoch that its shards were chosen by, whatever another request has learned while it waits", async () => {
+    const { client, port, clock, topology } = setUp();
+    const slot = FOUR.slots.indexOf(2);
+    const planned: Topology = { ...FOUR, epoch: 1, moves: [{ slot, from: 2, to: 1, epoch: 1 }] };
+    const purged: string[] = [];
+    let isLeaderless = true;
+    port.onPurge = ({ shard }, { epoch }) => {
+      if (shard === 2 && isLeaderless) return { status: "not_leader", leader: undefined, term: 1 };
+      // As a shard that has given a slot away says it to whoever has not heard of that.
+      if (shard === 2 && epoch < 1) return { status: "wrong_owner", topology: planned };
+      purged.push(`${shard} in ${epoch}`);
+      return { status: "ok", outcomes: [{ kind: "purged", revision: 1 }], from: from(0, "leader", 1, 1, shard) };
+    };
+    const pending = client.purge(scopes, false);
+    await settle();
+    topology.maybeInstall(planned);
+    isLeaderless = false;
+    await clock.advance(2_000);
+    expect((await pending).every(({ result }) => result.status === "ok")).toBe(true);
+    expect(purged).toContain("1 in 1");
+    expect(purged.filter((one) => one.startsWith("2"))).toEqual(["2 in 1"]);
   });
 
   test("says of each shard what it did", async () => {

@@ -831,6 +831,17 @@ describe("refusals that end a request", () => {
     expect(port.asked("write")).toEqual([0]);
   });
 
+  it("a write that was sent again is not told as refused for want of room: it may have found it the first time", async () => {
+    const { client, port } = setUp();
+    const full = { status: "full", reason: "no room" } as const;
+    port.onWrite = () => full;
+    expect(await client.write(REPEATABLE)).toEqual(full);
+    let sent = 0;
+    port.onWrite = () => (++sent === 1 ? connectionLost() : full);
+    expect(await client.write(REPEATABLE)).toMatchObject({ status: "unknown", reason: "no room" });
+    expect(sent).toBe(2);
+  });
+
   it("a replica that sheds is spared most of what it would shed for so long, and sent what is more urgent", async () => {
     const world = createWorld();
     // Above the trickle.
