@@ -31,27 +31,54 @@ const LINGER_MAX_MS = 12;
  */
 const COMMITS_PER_MERGE = 5;
 
-/** Where so many writes are expected, another batch within RETURN_MS is as good as certain. */
-const BUSY_WRITES = 4;
+/**
+ * What a commit takes beyond the network's round trip, it takes because the machine is busy: with the batches of this group, and
+ * with those of the others on the same thread and disk. Each costs as much as a thick one would. So a batch leaves so many
+ * times that excess after the last commit; where nothing queues, that is soon. A thick one need not wait: it costs each of its
+ * writes little as it is.
+ */
+const PACE_PER_EXCESS = 3;
+const THICK_WRITES = 8;
+/** Of the mean excess: the weight of the newest. */
+const EXCESS_WEIGHT = 1 / 8;
+/** At each commit, of the most writers that were met together: who has left is waited for ever less. */
+const FORGETTING = 0.9;
 
 /** Batches in flight per round trip. */
 const BATCHES_PER_ROUND_TRIP = 4;
+
+export interface Commit {
+  readonly writes: number;
+  /** Writes that were waiting by then. */
+  readonly waiting: number;
+  /** From its proposal. */
+  readonly tookMs: number;
+  /** To a majority; infinite: not known. */
+  readonly roundTripMs: number;
+}
 
 export class CommitPace {
   #roundTripMs = Number.POSITIVE_INFINITY;
   #commits = 0;
   #lastWrites = 0;
   #expectedWrites = 0;
+  /** Writers that are about, as far as batches of late have shown. */
+  #writersMax = 0;
+  #excessMs = 0;
+  /** The last commit came within RETURN_MS of the one before. */
+  #isSteady = false;
   #lastCommitMs = Number.NEGATIVE_INFINITY;
   /** Until then a batch waits for more writes: for those whom the last commit brings back, or for one after the last. */
   #companyUntilMs = Number.NEGATIVE_INFINITY;
   /** Nobody waits for company since longer. */
   #waitingSinceMs = Number.NEGATIVE_INFINITY;
 
-  /** A batch of so many writes was committed at `nowMs`, while others were waiting. `roundTripMs`: to a majority; infinite: not known. */
-  noteCommit(writes: number, waiting: number, roundTripMs: number, nowMs: number): void {
+  noteCommit({ writes, waiting, tookMs, roundTripMs }: Commit, nowMs: number): void {
+    this.#excessMs += (Math.max(0, tookMs - roundTripMs) - this.#excessMs) * EXCESS_WEIGHT;
+    this.#isSteady = nowMs <= this.#lastCommitMs + RETURN_MS;
     const expected = Math.max(writes, this.#lastWrites);
     this.#expectedWrites = this.#commits === 0 ? Math.max(expected, writes + waiting) : expected;
+    this.#writersMax = Math.max(this.#expectedWrites, this.#writersMax * FORGETTING);
     this.#lastWrites = writes;
     this.#lastCommitMs = nowMs;
     this.#waitingSinceMs = nowMs;
@@ -68,15 +95,20 @@ export class CommitPace {
     this.#companyUntilMs = Math.max(this.#companyUntilMs, untilMs);
   }
 
-  /** When a batch is expected to have followed the one that was just committed; undefined: there is no telling. */
+  /**
+   * When a batch is expected to have followed the one that was just committed; undefined: there is no telling. Nor is there of a
+   * writer alone, who may read next, from a follower that had better know of the commit.
+   */
   get nextExpectedMs(): number | undefined {
-    return this.#expectedWrites >= BUSY_WRITES ? this.#lastCommitMs + RETURN_MS : undefined;
+    return this.#isSteady && this.#writersMax > 1 ? this.#lastCommitMs + RETURN_MS : undefined;
   }
 
   /** How much longer a batch of `waiting` writes should wait for more, with none in flight; 0: not at all. */
   lingerMs(waiting: number, nowMs: number): number {
-    if (waiting >= this.#expectedWrites) return 0;
-    return Math.max(0, this.#companyUntilMs - nowMs);
+    if (waiting >= this.#writersMax) return 0;
+    const paceMs = waiting >= THICK_WRITES ? 0 : Math.min(PACE_PER_EXCESS * this.#excessMs, RETURN_MS);
+    const companyMs = waiting >= this.#expectedWrites ? 0 : this.#companyUntilMs - nowMs;
+    return Math.max(0, this.#lastCommitMs + paceMs - nowMs, companyMs);
   }
 
   /** Time after a batch at which the next may follow although none is committed; infinite for near replicas. */

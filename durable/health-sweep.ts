@@ -1,7 +1,8 @@
 // One slow look at replicas that nobody may be using: a cron trigger runs it, a limited number of shards at a time. It asks each
 // replica for its status, which wakes no Raft group (an object that hibernates is loaded, and hibernates again ten seconds
 // later; a group that sleeps goes on sleeping), and writes down in the Directory who does not answer and which shards have
-// fewer voters than they should.
+// fewer voters than they should. Woken are only those who still have slots to give away: they fall asleep over a target that does not
+// answer, and without clients of their own nobody else would come by.
 //
 // Repairs: a replica that no sweep has reached for the configured time gets a successor in a new placement generation. That
 // is the operator's `replace_replica`, with all its checks. Here is only when: one in a cool-down, never without a majority, and
@@ -45,6 +46,8 @@ export interface SweepPorts {
   wipe(replica: ReplicaView, epoch: number): Promise<boolean>;
   /** Takes these off the document's list. Rejects where the Directory is out of reach: the next sweep does all of it again. */
   settleWiped(wiped: readonly RetiredReplica[]): Promise<void>;
+  /** Lets those go on whose moves are in the document. Never rejects. */
+  rouse(topology: Topology): Promise<void>;
   /** Publishes a successor; returns the epoch in which it is listed, or undefined: nothing has changed. */
   replace(lost: LostReplica, epoch: number): Promise<number | undefined>;
 }
@@ -95,6 +98,7 @@ export async function sweep(ports: SweepPorts, options: SweepOptions): Promise<S
   };
   const replaced = await maybeReplace(ports, options, found, heard);
   const wiping = await wipeRetired(ports, view.topology, last?.nextWipe ?? 0);
+  if ((view.topology.moves ?? view.topology.cancelled) !== undefined) await ports.rouse(view.topology);
   const record = { ...found, ...(replaced === undefined ? {} : { replaced }), ...wiping };
   await ports.record(record);
   return record;

@@ -4,7 +4,14 @@ import { platformTimers } from "./adapters/timers.ts";
 import { createDirectoryClient } from "./directory-client.ts";
 import type { SweepPorts } from "./health-sweep.ts";
 import { inTime } from "./in-time.ts";
-import { ANSWER_DEADLINE_MS, changeTopology, statusOn, stubOf, type TopologyBindings } from "./topology-admin.ts";
+import {
+  ANSWER_DEADLINE_MS,
+  changeTopology,
+  rouseSources,
+  statusOn,
+  stubOf,
+  type TopologyBindings,
+} from "./topology-admin.ts";
 
 export function sweepPorts(env: TopologyBindings, cluster: string): SweepPorts {
   const directory = createDirectoryClient(env.DIRECTORY, cluster);
@@ -24,6 +31,7 @@ export function sweepPorts(env: TopologyBindings, cluster: string): SweepPorts {
     settleWiped: async (wiped) => {
       await directory.settleWiped(wiped);
     },
+    rouse: (topology) => rouseSources(env, topology),
     replace: async (lost, epoch) => {
       const change = { kind: "replace_replica", ...lost } as const;
       const reply = await changeTopology(env, cluster, change, epoch, { onlyOfTheDead: true });

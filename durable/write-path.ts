@@ -21,9 +21,9 @@ const BATCHES_IN_FLIGHT_MAX = 8;
 
 /**
  * A write that comes before the news that its slot is this shard's waits for that: for a call and an entry of the log, mostly, and for less
- * than an edge takes for silence.
+ * than an edge takes for silence (250 ms), although the end of a wait is noticed only in a turn: with the next heartbeat, at the latest.
  */
-export const OWNER_WAIT_MS = 200;
+export const OWNER_WAIT_MS = 150;
 
 /** Nothing was done: sent by itself, the write may wait until it is decided who owns its slot. */
 export const HELD = { status: "unavailable", reason: "the slot is about to move to another shard", term: 0 } as const;
@@ -216,9 +216,11 @@ export class WritePath {
     if (isOwn && own.proposedMs !== undefined) {
       const nowMs = ports.timers.now();
       const roundTripMs = core.leaderState?.roundTripMs(core) ?? Number.POSITIVE_INFINITY;
-      this.#pace.noteCommit(own.batch.mutations.length, this.#queue.waiting, roundTripMs, nowMs);
-      telemetry.commitMs.note(nowMs - own.proposedMs);
-      telemetry.batchSize.note(own.batch.mutations.length);
+      const writes = own.batch.mutations.length;
+      const tookMs = nowMs - own.proposedMs;
+      this.#pace.noteCommit({ writes, waiting: this.#queue.waiting, tookMs, roundTripMs }, nowMs);
+      telemetry.commitMs.note(tookMs);
+      telemetry.batchSize.note(writes);
       const { nextExpectedMs } = this.#pace;
       if (nextExpectedMs !== undefined) core.expectProposal(nextExpectedMs);
     }

@@ -7,6 +7,7 @@ import type { CheckpointDelta, Entry, EntryHead, IdempotencyRecord, Mark, RowPos
 import { decodeExtras, decodeMark, encodeExtras, encodeMark } from "../store/entry-codec.ts";
 import type { KeyRange } from "../store/keyspace.ts";
 import { isHeadIntact, isRowIntact, markChecksum, recordChecksum, rowChecksum } from "../store/row-checksum.ts";
+import { compareRows } from "../store/rows.ts";
 import { entryBytes, idempotencyRecordBytes, markBytes } from "../store/sizes.ts";
 import { SNAPSHOT_CHUNK_BYTES_TARGET, type SnapshotChunk } from "../store/snapshot-codec.ts";
 import type { MeteredSql } from "./metered-sql.ts";
@@ -164,7 +165,9 @@ export class CheckpointTables {
     for (const { kind, name } of delta.markRemovals) {
       this.#run(`DELETE FROM marks_${this.#set} WHERE kind = ? AND name = ?`, kind, name);
     }
-    this.insert({ entries: delta.upserts, idempotency: delta.idempotencyUpserts, marks: delta.markUpserts });
+    // In the table's order, each page is changed once. In that of their writing, a page is written out to make room and fetched again.
+    const entries = delta.upserts.toSorted(compareRows);
+    this.insert({ entries, idempotency: delta.idempotencyUpserts, marks: delta.markUpserts });
     this.#run(
       `DELETE FROM idempotency_${this.#set} WHERE expires_ms <= ? OR sequence <= ?`,
       delta.idempotencyExpiredMs,

@@ -68,8 +68,8 @@ export class Operator {
   }
 
   /** Looks how far the moves are, and lets those go on that have fallen asleep over them. */
-  async watchMoves(): Promise<void> {
-    await tellSources(this.#tell, this.#world.directory);
+  async watchMoves(topology = this.#world.directory): Promise<void> {
+    await tellSources(this.#tell, topology);
   }
 
   /** As directory.ts does it. */

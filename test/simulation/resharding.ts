@@ -63,13 +63,15 @@ export class Resharding {
     return moves.length === 0 && cancelled.length === 0 && !isDraining;
   }
 
-  /** What an operator does who sees that a change does not get on: looks at it, and asks again for what was called off. */
+  /**
+   * What an operator does who sees that a change does not get on, and for moves the sweep as well: looks at it, and asks again for what
+   * was called off.
+   */
   goOn(): void {
     if (this.isSettled) return;
     const { moves = [], cancelled = [] } = this.#world.directory;
-    // Whoever has planned them has a look at them now and then: a source that no client asks may sleep over a target that was away.
     if (moves.length + cancelled.length > 0) this.#operator.watchMoves();
-    else this.#maybeChange(this.#next());
+    else if (this.#world.config.reshapes) this.#maybeChange(this.#next());
   }
 
   // --- changes that an operator asks for ---

@@ -125,6 +125,7 @@ export class Sweeping {
         }),
       reaches: async (witness, member) =>
         (await this.#call(witness, `reaches ${member}`, (instance) => instance.reaches(member))) === true,
+      rouse: (topology) => new Operator(this.#world, { tellDeadlineMs: ANSWER_DEADLINE_MS }).watchMoves(topology),
       replace: (lost, epoch) => this.#replace(lost, epoch),
     };
   }

@@ -105,6 +105,13 @@ class Cluster implements SweepPorts {
     this.document = withWiped(this.document, wiped);
   };
 
+  /** Slots of the documents by whose moves somebody was roused. */
+  readonly roused: number[][] = [];
+
+  rouse: SweepPorts["rouse"] = async ({ moves = [], cancelled = [] }) => {
+    this.roused.push([...moves, ...cancelled].map(({ slot }) => slot));
+  };
+
   replace: SweepPorts["replace"] = async (lost, epoch) => {
     const changed = changedTopology(this.document, { kind: "replace_replica", ...lost });
     if (this.refusesChanges || epoch !== this.document.epoch || !changed.ok) return undefined;
@@ -115,6 +122,19 @@ class Cluster implements SweepPorts {
 }
 
 describe("a sweep", () => {
+  test("rouses those who have slots to give away, and nobody where no slot is on its way", async () => {
+    const cluster = new Cluster();
+    await cluster.sweep();
+    expect(cluster.roused).toEqual([]);
+    const slot = cluster.document.slots.indexOf(1);
+    cluster.document = { ...cluster.document, moves: [{ slot, from: 1, to: 0, epoch: 0 }] };
+    await cluster.sweep();
+    expect(cluster.roused).toEqual([[slot]]);
+    cluster.document = { ...cluster.document, moves: undefined, cancelled: [{ slot, from: 1, to: 0, epoch: 0 }] };
+    await cluster.sweep();
+    expect(cluster.roused).toEqual([[slot], [slot]]);
+  });
+
   test("names those that hold something else than the others of their shard", async () => {
     const cluster = new Cluster();
     const [name = ""] = cluster.names(1);

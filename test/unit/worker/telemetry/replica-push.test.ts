@@ -54,6 +54,7 @@ function swept(shards: number, silent?: number) {
     replace: async () => undefined,
     wipe: async () => false,
     settleWiped: async () => undefined,
+    rouse: async () => undefined,
   };
   const heard = new Overheard(ports);
   return { heard, asked, done: sweep(heard.ports, { replaceAfterMs: 0 }) };
