@@ -462,7 +462,6 @@ const CLIENTS: readonly Mutant[] = [
     file: SHARD_CALL,
     find: "this.#context.maybeInstall(topology);",
     replace: "",
-    workload: "reshard",
   },
 ];
 
