@@ -69,11 +69,16 @@ export class Admission {
     if (mutation.kind === "stage") this.mayHaveParts = true;
     const isNearlyFull = store.usage.bytes >= this.#bytesMax * EVICTION_START_SHARE;
     if (!isNearlyFull && this.#namespaces.size === 0) return { status: "admitted", mutation };
-    const limit = this.#limitRefusal(mutation);
-    if (limit !== undefined) return limit;
-    const noRoom = this.#roomRefusal(growthsOf(mutation));
-    if (noRoom !== undefined) this.isShort = true;
-    return noRoom ?? { status: "admitted", mutation: this.#withDefaults(mutation) };
+    if (!this.#isRepeated(mutation)) {
+      const limit = this.#limitRefusal(mutation);
+      if (limit !== undefined) return limit;
+      const noRoom = this.#roomRefusal(growthsOf(mutation));
+      if (noRoom !== undefined) {
+        this.isShort = true;
+        return noRoom;
+      }
+    }
+    return { status: "admitted", mutation: this.#withDefaults(mutation) };
   }
 
   /** Bytes to be evicted until eviction stops; 0: it need not start. `isUnderWay`: it has started. */
@@ -123,6 +128,11 @@ export class Admission {
   isEvictable(key: string): boolean {
     const namespace = quotaNamespaceOf(key);
     return namespace !== undefined && isEvictableNamespace(this.#namespaces, namespace);
+  }
+
+  /** It was done before, adds nothing, and gets the outcome of then: a refusal would say that it was not done. */
+  #isRepeated({ slot, key, idempotency }: KeyMutation): boolean {
+    return idempotency !== undefined && this.#context.store.remembered(slot, key, idempotency.id) !== undefined;
   }
 
   #limitRefusal(mutation: KeyMutation): Refusal | undefined {

@@ -464,6 +464,20 @@ describe("eviction", () => {
     expect(keeping.write(put("elsewhere"))).toMatchObject({ kind: "stored" });
   });
 
+  test("a write that is repeated with its idempotency key gets the outcome of then, although there is no room any more", () => {
+    const settings = { quotaBytes: 1_000, evict: false };
+    const keeping = new Housekeeping({ storageBytesMax: 1e9, namespaces: new Map([["q", settings]]) });
+    const key = (number: number) => storedKey("q", `${number}`);
+    const once = put(key(0), { idempotency: { id: "once", fingerprint: "f" } });
+    const first = keeping.write(once);
+    expect(first).toMatchObject({ kind: "stored" });
+    keeping.write({ kind: "delete", slot: slotOf(key(0)), key: key(0) });
+    for (const number of range(10)) keeping.write(put(key(number + 1)));
+    expect(keeping.write(put(key(0)))).toMatchObject({ status: "full" });
+    expect(keeping.write(once)).toEqual(first);
+    expect(keeping.store.read(slotOf(key(0)), key(0), START_MS)).toBeUndefined();
+  });
+
   test("the limit of size and the lifetime of a namespace hold inside of transactions, in the branch that is done", () => {
     const keeping = new Housekeeping({
       storageBytesMax: 1e9,
