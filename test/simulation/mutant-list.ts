@@ -248,6 +248,14 @@ const LEASES: readonly Mutant[] = [
     replace: "if (this.leaseForfeited) return 0;",
   },
   {
+    name: "lease-from-before-sleep",
+    mistake: "a leader that wakes up counts the answers to its good-night for a new lease",
+    file: LEADER,
+    find: "if (sentAtMs <= this.leaseFloorMs) return Number.NEGATIVE_INFINITY;",
+    replace: "",
+    workload: "leases",
+  },
+  {
     name: "lease-outlives-promise",
     mistake: "a leader believes in its lease for longer than its followers do",
     file: LEADER,
