@@ -2,7 +2,7 @@
 // already the client's, so that the edge passes most of them on without touching header or value. Handing a value over as
 // the result of an RPC costs more than the read itself: it is serialised on one side, and made a reply on the other.
 //
-//   GET http://replica/1/halo:cluster:s0:r1:g0/<epoch>/<slot>/<level>/after=3-42/not=7,8?<key>
+//   GET http://replica/1/halo:cluster:s0:r1:g0/<epoch>/<slot>/<level>/after=3-42/not=7,8/head?<key>
 //       version, addressee, topology epoch, slot, level, options, and the key, percent-encoded
 //
 //   200 a value, 404 no such entry, both with Halo-Consistency and Halo-Served-By;
@@ -38,7 +38,7 @@ export function readUrlBase(to: string): string {
   return `${ORIGIN}${PROTOCOL_VERSION}/${to}/`;
 }
 
-/** `base` is `readUrlBase(request.to)`. A HEAD request leaves the value out: that is `omitValue`. */
+/** `base` is `readUrlBase(request.to)`. */
 export function readUrl(base: string, request: ReadRequest): string {
   return base + readLine(request);
 }
@@ -54,6 +54,7 @@ export function readLine(request: ReadRequest): string {
   if (urgency !== undefined) line += `/u=${urgency}`;
   if (alsoFor !== undefined) line += `/also=${alsoFor}`;
   if (trace !== undefined) line += `/trace=${trace}`;
+  if (request.omitValue === true) line += "/head";
   return `${line}?${PLAIN_KEY.test(key) ? key : encodeURIComponent(key)}`;
 }
 
@@ -74,7 +75,9 @@ export function parseReadUrl(url: string, omitValue: boolean): ReadRequest | und
     level: level as ConsistencyLevel,
   };
   if (!Number.isSafeInteger(request.v + request.epoch + request.slot)) return undefined;
-  return options.length === 0 && !omitValue ? request : { ...request, ...parseOptions(options), omitValue };
+  if (options.length === 0 && !omitValue) return request;
+  const parsed = parseOptions(options);
+  return { ...request, ...parsed, omitValue: omitValue || parsed.omitValue };
 }
 
 function decoded(text: string): string | undefined {
@@ -88,7 +91,7 @@ function decoded(text: string): string | undefined {
 
 function parseOptions(
   options: readonly string[],
-): Pick<ReadRequest, "after" | "boundMs" | "maxStaleMs" | "omitValueOfVersions" | "urgency" | "alsoFor" | "trace"> {
+): Omit<ReadRequest, "v" | "to" | "epoch" | "slot" | "key" | "level" | "omitValue"> & { readonly omitValue: boolean } {
   let after: LogPosition | undefined;
   let boundMs: number | undefined;
   let maxStaleMs: number | undefined;
@@ -96,6 +99,7 @@ function parseOptions(
   let urgency: number | undefined;
   let alsoFor: number | undefined;
   let trace: string | undefined;
+  let omitValue = false;
   for (const option of options) {
     const [name, value = ""] = option.split("=");
     if (name === "after") {
@@ -107,8 +111,9 @@ function parseOptions(
     else if (name === "u") urgency = Number(value);
     else if (name === "also" && COUNT.test(value)) alsoFor = Number(value);
     else if (name === "trace") trace = value;
+    else if (name === "head") omitValue = true;
   }
-  return { after, boundMs, maxStaleMs, omitValueOfVersions, urgency, alsoFor, trace };
+  return { after, boundMs, maxStaleMs, omitValue, omitValueOfVersions, urgency, alsoFor, trace };
 }
 
 /** Headers of the reply to a client that asked for exactly this: the edge adds what only it knows, if anything. */

@@ -12,6 +12,7 @@
 // compatibility flags say so (`handle_cross_request_promise_resolution`); elsewhere nothing is gathered.
 
 import type { TimerPlatform } from "./shared-timers.ts";
+import { lacksMethod } from "./transport-errors.ts";
 
 /** While fewer calls are under way, the next one is sent by itself: it would hardly meet another. */
 export const CROWD_MIN = 2;
@@ -65,8 +66,7 @@ export interface CallWays<Request, Reply, Result> {
 export class Gatherer<Request, Reply> {
   readonly #platform: TimerPlatform;
   readonly #limits: GatherLimits;
-  /** What an object says that runs code from before there were such calls: nothing was done. */
-  readonly #unknown: string;
+  readonly #method: string;
   #number = Number.NEGATIVE_INFINITY;
   #window: Window = { calls: 0 };
   #windowBefore: Window = { calls: 0 };
@@ -79,7 +79,7 @@ export class Gatherer<Request, Reply> {
   /** `method`: of the object, for such calls. */
   constructor(platform: TimerPlatform, method: string, limits: GatherLimits) {
     this.#platform = platform;
-    this.#unknown = `The RPC receiver does not implement the method "${method}"`;
+    this.#method = method;
     this.#limits = limits;
   }
 
@@ -147,7 +147,7 @@ export class Gatherer<Request, Reply> {
       if (replies.includes(undefined)) this.#keepApart();
       for (const [at, { resolve }] of joined.entries()) resolve(replies[at]);
     } catch (error) {
-      if (error instanceof Error && error.message.startsWith(this.#unknown)) {
+      if (lacksMethod(error, this.#method)) {
         this.#keepApart();
         for (const { resolve } of joined) resolve(undefined);
       } else for (const { reject } of joined) reject(error);

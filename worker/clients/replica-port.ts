@@ -1,8 +1,14 @@
 // The way to replicas in a Worker: Durable Object stubs. Ids are cached for the life of the isolate; stubs are not,
-// because a stub belongs to the request that made it. Reads go as HTTP (durable/http/read-wire.ts), the rest as RPC, writes
-// in a form of their own (durable/write-wire.ts).
+// because a stub belongs to the request that made it. Calls are RPC, reads and writes in forms of their own
+// (durable/reads-wire.ts, durable/write-wire.ts). Only values that no call carries come as HTTP (durable/http/read-wire.ts), and
+// are passed on as they come.
+//
+// Race: a replica's process may end between the head of such a reply and the value. The runtime then closes the client's
+// connection, often without a byte, while other replicas could have answered. A call fails as a whole, and is made again
+// elsewhere; what is not covered are long values.
 
 import { waitUntil } from "cloudflare:workers";
+import { LRUCache } from "lru-cache";
 import type { CacheReplica } from "../../durable/cache-replica.ts";
 import { readUrl, readUrlBase } from "../../durable/http/read-wire.ts";
 import { type ReplicaBindings, type ReplicaNamespace, replicaNamespace } from "../../durable/namespaces.ts";
@@ -29,6 +35,7 @@ import type { HealthPorts } from "./health-watch.ts";
 import { answerOf, HttpAnswer } from "./http-answer.ts";
 import type { AdminPort, ReplicaAddress, ReplicaPort } from "./ports.ts";
 import type { TimerPlatform } from "./shared-timers.ts";
+import { lacksMethod } from "./transport-errors.ts";
 
 /** The runtime would retry for up to ten seconds, hiding a dead leader for as long: retries are the shard client's. */
 const NO_RETRIES = { maxRetries: 0 } as const;
@@ -37,6 +44,10 @@ const EXISTING: DurableObjectNamespaceGetDurableObjectOptions = { retry: NO_RETR
 
 /** More objects than any cluster has replicas; a topology of many generations must not grow the cache without end. */
 const OBJECTS_MAX = 4_096;
+
+/** Keys whose values no call carries, or whose replica runs code from before there were such calls: the next read is HTTP at once. */
+const LONG_KEYS_MAX = 4_096;
+const LONG_KEY_MS = 60_000;
 
 /** What making a stub takes; all of it outlives requests, unlike the stub. */
 interface ReplicaObject {
@@ -55,24 +66,17 @@ interface TimedReply {
   readonly tookMs: number | undefined;
 }
 
-function answerFrom({ read, tookMs }: TimedReply): HttpAnswer | Refusal {
-  return read.status === "ok" ? new HttpAnswer(readResponse(read, false, tookMs)) : read;
+function answerFrom({ read, tookMs }: TimedReply, { omitValue }: ReadRequest): HttpAnswer | Refusal {
+  return read.status === "ok" ? new HttpAnswer(readResponse(read, omitValue === true, tookMs)) : read;
 }
 
 function valueBytes({ mutation }: WriteRequest): number {
   return "value" in mutation ? mutation.value.byteLength : 0;
 }
 
-/** A read that may have to wait at the replica would keep those waiting that need not. */
-function mayWaitForOthers({ omitValue, after }: ReadRequest): boolean {
-  return omitValue !== true && after === undefined;
-}
-
 export interface SlowLogPort {
   slowLog(address: ReplicaAddress): Promise<readonly SlowEntry[]>;
 }
-
-const HEAD: RequestInit = { method: "HEAD" };
 
 const READS_LIMITS = { calls: READS_MAX, bytes: READS_BYTES_MAX };
 const WRITES_LIMITS = { calls: WRITES_MAX, bytes: WRITES_BYTES_MAX };
@@ -82,6 +86,7 @@ export function createReplicaPort(
   platform: TimerPlatform | undefined,
 ): ReplicaPort<HttpAnswer> & AdminPort & Pick<HealthPorts, "ping"> & SlowLogPort {
   const objects = new Map<string, ReplicaObject>();
+  const longKeys = new LRUCache<string, true>({ max: LONG_KEYS_MAX, ttl: LONG_KEY_MS });
 
   const objectOf = ({ name, region }: ReplicaAddress): ReplicaObject => {
     const namespace = replicaNamespace(env, region);
@@ -107,20 +112,27 @@ export function createReplicaPort(
   const stubOf = ({ namespace, id, options }: ReplicaObject): DurableObjectStub<CacheReplica> =>
     namespace.get(id, options);
 
-  const readAlone = (object: ReplicaObject, request: ReadRequest): Promise<HttpAnswer | Refusal> => {
-    const url = readUrl(object.readUrlBase, request);
-    const sent = request.omitValue === true ? stubOf(object).fetch(url, HEAD) : stubOf(object).fetch(url);
-    return sent.then<HttpAnswer | Refusal>((response) => {
-      const answer = answerOf(response);
-      if (answer instanceof HttpAnswer) object.options = EXISTING;
-      return answer;
-    });
-  };
+  const isStreamed = ({ key, omitValue }: ReadRequest): boolean => omitValue !== true && longKeys.has(key);
+
+  const readStreamed = async (object: ReplicaObject, request: ReadRequest): Promise<HttpAnswer | Refusal> =>
+    answerOf(await stubOf(object).fetch(readUrl(object.readUrlBase, request)));
 
   const readTogether = async (object: ReplicaObject, requests: readonly ReadRequest[]) => {
     const reply = await stubOf(object).reads(object.readUrlBase, readLines(requests));
+    object.options = EXISTING;
     const { tookMs } = reply;
     return parseReplies(reply).map((read) => (read === null ? undefined : { read, tookMs }));
+  };
+
+  const readAlone = async (object: ReplicaObject, request: ReadRequest): Promise<HttpAnswer | Refusal> => {
+    if (isStreamed(request)) return readStreamed(object, request);
+    const [reply] = await readTogether(object, [request]).catch((error: unknown) => {
+      if (lacksMethod(error, "reads")) return [];
+      throw error;
+    });
+    if (reply !== undefined) return answerFrom(reply, request);
+    longKeys.set(request.key, true);
+    return readStreamed(object, request);
   };
 
   const writeAlone = async (object: ReplicaObject, request: WriteRequest): Promise<WriteReply> => {
@@ -131,6 +143,7 @@ export function createReplicaPort(
 
   const writeTogether = async (object: ReplicaObject, requests: readonly WriteRequest[]) => {
     const replies: readonly (WireWriteReply | null)[] = await stubOf(object).writes(requests.map(writeArguments));
+    object.options = EXISTING;
     return replies.map((reply) => reply ?? undefined);
   };
 
@@ -138,9 +151,10 @@ export function createReplicaPort(
     read(address, request) {
       const object = knownObject(address);
       const alone = () => readAlone(object, request);
-      if (object.reads === undefined || !mayWaitForOthers(request)) return alone();
+      // A read that may have to wait at the replica would keep those waiting that need not.
+      if (object.reads === undefined || request.after !== undefined || isStreamed(request)) return alone();
       const together = (requests: readonly ReadRequest[]) => readTogether(object, requests);
-      return object.reads.call(request, 0, { alone, together, take: answerFrom });
+      return object.reads.call(request, 0, { alone, together, take: (reply) => answerFrom(reply, request) });
     },
     write(address, request) {
       const object = knownObject(address);

@@ -32,6 +32,13 @@ export function classifyTransportError(error: unknown): TransportFailure {
   return has(error, "remote") ? FAILED : BROKEN;
 }
 
+/** Whether the object runs code from before it had the method: nothing was done. */
+export function lacksMethod(error: unknown, method: string): boolean {
+  return (
+    error instanceof Error && error.message.startsWith(`The RPC receiver does not implement the method "${method}"`)
+  );
+}
+
 function has(error: object, flag: string): boolean {
   return (error as Record<string, unknown>)[flag] === true;
 }

@@ -47,6 +47,7 @@ describe("a read on the wire", () => {
     for (const alsoFor of [0, 412]) expect(received({ ...REQUEST, alsoFor })).toMatchObject({ alsoFor });
     expect(parseReadUrl("http://replica/1/n/0/1/eventual/also=-5?a", false)?.alsoFor).toBeUndefined();
     expect(received(REQUEST, true)).toMatchObject({ omitValue: true });
+    expect(received({ ...REQUEST, omitValue: true })).toMatchObject({ omitValue: true });
   });
 
   it("may have options that a newer edge knows", () => {

@@ -1,0 +1,90 @@
+// How reads travel to a replica, with objects that a test scripts: what a call carries comes whole or not at all, what it does
+// not carry is streamed.
+
+import { expect, test } from "vitest";
+import type { ReplicaBindings } from "../../../durable/namespaces.ts";
+import type { ReadOk, ReadReply, ReadRequest } from "../../../durable/protocol.ts";
+import { readResponse } from "../../../durable/read-response.ts";
+import { readsReply } from "../../../durable/reads-wire.ts";
+import { HttpAnswer } from "../../../worker/clients/http-answer.ts";
+import { createReplicaPort } from "../../../worker/clients/replica-port.ts";
+
+const ADDRESS = { shard: 0, replica: 1, generation: 0, name: "halo:test:s0:r1:g0", region: "weur" } as const;
+const REQUEST: ReadRequest = { v: 1, to: ADDRESS.name, epoch: 0, slot: 3, key: "k", level: "strong" };
+const FROM = { shard: 0, replica: 1, role: "leader", term: 2, index: 9 } as const;
+const SHORT_BYTES = 5;
+const LONG_BYTES = 200_000;
+
+function found(size: number): ReadOk {
+  const entry = { version: 4, contentType: "text/plain", value: new Uint8Array(size), size, modifiedMs: 0 };
+  return { status: "ok", level: "strong", clockMs: 0, from: FROM, entry };
+}
+
+function scripted(object: { reads?: () => unknown; fetch?: (url: string) => Response }) {
+  const calls: string[] = [];
+  const stub = {
+    async reads(_base: string, lines: string) {
+      calls.push(`reads ${lines}`);
+      return object.reads?.();
+    },
+    async fetch(url: string) {
+      calls.push("fetch");
+      return object.fetch?.(url);
+    },
+  };
+  const namespace = { idFromName: (name: string) => name, get: () => stub };
+  const port = createReplicaPort({ REPLICA: namespace } as unknown as ReplicaBindings, undefined);
+  return { calls, read: (request: Partial<ReadRequest> = {}) => port.read(ADDRESS, { ...REQUEST, ...request }) };
+}
+
+function replies(reply: ReadReply) {
+  return () => readsReply([reply], undefined);
+}
+
+async function bytesOf(answer: unknown): Promise<number> {
+  expect(answer).toBeInstanceOf(HttpAnswer);
+  return (await (answer as HttpAnswer).response.arrayBuffer()).byteLength;
+}
+
+test("a value that a call carries is the result of one call, which fails as a whole", async () => {
+  const { calls, read } = scripted({ reads: replies(found(SHORT_BYTES)) });
+  expect(await bytesOf(await read())).toBe(SHORT_BYTES);
+  expect(calls).toEqual(["reads 0/3/strong?k"]);
+  const broken = scripted({ reads: () => Promise.reject(new Error("Network connection lost.")) });
+  await expect(broken.read()).rejects.toThrow("Network connection lost.");
+  expect(broken.calls).toHaveLength(1);
+});
+
+test("a read of the head alone learns the length and every refusal", async () => {
+  const { entry, ...rest } = found(LONG_BYTES);
+  if (entry === undefined) throw new Error("there is one");
+  const { value: _omitted, ...head } = entry;
+  const { calls, read } = scripted({ reads: replies({ ...rest, entry: head }) });
+  const answer = await read({ omitValue: true });
+  expect(await bytesOf(answer)).toBe(0);
+  expect((answer as HttpAnswer).response.headers.get("Content-Length")).toBe(String(LONG_BYTES));
+  expect(calls).toEqual(["reads 0/3/strong/head?k"]);
+  const refusal = { status: "not_leader", leader: 2, term: 7 } as const;
+  expect(await scripted({ reads: replies(refusal) }).read({ omitValue: true })).toEqual(refusal);
+});
+
+test("a long value is streamed, and asked for as a stream the next time, unless only its head is wanted", async () => {
+  const long = found(LONG_BYTES);
+  const { calls, read } = scripted({ reads: replies(long), fetch: () => readResponse(long, false) });
+  expect(await bytesOf(await read())).toBe(LONG_BYTES);
+  expect(calls).toEqual(["reads 0/3/strong?k", "fetch"]);
+  expect(await bytesOf(await read())).toBe(LONG_BYTES);
+  expect(calls.slice(2)).toEqual(["fetch"]);
+  await read({ omitValue: true });
+  expect(calls[3]).toBe("reads 0/3/strong/head?k");
+});
+
+test("a replica whose code knows no such calls is asked as it knows", async () => {
+  const unknown = new TypeError('The RPC receiver does not implement the method "reads".');
+  const { calls, read } = scripted({
+    reads: () => Promise.reject(unknown),
+    fetch: () => readResponse(found(SHORT_BYTES), false),
+  });
+  for (let time = 0; time < 2; time += 1) expect(await bytesOf(await read())).toBe(SHORT_BYTES);
+  expect(calls).toEqual(["reads 0/3/strong?k", "fetch", "fetch"]);
+});
