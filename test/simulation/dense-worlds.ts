@@ -83,6 +83,29 @@ export function electing(world: SwarmConfig, random: SeededRandom): SwarmConfig 
   };
 }
 
+/**
+ * Votes take longer than a round of them, on the way there or back, and leaders do not live long: there are several candidates of
+ * a term, none of whom has heard of the others, and what one was granted in an earlier round comes in a later one.
+ */
+export function rivalling(world: SwarmConfig, random: SeededRandom): SwarmConfig {
+  const small = smallWorld(world, 3);
+  return {
+    ...small,
+    thinkMs: random.logarithmic(30, 100),
+    stormMs: 14_000,
+    network: {
+      ...small.network,
+      delayMs: [0.2, random.logarithmic(1, 60)],
+      repeatProbability: random.between(0, 0.3),
+      slowKind: { kind: "vote", probability: random.between(0.4, 0.8) },
+      stragglerMsMax: random.logarithmic(300, 1_200),
+    },
+    leaderCrashProbability: random.between(0.5, 0.95),
+    muteCandidateProbability: random.between(0.3, 0.8),
+    faultMsMax: random.logarithmic(100, 1_200),
+  };
+}
+
 /** In one of three ways leases come into doubt all the time: they are handed over, slept away, or their leaders are cut off. */
 export function leasing(world: SwarmConfig, random: SeededRandom): SwarmConfig {
   const small = { ...smallWorld(world, 3), edges: 2, thinkMs: random.logarithmic(8, 30), stormMs: 14_000 };

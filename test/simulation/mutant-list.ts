@@ -48,7 +48,7 @@ const ELECTIONS: readonly Mutant[] = [
     file: ELECTION,
     find: "if (message.granted && message.term !== replica.term) return;\n  const { lastIndex, lastTerm }",
     replace: "const { lastIndex, lastTerm }",
-    workload: "elections",
+    workload: "rivals",
   },
   {
     name: "votes-for-outdated-log",

@@ -6,7 +6,7 @@ import type { ReplicaTiming } from "../../durable/replica-context.ts";
 import { DEFAULT_TIMING, type ReplicationLimits } from "../../durable/replication/config.ts";
 import type { ClusterConfig } from "../../routing/cluster-config.ts";
 import type { Region } from "../../routing/region.ts";
-import { electing, lagging, leasing, snapshotting } from "./dense-worlds.ts";
+import { electing, lagging, leasing, rivalling, snapshotting } from "./dense-worlds.ts";
 import { MESSAGE_KINDS, type NetworkConfig } from "./network.ts";
 import { SeededRandom } from "./random.ts";
 
@@ -142,6 +142,7 @@ export const WORKLOADS = [
   "members",
   "rot",
   "elections",
+  "rivals",
   "leases",
   "snapshots",
   "laggards",
@@ -150,6 +151,7 @@ export type WorkloadName = (typeof WORKLOADS)[number];
 /** Those that are never drawn otherwise. */
 const DENSE: Partial<Record<WorkloadName, (world: SwarmConfig, random: SeededRandom) => SwarmConfig>> = {
   elections: electing,
+  rivals: rivalling,
   leases: leasing,
   snapshots: snapshotting,
   laggards: lagging,
