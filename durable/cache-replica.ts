@@ -18,6 +18,7 @@ import type { Directory } from "./directory.ts";
 import { createDirectoryClient } from "./directory-client.ts";
 import { FoundationGuard } from "./foundation-guard.ts";
 import { foundingTopologyOf } from "./founding-topology.ts";
+import { type GetsArguments, type GetsReply, getsRequest, wireGets } from "./gets-wire.ts";
 import { parseReadUrl } from "./http/read-wire.ts";
 import { type ReplicaBindings, replicaNamespace } from "./namespaces.ts";
 import { memberId, Ownership } from "./ownership.ts";
@@ -168,6 +169,13 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
 
   async batch(request: BatchRequest): Promise<BatchReply> {
     return (await this.#routed(request.to, request.epoch)).batch(request);
+  }
+
+  /** A batch that only reads (gets-wire.ts). */
+  async gets(...wire: GetsArguments): Promise<GetsReply> {
+    const request = getsRequest(...wire);
+    if (request === undefined) return { status: "invalid", reason: "not a batch of reads" };
+    return wireGets(await this.batch(request));
   }
 
   async fill(request: FillRequest): Promise<FillReply> {

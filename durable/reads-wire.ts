@@ -12,6 +12,7 @@
 //
 // Versioned and additive as the single read is: the version stands in the first argument.
 
+import { joined } from "./gets-wire.ts";
 import { parseReadUrl, readLine } from "./http/read-wire.ts";
 import type { ConsistencyLevel, ReadOk, ReadReply, ReadRequest } from "./protocol.ts";
 import { parseProvenance, provenanceWords } from "./provenance-words.ts";
@@ -72,16 +73,6 @@ function lineOf({ entry, level, clockMs, from, hot }: ReadOk): string | undefine
   const { version, value, modifiedMs, expiresMs = "-", contentType } = entry;
   const own = `${version} ${value.byteLength} ${modifiedMs} ${expiresMs} ${clockMs} ${level}`;
   return `${own} ${provenanceWords(from)} ${contentType}`;
-}
-
-function joined(values: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(values.reduce((sum, { byteLength }) => sum + byteLength, 0));
-  let at = 0;
-  for (const value of values) {
-    whole.set(value, at);
-    at += value.byteLength;
-  }
-  return whole;
 }
 
 /** One for each read, in their order; null: ask for it by itself. */

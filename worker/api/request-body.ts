@@ -32,6 +32,10 @@ export async function readBytes(
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   try {
+    if (announced !== undefined) {
+      const whole = new Uint8Array(await request.arrayBuffer());
+      return whole.byteLength === announced ? parsed(whole) : cutShort(whole.byteLength, announced);
+    }
     const reader = request.body.getReader();
     for (let read = await reader.read(); !read.done; read = await reader.read()) {
       bytes += read.value.byteLength;
@@ -45,10 +49,11 @@ export async function readBytes(
     // The only way for reading a request's body to fail: the client went away or broke the framing.
     return refused("incomplete-body", "the body ended before its end; nothing was done");
   }
-  if (announced !== undefined && bytes !== announced) {
-    return refused("incomplete-body", `${bytes} of ${announced} bytes arrived; nothing was done`);
-  }
   return parsed(joined(chunks, bytes));
+}
+
+function cutShort(bytes: number, announced: number): Parsed<never> {
+  return refused("incomplete-body", `${bytes} of ${announced} bytes arrived; nothing was done`);
 }
 
 function joined(chunks: readonly Uint8Array[], bytes: number): Uint8Array {

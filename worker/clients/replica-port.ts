@@ -10,6 +10,7 @@
 import { waitUntil } from "cloudflare:workers";
 import { LRUCache } from "lru-cache";
 import type { CacheReplica } from "../../durable/cache-replica.ts";
+import { getsArguments, getsReply } from "../../durable/gets-wire.ts";
 import { readUrl, readUrlBase } from "../../durable/http/read-wire.ts";
 import { type ReplicaBindings, type ReplicaNamespace, replicaNamespace } from "../../durable/namespaces.ts";
 import {
@@ -163,7 +164,17 @@ export function createReplicaPort(
       const together = (requests: readonly WriteRequest[]) => writeTogether(object, requests);
       return object.writes.call(request, valueBytes(request), { alone, together, take: writeReply });
     },
-    batch: (address, request) => stubOf(knownObject(address)).batch(request),
+    async batch(address, request) {
+      const object = knownObject(address);
+      const gets = getsArguments(request);
+      if (gets === undefined) return stubOf(object).batch(request);
+      try {
+        return getsReply(await stubOf(object).gets(...gets));
+      } catch (error) {
+        if (!lacksMethod(error, "gets")) throw error;
+        return stubOf(object).batch(request);
+      }
+    },
     fill: (address, request) => stubOf(knownObject(address)).fill(request),
     scan: (address, request) => stubOf(knownObject(address)).scan(request),
     purge: (address, request) => stubOf(knownObject(address)).purge(request),

@@ -23,6 +23,14 @@ function found(size: number): ReadOk {
 function scripted(object: { reads?: () => unknown; fetch?: (url: string) => Response }) {
   const calls: string[] = [];
   const stub = {
+    async gets() {
+      calls.push("gets");
+      throw unknownMethod("gets");
+    },
+    async batch() {
+      calls.push("batch");
+      return { status: "not_leader", leader: 2, term: 7 };
+    },
     async reads(_base: string, lines: string) {
       calls.push(`reads ${lines}`);
       return object.reads?.();
@@ -34,7 +42,11 @@ function scripted(object: { reads?: () => unknown; fetch?: (url: string) => Resp
   };
   const namespace = { idFromName: (name: string) => name, get: () => stub };
   const port = createReplicaPort({ REPLICA: namespace } as unknown as ReplicaBindings, undefined);
-  return { calls, read: (request: Partial<ReadRequest> = {}) => port.read(ADDRESS, { ...REQUEST, ...request }) };
+  return { calls, port, read: (request: Partial<ReadRequest> = {}) => port.read(ADDRESS, { ...REQUEST, ...request }) };
+}
+
+function unknownMethod(name: string): TypeError {
+  return new TypeError(`The RPC receiver does not implement the method "${name}".`);
 }
 
 function replies(reply: ReadReply) {
@@ -80,11 +92,14 @@ test("a long value is streamed, and asked for as a stream the next time, unless 
 });
 
 test("a replica whose code knows no such calls is asked as it knows", async () => {
-  const unknown = new TypeError('The RPC receiver does not implement the method "reads".');
-  const { calls, read } = scripted({
-    reads: () => Promise.reject(unknown),
+  const { calls, port, read } = scripted({
+    reads: () => Promise.reject(unknownMethod("reads")),
     fetch: () => readResponse(found(SHORT_BYTES), false),
   });
   for (let time = 0; time < 2; time += 1) expect(await bytesOf(await read())).toBe(SHORT_BYTES);
-  expect(calls).toEqual(["reads 0/3/strong?k", "fetch", "fetch"]);
+  expect(calls.splice(0)).toEqual(["reads 0/3/strong?k", "fetch", "fetch"]);
+  const { to, v, epoch, level } = REQUEST;
+  const operations = [{ kind: "get", slot: 3, key: "k" }] as const;
+  expect(await port.batch(ADDRESS, { to, v, epoch, level, deadlineMs: 9, operations })).toMatchObject({ leader: 2 });
+  expect(calls).toEqual(["gets", "batch"]);
 });
