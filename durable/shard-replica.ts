@@ -223,7 +223,9 @@ export class ShardReplica {
     const found = reply();
     // Race: the reader has seen the value at a replica that is further than this one, where its parts are still on their way.
     // A part never changes, so whoever has it may give it; that it is gone is for a strong read to say.
-    return found.bytes === undefined ? this.#reads.serve({ level: "strong" }, reply) : found;
+    if (found.bytes !== undefined) return found;
+    // Race: the slot may have gone while the reader waited, and the part have been written at its new owner.
+    return this.#reads.serve({ level: "strong" }, () => this.#context.ownerRefusal(slot) ?? reply());
   }
 
   /** Evidence from an edge that the leader does not answer it. Believed only where this replica sees it too. */
