@@ -1,4 +1,4 @@
-// Worlds that are asked for by name (`--workload`) and made for mistakes that need several rare things at once: one small group, and
+// Worlds that are asked for by name (`--workload`) and made for mistakes that need several rare things at once: small groups, and
 // of all faults only those that one part of the protocol is afraid of, as often as they can meet. What they draw are the knobs of
 // any other world (swarm.ts): none of them knows of a mistake, or of what it would take to show one.
 

@@ -139,6 +139,14 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
     workload: "slow_purges",
   },
   {
+    name: "purge-by-who-has-not-heard",
+    mistake: "a source takes a purge from an edge that has not heard of its moves, and so has not asked their targets",
+    file: "durable/write-path.ts",
+    find: "if (isOutdated) return ownership.wrongOwner();",
+    replace: "",
+    workload: "slow_purges",
+  },
+  {
     name: "drained-shard-asked-for-ever",
     mistake: "an edge prefers what a former owner said of a slot to the documents since: it asks who was drained",
     file: HOLDER,
