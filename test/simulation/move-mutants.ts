@@ -132,7 +132,7 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
   {
     name: "purge-of-another-view",
     mistake:
-      "a purge goes in the name of the newest topology that its edge knows, not of the one by which its shards were chosen",
+      "a purge goes in the name of the newest topology that its edge knows, not of the one that chose its shards",
     file: OPERATIONS,
     find: "...header(address, view.epoch),",
     replace: "...header(address, topology.view.epoch),",

@@ -7,7 +7,7 @@ import { SeededRandom } from "../random.ts";
 import type { World } from "../world.ts";
 import { Actor, type WorkloadObject } from "./actor.ts";
 import { Cache } from "./cache.ts";
-import { Cells } from "./cells.ts";
+import { Cells, MANY_BATCHES } from "./cells.ts";
 import { Evictable } from "./evictable.ts";
 import { WorkloadHistory } from "./history.ts";
 import { judge } from "./judge.ts";
@@ -65,7 +65,11 @@ export function drawLaggingWorkload(seed: number | string): WorkloadConfig {
 /** For those in which writes find no room: what is written singly, in batches and in transactions, and sent again. */
 export function drawCellsWorkload(seed: number | string): WorkloadConfig {
   const random = new SeededRandom(seed, "workload");
-  return { actors: 4, thinkMs: random.logarithmic(5, 40), objects: [new Cells("one"), new Cells("two")] };
+  return {
+    actors: 4,
+    thinkMs: random.logarithmic(5, 40),
+    objects: [new Cells("one", MANY_BATCHES), new Cells("two", MANY_BATCHES)],
+  };
 }
 
 /** New objects each time: they remember what their clients do. */
