@@ -59,6 +59,15 @@ export const COMMANDS: readonly Mutant[] = [
     workload: "laggards",
   },
   {
+    name: "refused-batch-told-as-failed",
+    mistake:
+      "of a batch that is sent again the last attempt's refusals are told, whatever an earlier one may have done",
+    file: "worker/clients/shard-call.ts",
+    find: "this.#finish(this.#mayBeDone ? (this.#plan.doubted?.(reply) ?? reply) : reply);",
+    replace: "this.#finish(reply);",
+    workload: "full",
+  },
+  {
     name: "transaction-in-parts",
     mistake: "what a transaction did before one of its operations failed stays",
     file: "durable/store/commands/transactions.ts",

@@ -1,4 +1,4 @@
-// Worlds that are asked for by name (`--workload`) and made for mistakes that need several rare things at once: one small group, and
+// Worlds that are asked for by name (`--workload`) and made for mistakes that need several rare things at once: small groups, and
 // of all faults only those that one part of the protocol is afraid of, as often as they can meet. What they draw are the knobs of
 // any other world (swarm.ts): none of them knows of a mistake, or of what it would take to show one.
 
@@ -239,5 +239,99 @@ export function lagging(world: SwarmConfig, random: SeededRandom): SwarmConfig {
       overload: random.chance(0.3) ? random.logarithmic(400, 2_000) : undefined,
     },
     faultMsMax: random.logarithmic(300, 2_000),
+  };
+}
+
+/**
+ * Isolates of edges come and go, believe what was true long ago, and cannot ask the Directory, even when all is well again: they learn
+ * from the replicas that send them away, or not at all. In half of these worlds slots move meanwhile, in the others they had moved before.
+ */
+export function unguided(world: SwarmConfig, random: SeededRandom): SwarmConfig {
+  const small = smallWorld(world, 3);
+  const reshards = random.chance(0.5);
+  return {
+    ...small,
+    cluster: { ...small.cluster, weights: Array.from({ length: 2 + random.below(2) }, () => 1) },
+    edges: 3,
+    clients: 6,
+    keysPerShard: 1,
+    isPlain: !reshards,
+    reshards,
+    moveEveryMs: random.logarithmic(200, 2_000),
+    edgesStartStale: !reshards,
+    edgesLackDirectory: true,
+    thinkMs: random.logarithmic(10, 60),
+    stormMs: 8_000,
+    network: {
+      ...small.network,
+      delayMs: [0.2, random.logarithmic(1, 30)],
+      lossProbability: random.chance(0.5) ? random.logarithmic(0.003, 0.05) : 0,
+      lossIsNoticedProbability: 0.5,
+    },
+    faults: {
+      edge_restart: random.logarithmic(100, 1_000),
+      crash: random.chance(0.5) ? random.logarithmic(400, 2_000) : undefined,
+      estrange: random.chance(0.5) ? random.logarithmic(500, 2_000) : undefined,
+      partition: random.chance(0.3) ? random.logarithmic(500, 2_000) : undefined,
+    },
+    faultMsMax: random.logarithmic(300, 1_500),
+  };
+}
+
+/** There is no room for all that clients write, so that one attempt finds some and the next does not; and calls come late, or break. */
+export function crowding(world: SwarmConfig, random: SeededRandom): SwarmConfig {
+  const small = smallWorld(world, 3);
+  return {
+    ...small,
+    edges: 2,
+    keysPerShard: 3,
+    isPlain: false,
+    usesCells: true,
+    storageBytesMax: Math.round(random.logarithmic(250, 900)),
+    hasQuota: true,
+    thinkMs: random.logarithmic(8, 40),
+    writeShare: random.between(0.5, 0.8),
+    stormMs: 12_000,
+    network: {
+      ...small.network,
+      delayMs: [0.2, random.logarithmic(1, 30)],
+      lossProbability: random.chance(0.7) ? random.logarithmic(0.01, 0.1) : 0,
+      lossIsNoticedProbability: 0.9,
+      slowKind: { kind: random.pick<MessageKind>(["append", "write", "other"]), probability: random.between(0.1, 0.5) },
+      stragglerMsMax: random.logarithmic(200, 3_000),
+    },
+    faults: {
+      crash: random.chance(0.5) ? random.logarithmic(400, 2_000) : undefined,
+      transfer: random.chance(0.3) ? random.logarithmic(400, 2_000) : undefined,
+    },
+    faultMsMax: random.logarithmic(200, 1_000),
+  };
+}
+
+/** Slots move from time to time, and purges outlast their moves: what they ask of the shards comes late, and is asked again. */
+export function outlasting(world: SwarmConfig, random: SeededRandom): SwarmConfig {
+  const small = smallWorld(world, 3);
+  return {
+    ...small,
+    cluster: { ...small.cluster, weights: Array.from({ length: 2 + random.below(2) }, () => 1) },
+    edges: 1 + random.below(2),
+    keysPerShard: 1,
+    isPlain: false,
+    reshards: true,
+    moveEveryMs: random.logarithmic(300, 2_000),
+    purgesSlowly: true,
+    thinkMs: random.logarithmic(10, 40),
+    stormMs: 12_000,
+    network: {
+      ...small.network,
+      delayMs: [0.2, random.logarithmic(1, 10)],
+      slowKind: { kind: "purge", probability: random.between(0.1, 0.6) },
+      stragglerMsMax: random.logarithmic(500, 4_000),
+    },
+    faults: {
+      crash: random.chance(0.3) ? random.logarithmic(500, 3_000) : undefined,
+      transfer: random.chance(0.3) ? random.logarithmic(500, 3_000) : undefined,
+    },
+    faultMsMax: random.logarithmic(200, 1_500),
   };
 }

@@ -150,7 +150,7 @@ export class Edge {
         : undefined,
       now,
       random: () => this.#random.next(),
-      readTopology: () => this.#world.readDirectory(caller),
+      readTopology: () => this.#readDirectory(caller),
     });
     if (this.#world.config.hotKeyPerSecond === undefined) return client;
     const codec: typeof plainCodec = {
@@ -162,6 +162,12 @@ export class Edge {
     };
     // Without the data centre's copies: the clocks of edges differ by more here than those of one data centre may.
     return createNearClient(client, { codec, topology, timers, now, background, eventualMs: COPY_MS_MAX });
+  }
+
+  #readDirectory(caller: EdgeInstance): Promise<unknown> {
+    const { config } = this.#world;
+    if (config.edgesLackDirectory === true) return Promise.reject(new Error("the Directory is down"));
+    return this.#world.readDirectory(caller);
   }
 
   #ping(caller: EdgeInstance): HealthPorts["ping"] {
@@ -310,7 +316,7 @@ export class Edge {
         this.#unlessOverloaded(hostOf(address), (host) =>
           rpc.call(caller, host, {
             label: `purge of ${request.scopes.length}`,
-            kind: "other",
+            kind: "purge",
             isRepeatable: false,
             run: (instance) => instance.atEpoch(request.epoch, () => instance.replica.purge(request)),
             ifRetired: ({ refusing }) => refusing.purge(request),

@@ -8,6 +8,7 @@ const COPY = "durable/slot-copy.ts";
 const SLOTS = "durable/store/slots.ts";
 const CONTEXT = "durable/replica-context.ts";
 const HOLDER = "worker/clients/topology-holder.ts";
+const OPERATIONS = "worker/clients/operations.ts";
 const workload = "reshard";
 /** For mistakes that need a follower of a former owner which hears of nothing. */
 const HANDOVER = "handover";
@@ -127,6 +128,23 @@ export const MOVE_MUTANTS: readonly Mutant[] = [
     find: "for (const { shard, index } of from.past) seen =",
     replace: "for (const { shard, index } of from.past.slice(0, 0)) seen =",
     workload: HANDOVER,
+  },
+  {
+    name: "purge-of-another-view",
+    mistake:
+      "a purge goes in the name of the newest topology that its edge knows, not of the one that chose its shards",
+    file: OPERATIONS,
+    find: "...header(address, view.epoch),",
+    replace: "...header(address, topology.view.epoch),",
+    workload: "slow_purges",
+  },
+  {
+    name: "purge-by-who-has-not-heard",
+    mistake: "a source takes a purge from an edge that has not heard of its moves, and so has not asked their targets",
+    file: "durable/write-path.ts",
+    find: "if (isOutdated) return ownership.wrongOwner();",
+    replace: "",
+    workload: "slow_purges",
   },
   {
     name: "drained-shard-asked-for-ever",

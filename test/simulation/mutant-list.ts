@@ -451,6 +451,14 @@ const CLIENTS: readonly Mutant[] = [
     replace: "",
   },
   {
+    name: "full-retry-told-as-failed",
+    mistake: "the edge tells a write as refused for want of room although an earlier attempt may have been done",
+    file: SHARD_CALL,
+    find: "this.#finish(this.#mayBeDone ? this.#fateUnknown(reply.reason) : reply);",
+    replace: 'this.#finish(this.#mayBeDone && reply.status !== "full" ? this.#fateUnknown(reply.reason) : reply);',
+    workload: "full",
+  },
+  {
     name: "edge-drops-bookmark",
     mistake: "the edge does not pass the session's bookmark on",
     file: "worker/clients/shard-client.ts",
@@ -470,6 +478,7 @@ const CLIENTS: readonly Mutant[] = [
     file: SHARD_CALL,
     find: "this.#context.maybeInstall(topology);",
     replace: "",
+    workload: "directory",
   },
 ];
 

@@ -33,7 +33,8 @@ export const MESSAGE_KINDS = [
   "write",
   "other",
 ] as const;
-export type MessageKind = (typeof MESSAGE_KINDS)[number];
+/** A purge is one of the others, unless a world is about purges. */
+export type MessageKind = (typeof MESSAGE_KINDS)[number] | "purge";
 
 export type Fate =
   | { readonly kind: "delivered"; readonly delayMs: number }
@@ -125,7 +126,8 @@ export class Network {
 
   #heldUpMs(kind: MessageKind): number {
     const { stragglerProbability, stragglerMsMax, slowKind } = this.#config;
-    const isSlowKind = slowKind?.kind === kind && this.#random.chance(slowKind.probability);
+    const isOfKind = slowKind?.kind === kind || (slowKind?.kind === "other" && kind === "purge");
+    const isSlowKind = isOfKind && this.#random.chance(slowKind.probability);
     const isStraggler = this.#random.chance(stragglerProbability);
     if (isSlowKind) this.#coverage.count("message of the seed's slow kind held up");
     if (isStraggler) this.#coverage.count("straggler");

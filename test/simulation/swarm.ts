@@ -6,7 +6,7 @@ import type { ReplicaTiming } from "../../durable/replica-context.ts";
 import { DEFAULT_TIMING, type ReplicationLimits } from "../../durable/replication/config.ts";
 import type { ClusterConfig } from "../../routing/cluster-config.ts";
 import type { Region } from "../../routing/region.ts";
-import { electing, lagging, leasing, rivalling, snapshotting } from "./dense-worlds.ts";
+import { crowding, electing, lagging, leasing, outlasting, rivalling, snapshotting, unguided } from "./dense-worlds.ts";
 import { MESSAGE_KINDS, type NetworkConfig } from "./network.ts";
 import { SeededRandom } from "./random.ts";
 
@@ -99,14 +99,20 @@ export interface SwarmConfig {
   readonly sessionOperations?: number | undefined;
   /** Beside the registers there are tagged values and purges, and nothing else. */
   readonly purgesOften?: boolean | undefined;
+  /** The same, with one purge at a time. */
+  readonly purgesSlowly?: boolean | undefined;
   /** What else is worked on shows who is behind: values in parts, and commands that are sent together. */
   readonly usesLaggards?: boolean | undefined;
+  /** Beside the registers there are cells, and nothing else. */
+  readonly usesCells?: boolean | undefined;
   /** Rows in a part of a snapshot; absent: a few. */
   readonly snapshotPartRows?: number | undefined;
   /** By changes that an operator asks for, planned by the production code: shards come, are drained and go, weights change. */
   readonly reshapes: boolean;
   /** What a replica may hold, until the operator gives more when the storm is over; absent: more than there ever is. */
   readonly storageBytesMax: number | undefined;
+  /** That is the quota of what clients write, too: a write finds no room as soon as there is none, not once all rows were looked at. */
+  readonly hasQuota?: boolean | undefined;
   /** Edges ping replicas and report whom they doubt, and requests name how urgent they are and how to choose a replica. */
   readonly watchesHealth: boolean;
   /** Requests a second that a replica takes on; absent: as many as come. */
@@ -119,6 +125,8 @@ export interface SwarmConfig {
   readonly gathersCalls: boolean;
   /** Edges start with an older epoch, in which the keys had other owners. */
   readonly edgesStartStale: boolean;
+  /** The Directory never answers them, not even when the storm is over. */
+  readonly edgesLackDirectory?: boolean | undefined;
 }
 
 export interface SweepConfig {
@@ -146,6 +154,9 @@ export const WORKLOADS = [
   "leases",
   "snapshots",
   "laggards",
+  "directory",
+  "full",
+  "slow_purges",
 ] as const;
 export type WorkloadName = (typeof WORKLOADS)[number];
 /** Those that are never drawn otherwise. */
@@ -155,6 +166,9 @@ const DENSE: Partial<Record<WorkloadName, (world: SwarmConfig, random: SeededRan
   leases: leasing,
   snapshots: snapshotting,
   laggards: lagging,
+  directory: unguided,
+  full: crowding,
+  slow_purges: outlasting,
 };
 /** Of the worlds without a theme. */
 const RESHARD_SHARE = 0.12;

@@ -29,9 +29,11 @@ import type { SwarmConfig } from "./swarm.ts";
 import type { Trace, TracePart } from "./trace.ts";
 import { STORAGE } from "./workload/evictable.ts";
 import {
+  drawCellsWorkload,
   drawLaggingWorkload,
   drawMovingWorkload,
   drawPurgingWorkload,
+  drawSlowPurges,
   drawWorkload,
   NO_WORKLOAD,
   type WorkloadConfig,
@@ -121,7 +123,9 @@ export class World {
         : this.view;
     this.keys = keysOf(this.view, config);
     if (config.purgesOften === true) this.workload = drawPurgingWorkload(config.seed);
+    else if (config.purgesSlowly === true) this.workload = drawSlowPurges(config.seed);
     else if (config.usesLaggards === true) this.workload = drawLaggingWorkload(config.seed);
+    else if (config.usesCells === true) this.workload = drawCellsWorkload(config.seed);
     else if (config.reshards) this.workload = drawMovingWorkload(config.seed);
     else this.workload = config.isPlain ? NO_WORKLOAD : drawWorkload(config.seed);
     const used = [...this.keys, ...this.workload.objects.flatMap(({ keys }) => keys)];
@@ -221,9 +225,10 @@ export class World {
 
   /** Until the storm is over, too little for all slots in some worlds. Nothing is evicted there: clients are refused instead. */
   get storage(): StorageOptions {
-    const { storageBytesMax } = this.config;
+    const { storageBytesMax, hasQuota } = this.config;
     if (storageBytesMax === undefined || !this.isStormy) return STORAGE;
-    return { storageBytesMax, namespaces: new Map([["", { evict: false }]]) };
+    const quota = hasQuota === true ? { quotaBytes: storageBytesMax } : {};
+    return { storageBytesMax, namespaces: new Map([["", { evict: false, ...quota }]]) };
   }
 
   /** A target has answered the source of a move. */

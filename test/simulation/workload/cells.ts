@@ -14,6 +14,16 @@ import type { Actor, WorkloadObject } from "./actor.ts";
 const BOUND = 40;
 const CONTENT_TYPE = "text/plain";
 
+/** Where in [0, 1) what is drawn ends: reads, single writes, transactions; the rest are batches. */
+export interface CellShares {
+  readonly reads: number;
+  readonly singles: number;
+  readonly transactions: number;
+}
+
+const SHARES: CellShares = { reads: 0.25, singles: 0.8, transactions: 0.92 };
+export const MANY_BATCHES: CellShares = { reads: 0.25, singles: 0.5, transactions: 0.55 };
+
 type Single = Exclude<TransactionOperation, { kind: "get" }>;
 
 export class Cells implements WorkloadObject {
@@ -24,12 +34,14 @@ export class Cells implements WorkloadObject {
   readonly #list: string;
   readonly #float: string;
   readonly #slot: number;
+  readonly #shares: CellShares;
   /** So that an increment can be told from all others in the log. */
   #increments = 0;
   #sources = 0;
 
-  constructor(name: string) {
+  constructor(name: string, shares = SHARES) {
     this.name = name;
+    this.#shares = shares;
     this.#register = `{${name}}register`;
     this.#counter = `{${name}}counter`;
     this.#list = `{${name}}list`;
@@ -40,15 +52,16 @@ export class Cells implements WorkloadObject {
 
   async act(actor: Actor): Promise<void> {
     const { coverage } = actor.world;
+    const { reads, singles, transactions } = this.#shares;
     const draw = actor.random.next();
-    if (draw < 0.25) await actor.get(this.name, actor.random.pick(this.keys), "strong");
-    else if (draw < 0.8) {
+    if (draw < reads) await actor.get(this.name, actor.random.pick(this.keys), "strong");
+    else if (draw < singles) {
       const { told } = await actor.write(this.name, this.#single(actor));
       if (told?.kind === "number") coverage.count("increment done");
       if (told?.kind === "out_of_range") coverage.count("increment refused at its bound");
       if (told?.kind === "stored" && told.previous !== undefined) coverage.count("value exchanged");
       if (told?.kind === "touched") coverage.count("entry touched");
-    } else if (draw < 0.92) {
+    } else if (draw < transactions) {
       const { told } = await actor.write(this.name, this.#transaction(actor));
       if (told?.kind === "transaction") coverage.count(told.succeeded ? "transaction done" : "transaction done else");
       if (told?.kind === "transaction_failed") coverage.count("transaction failed whole");

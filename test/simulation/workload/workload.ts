@@ -7,7 +7,7 @@ import { SeededRandom } from "../random.ts";
 import type { World } from "../world.ts";
 import { Actor, type WorkloadObject } from "./actor.ts";
 import { Cache } from "./cache.ts";
-import { Cells } from "./cells.ts";
+import { Cells, MANY_BATCHES } from "./cells.ts";
 import { Evictable } from "./evictable.ts";
 import { WorkloadHistory } from "./history.ts";
 import { judge } from "./judge.ts";
@@ -15,7 +15,7 @@ import { Lifetimes } from "./lifetimes.ts";
 import { RateLimit } from "./limits.ts";
 import { Lock } from "./locks.ts";
 import { Scans } from "./scans.ts";
-import { Tagged } from "./tagged.ts";
+import { SELDOM_PURGED, Tagged } from "./tagged.ts";
 import { Uploads } from "./uploads.ts";
 
 /** Few kinds in one world: what meets is to meet often. */
@@ -49,11 +49,27 @@ export function drawPurgingWorkload(seed: number | string): WorkloadConfig {
   return { actors: 3, thinkMs: random.logarithmic(5, 40), objects: [new Tagged()] };
 }
 
+/** For those in which a purge takes long: one at a time, while many read. */
+export function drawSlowPurges(seed: number | string): WorkloadConfig {
+  const random = new SeededRandom(seed, "workload");
+  return { actors: 5, thinkMs: random.logarithmic(10, 40), objects: [new Tagged(SELDOM_PURGED)] };
+}
+
 /** For those in which followers are behind: what is read from them in parts, and what is sent again when a call breaks. */
 export function drawLaggingWorkload(seed: number | string): WorkloadConfig {
   const random = new SeededRandom(seed, "workload");
   const objects: readonly WorkloadObject[] = [new Uploads(), new Cells("one")];
   return { actors: 3, thinkMs: random.logarithmic(10, 60), objects };
+}
+
+/** For those in which writes find no room: what is written singly, in batches and in transactions, and sent again. */
+export function drawCellsWorkload(seed: number | string): WorkloadConfig {
+  const random = new SeededRandom(seed, "workload");
+  return {
+    actors: 4,
+    thinkMs: random.logarithmic(5, 40),
+    objects: [new Cells("one", MANY_BATCHES), new Cells("two", MANY_BATCHES)],
+  };
 }
 
 /** New objects each time: they remember what their clients do. */
