@@ -291,7 +291,7 @@ export function crowding(world: SwarmConfig, random: SeededRandom): SwarmConfig 
     hasQuota: true,
     thinkMs: random.logarithmic(8, 40),
     writeShare: random.between(0.5, 0.8),
-    stormMs: 12_000,
+    stormMs: 8_000,
     network: {
       ...small.network,
       delayMs: [0.2, random.logarithmic(1, 30)],

@@ -67,7 +67,7 @@ export function drawCellsWorkload(seed: number | string): WorkloadConfig {
   const random = new SeededRandom(seed, "workload");
   return {
     actors: 4,
-    thinkMs: random.logarithmic(5, 40),
+    thinkMs: random.logarithmic(10, 40),
     objects: [new Cells("one", MANY_BATCHES), new Cells("two", MANY_BATCHES)],
   };
 }
