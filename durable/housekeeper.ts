@@ -116,9 +116,10 @@ export class Housekeeper {
     const { admission } = this.#context;
     const isOver = this.#excessBytes() > 0 || admission.excesses(this.#isEvicting).length > 0;
     this.#isEvicting = isOver;
-    if (!isOver) admission.isExhausted = false;
     const rest = this.#rest;
     const isHopeless = this.#pass === undefined && rest?.isFruitless === true && nowMs < rest.endedMs + PASS_PAUSE_MS;
+    // As long as no pass may begin nobody makes room, whatever went by itself meanwhile: to come again soon would be in vain.
+    if (!isOver && !isHopeless) admission.isExhausted = false;
     return isOver && !isHopeless;
   }
 
