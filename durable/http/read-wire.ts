@@ -1,6 +1,6 @@
-// Pure. How a read travels between the edge and a replica: as an HTTP request that the edge makes and an HTTP reply that is
-// already the client's, so that the edge passes most of them on without touching header or value. Handing a value over as
-// the result of an RPC costs more than the read itself: it is serialised on one side, and made a reply on the other.
+// Pure. How a read travels between the edge and a replica as HTTP, if its value is longer than a call carries (../reads-wire.ts,
+// whose lines are the ends of these URLs): as an HTTP request that the edge makes and an HTTP reply that is already the
+// client's, headers and all, which the edge passes on as it comes.
 //
 //   GET http://replica/1/halo:cluster:s0:r1:g0/<epoch>/<slot>/<level>/after=3-42/not=7,8/head?<key>
 //       version, addressee, topology epoch, slot, level, options, and the key, percent-encoded

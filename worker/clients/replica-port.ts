@@ -87,7 +87,9 @@ export function createReplicaPort(
   platform: TimerPlatform | undefined,
 ): ReplicaPort<HttpAnswer> & AdminPort & Pick<HealthPorts, "ping"> & SlowLogPort {
   const objects = new Map<string, ReplicaObject>();
-  const longKeys = new LRUCache<string, true>({ max: LONG_KEYS_MAX, ttl: LONG_KEY_MS });
+  // Race: to save looks at the clock the library keeps a time until a timer ends it, and a timer ends with the request that armed it:
+  // the minute would never be over. Hence no resolution.
+  const longKeys = new LRUCache<string, true>({ max: LONG_KEYS_MAX, ttl: LONG_KEY_MS, ttlResolution: 0 });
 
   const objectOf = ({ name, region }: ReplicaAddress): ReplicaObject => {
     const namespace = replicaNamespace(env, region);

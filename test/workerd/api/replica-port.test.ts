@@ -1,13 +1,17 @@
 // How reads travel to a replica, with objects that a test scripts: what a call carries comes whole or not at all, what it does
 // not carry is streamed.
 
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import type { ReplicaBindings } from "../../../durable/namespaces.ts";
 import type { ReadOk, ReadReply, ReadRequest } from "../../../durable/protocol.ts";
 import { readResponse } from "../../../durable/read-response.ts";
 import { readsReply } from "../../../durable/reads-wire.ts";
 import { HttpAnswer } from "../../../worker/clients/http-answer.ts";
 import { createReplicaPort } from "../../../worker/clients/replica-port.ts";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 const ADDRESS = { shard: 0, replica: 1, generation: 0, name: "halo:test:s0:r1:g0", region: "weur" } as const;
 const REQUEST: ReadRequest = { v: 1, to: ADDRESS.name, epoch: 0, slot: 3, key: "k", level: "strong" };
@@ -89,6 +93,17 @@ test("a long value is streamed, and asked for as a stream the next time, unless 
   expect(calls.slice(2)).toEqual(["fetch"]);
   await read({ omitValue: true });
   expect(calls[3]).toBe("reads 0/3/strong/head?k");
+});
+
+test("that a value is long is forgotten after a minute, also where no timer of a request fires any more", async () => {
+  const now = vi.spyOn(performance, "now");
+  const long = found(LONG_BYTES);
+  const { calls, read } = scripted({ reads: replies(long), fetch: () => readResponse(long, false) });
+  for (const atMs of [1_000, 60_999, 61_002]) {
+    now.mockReturnValue(atMs);
+    await bytesOf(await read());
+  }
+  expect(calls).toEqual(["reads 0/3/strong?k", "fetch", "fetch", "reads 0/3/strong?k", "fetch"]);
 });
 
 test("a replica whose code knows no such calls is asked as it knows", async () => {
