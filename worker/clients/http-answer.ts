@@ -10,9 +10,12 @@ export class HttpAnswer implements ReadAnswer {
   readonly status = "ok";
   /** 200 with the value, 203 with a remark for the edge, or 404 without a body; its other headers are the client's. */
   readonly response: Response;
+  /** Its value is still on its way, and breaks off where the replica dies. */
+  readonly isStreamed: boolean;
 
-  constructor(response: Response) {
+  constructor(response: Response, isStreamed = false) {
     this.response = response;
+    this.isStreamed = isStreamed;
   }
 
   /** Read only where it is needed: most answers are passed on unread. */
@@ -37,7 +40,7 @@ export class HttpAnswer implements ReadAnswer {
 /** Throws what `classifyTransportError` takes for a broken connection when the reply is not a replica's. */
 export function answerOf(response: Response): HttpAnswer | Promise<Refusal> {
   const { status } = response;
-  if (status === STATUS_VALUE || status === STATUS_REMARKED) return new HttpAnswer(response);
+  if (status === STATUS_VALUE || status === STATUS_REMARKED) return new HttpAnswer(response, true);
   if (status === STATUS_NO_ENTRY && response.headers.has(SERVED_BY)) return new HttpAnswer(response);
   if (status === STATUS_REFUSED) return response.json() as Promise<Refusal>;
   return refuse(response);
