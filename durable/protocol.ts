@@ -53,6 +53,8 @@ export interface Freshness {
   readonly level: ConsistencyLevel;
   /** `session`: the reply must see at least this position. */
   readonly after?: LogPosition | undefined;
+  /** The sender itself was told by a leader that what stands at `after` is committed; absent: it has a client's word for it. */
+  readonly isAcknowledged?: boolean | undefined;
   /** `bounded`: the reply must not be staler than this many milliseconds. */
   readonly boundMs?: number | undefined;
 }

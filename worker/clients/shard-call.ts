@@ -231,6 +231,8 @@ export class ShardCall<Result extends CallResult> {
     if (reply.status === "ok" && this.#mayTellLeader(member) && reply.from.role === "leader") {
       this.#group.confirmLeader(member, reply.from.term, this.#context.now());
     }
+    // Of a read it would cost more to know than it helps.
+    if (reply.status === "ok" && this.#plan.unknown !== undefined) this.#group.noteAcknowledged(reply.from);
     if (!this.#isWanted(attempt)) return;
     if (meter !== undefined) {
       const latencyMs = answeredMs - attempt.startedMs;
