@@ -10,16 +10,18 @@ export class HttpAnswer implements ReadAnswer {
   readonly status = "ok";
   /** 200 with the value, 203 with a remark for the edge, or 404 without a body; its other headers are the client's. */
   readonly response: Response;
+  #from: Provenance | undefined;
 
-  constructor(response: Response) {
+  /** `from`: what the reply says of it, where that is known already. */
+  constructor(response: Response, from?: Provenance) {
     this.response = response;
+    this.#from = from;
   }
 
-  /** Read only where it is needed: most answers are passed on unread. */
   get from(): Provenance {
-    const from = parseServedBy(this.response.headers.get(SERVED_BY) ?? "");
-    if (from === undefined) throw new TypeError("a reply that no replica gives");
-    return from;
+    this.#from ??= parseServedBy(this.response.headers.get(SERVED_BY) ?? "");
+    if (this.#from === undefined) throw new TypeError("a reply that no replica gives");
+    return this.#from;
   }
 
   get isFound(): boolean {
