@@ -42,7 +42,7 @@ import type {
   StatusRequest,
   SuspectRequest,
 } from "./protocol.ts";
-import { readResponse } from "./read-response.ts";
+import { streamedResponse } from "./read-response.ts";
 import { parseReads, type ReadsReply, readsReply } from "./reads-wire.ts";
 import { type RoutedReplica, refusingReplica } from "./refusing-replica.ts";
 import { replicaSettings, type SettingsVariables } from "./replica-settings.ts";
@@ -118,17 +118,18 @@ export class CacheReplica extends DurableObject<ReplicaEnv> {
     });
   }
 
-  /** A read. Not async: most are answered at once, and need no promise. */
+  /** A read of a value that no call carries. Not async: most are answered at once, and need no promise. */
   override fetch(request: Request): Response | Promise<Response> {
     const isHead = request.method === "HEAD";
     const read = parseReadUrl(request.url, isHead);
-    if (read === undefined) return readResponse({ status: "invalid", reason: "not a read" }, isHead);
+    if (read === undefined) return streamedResponse({ status: "invalid", reason: "not a read" }, isHead);
     const reply = this.#read(read);
-    if (!(reply instanceof Promise)) return readResponse(reply, isHead, this.#open?.hasServerTiming ? 0 : undefined);
+    if (!(reply instanceof Promise))
+      return streamedResponse(reply, isHead, this.#open?.hasServerTiming ? 0 : undefined);
     const startedMs = platformTimers.now();
     return reply.then((settled) => {
       const tookMs = Math.max(0, platformTimers.now() - startedMs);
-      return readResponse(settled, isHead, this.#open?.hasServerTiming ? tookMs : undefined);
+      return streamedResponse(settled, isHead, this.#open?.hasServerTiming ? tookMs : undefined);
     });
   }
 

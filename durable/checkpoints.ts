@@ -1,7 +1,14 @@
 // Checkpoints, log compaction and snapshots of one replica: when the store is written to its tables, how much log is kept
 // behind it, and how a member that fell too far back gets the tables whole. Platform-free.
 
-import { CHECKPOINT_STAGGER, type CheckpointLimits, DEFAULT_CHECKPOINT_LIMITS } from "./checkpoint-limits.ts";
+import {
+  CHECKPOINT_HASTE,
+  CHECKPOINT_PAUSE_MS,
+  CHECKPOINT_STAGGER,
+  type CheckpointLimits,
+  DEFAULT_CHECKPOINT_LIMITS,
+} from "./checkpoint-limits.ts";
+import { CheckpointWriter } from "./checkpoint-writer.ts";
 import type { SnapshotPart, SnapshotPartReply } from "./ports.ts";
 import type { ReplicaContext } from "./replica-context.ts";
 import { SnapshotReceiver, streamSnapshot } from "./snapshot-stream.ts";
@@ -14,6 +21,10 @@ export class Checkpoints {
   /** A snapshot up to this index has replaced log and store. */
   readonly #onInstalled: (index: number) => void;
   #isDue = false;
+  /** Undefined: none is being written, or a snapshot has replaced what it was of. */
+  #writer: CheckpointWriter | undefined;
+  /** Members that wait until the tables are one checkpoint again, each with the term in which it needed a snapshot. */
+  readonly #awaited = new Map<string, number>();
   /** Log that the newest checkpoint left behind: entries kept for followers are no reason for another one. */
   #logBytesKept = 0;
   #streams = 0;
@@ -47,29 +58,66 @@ export class Checkpoints {
   }
 
   #take(): void {
-    this.#isDue = false;
-    const { core, counters, driver, ports } = this.#context;
+    if (this.#writer !== undefined) return;
+    const { core, driver, ports } = this.#context;
     driver.backgroundTurn(() => {
-      const { storage } = ports;
-      const { store } = this.#context;
-      storage.saveCheckpoint(store.checkpointDelta(), core.appliedIndex);
-      store.markCheckpointed();
-      counters.checkpoints++;
-      // A member that has just got a snapshot needs what came after it, or it would need another snapshot for ever; one that
-      // answers but stays far behind must not keep the log without bound.
-      const neededFrom = storage.logBytes < this.#limits.logBytes ? core.lowestIndexNeeded : Number.POSITIVE_INFINITY;
-      const compactTo = Math.min(core.appliedIndex - this.#limits.entriesKept, neededFrom - 1);
-      if (compactTo >= core.log.firstIndex) {
-        core.compactTo(compactTo);
-        storage.compactLog(core.log.snapshot);
-      }
-      this.#logBytesKept = storage.logBytes;
+      const delta = this.#context.store.checkpointDelta();
+      this.#writer = new CheckpointWriter(ports.storage, delta, core.appliedIndex, this.#limits);
+      this.#write(this.#writer);
     });
+  }
+
+  /** One turn's part of it, or all that is left of it where memory fills faster. */
+  #write(writer: CheckpointWriter): void {
+    const { counters, driver, ports, store } = this.#context;
+    const isLate = store.dirtyBytes >= CHECKPOINT_HASTE * this.#limits.dirtyBytes;
+    let progress = writer.step();
+    while (progress === "saved" || (isLate && progress !== "done")) {
+      if (progress === "saved") this.#compactLog();
+      progress = writer.step();
+    }
+    if (progress === "done") {
+      store.markCheckpointed(writer.delta);
+      counters.checkpoints++;
+      this.#end();
+      return;
+    }
+    ports.timers.after(CHECKPOINT_PAUSE_MS, () => {
+      // Race: a snapshot may have come in between, and with it other tables.
+      if (this.#writer === writer) driver.backgroundTurn(() => this.#write(writer));
+    });
+  }
+
+  #end(): void {
+    this.#writer = undefined;
+    this.#isDue = false;
+    const { core } = this.#context;
+    for (const [to, term] of this.#awaited) if (core.term === term && core.role === "leader") this.sendSnapshot(to);
+    this.#awaited.clear();
+  }
+
+  #compactLog(): void {
+    const { core, ports } = this.#context;
+    const { storage } = ports;
+    // A member that has just got a snapshot needs what came after it, or it would need another snapshot for ever; one that
+    // answers but stays far behind must not keep the log without bound.
+    const neededFrom = storage.logBytes < this.#limits.logBytes ? core.lowestIndexNeeded : Number.POSITIVE_INFINITY;
+    const compactTo = Math.min(storage.checkpointIndex - this.#limits.entriesKept, neededFrom - 1);
+    if (compactTo >= core.log.firstIndex) {
+      core.compactTo(compactTo);
+      storage.compactLog(core.log.snapshot);
+    }
+    this.#logBytesKept = storage.logBytes;
   }
 
   /** Streams the checkpoint to a member whose log position is compacted away. */
   sendSnapshot(to: string): void {
     const { core, counters, driver, ports } = this.#context;
+    if (this.#writer !== undefined) {
+      // The tables are about to be, or are already, half of one checkpoint and half of the next.
+      this.#awaited.set(to, core.term);
+      return;
+    }
     const { storage, transport, timers } = ports;
     const { term } = core;
     const index = storage.checkpointIndex;
@@ -118,6 +166,7 @@ export class Checkpoints {
     const { core, counters, ports } = this.#context;
     const { storage } = ports;
     storage.finishImport(meta);
+    this.#end();
     this.#context.store = new Store(storage, storage.checkpointState);
     this.#logBytesKept = storage.logBytes;
     core.installSnapshot(meta, { id: from, term }, nowMs);

@@ -10,7 +10,7 @@ import type { LogEntry } from "./replication/entry.ts";
 import type { HardState, LogReader } from "./replication/log-reader.ts";
 import type { Recovery } from "./replication/log-row.ts";
 import type { Message, SnapshotMeta } from "./replication/message.ts";
-import type { CheckpointDelta, CheckpointReader, StoreState } from "./store/entry.ts";
+import type { CheckpointDelta, CheckpointReader, CheckpointRows, StoreState } from "./store/entry.ts";
 
 /** Where a snapshot stream has got to in the checkpoint's rows; opaque to everybody but the storage. */
 export type SnapshotCursor = unknown;
@@ -40,8 +40,15 @@ export interface ReplicaStorage extends LogReader, CheckpointReader {
   readonly recovered: Recovery | undefined;
   /** Fails on an instance that has been superseded (a zombie). */
   touch(): void;
-  /** Writes the delta as the state after `index`, in one transaction. */
+  /** Keeps rows of the next checkpoint where nothing reads them. Each call is one row: see `sliceBytes` of its limits. */
+  journal(rows: CheckpointRows): void;
+  /** Tables and journal, with the delta, are the state after `index` from now on; one transaction. */
   saveCheckpoint(delta: CheckpointDelta, index: number): void;
+  /**
+   * Writes journaled rows to the tables, all of them call by call, in the order in which they were journaled; with the last
+   * ones the journal ends. Until then the tables must not be read for a journaled key, nor exported.
+   */
+  carryOver(rows: CheckpointRows, isLast: boolean): void;
   /** Deletes log entries up to `meta.index`, which is not above the checkpoint. */
   compactLog(meta: SnapshotMeta): void;
   /** The next chunk of the checkpoint's rows, and where to go on; no cursor: that was the last. */

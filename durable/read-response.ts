@@ -12,6 +12,7 @@ import {
   STATUS_REFUSED,
   STATUS_REMARKED,
   STATUS_VALUE,
+  VALUE_LENGTH,
 } from "./http/read-wire.ts";
 import type { ReadEntry, ReadOk, ReadReply } from "./protocol.ts";
 
@@ -34,6 +35,14 @@ export function readResponse(reply: ReadReply, isHead: boolean, tookMs?: number)
   if (remark === undefined) return new Response(entry.value ?? null, { status: STATUS_VALUE, headers });
   headers[REMARK] = remark;
   return new Response(entry.value ?? null, { status: STATUS_REMARKED, headers });
+}
+
+/** The same for a value that is streamed: the edge must know where it ends. */
+export function streamedResponse(reply: ReadReply, isHead: boolean, tookMs?: number): Response {
+  const response = readResponse(reply, isHead, tookMs);
+  const length = reply.status === "ok" ? (reply.entry?.value?.byteLength ?? 0) : 0;
+  if (length > 0 && !isHead) response.headers.set(VALUE_LENGTH, String(length));
+  return response;
 }
 
 /** There are few levels, types and lifetimes. */

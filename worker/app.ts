@@ -21,6 +21,7 @@ import {
   type ShardClientDeps,
   type ShardClientOptions,
 } from "./clients/shard-client.ts";
+import { createUnbrokenReads } from "./clients/unbroken-reads.ts";
 import type { EdgeConfig } from "./config.ts";
 import { clusterTag } from "./http/bookmark.ts";
 import { describeConsistency } from "./http/consistency.ts";
@@ -85,7 +86,7 @@ export function createApp(deps: AppDeps): Hono {
   );
   const counts = telemetry.metrics.calls;
   const options = { ...deps.options, deadlineMs: config.deadlineMs };
-  const shards = createShardClient({ ...deps, counts, options });
+  const shards = createUnbrokenReads(createShardClient({ ...deps, counts, options }));
   const client =
     l1 === undefined || config.l1Ms === 0
       ? shards

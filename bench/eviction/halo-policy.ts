@@ -60,10 +60,11 @@ class MemoryTable implements CheckpointReader {
   }
 
   write(store: Store): void {
-    const { upserts, removals } = store.checkpointDelta();
+    const delta = store.checkpointDelta();
+    const { upserts, removals } = delta;
     for (const entry of upserts) this.#rows[this.#rankOf(entry.key)] = entry;
     for (const { key } of removals) this.#rows[this.#rankOf(key)] = undefined;
-    store.markCheckpointed();
+    store.markCheckpointed(delta);
   }
 
   idempotency(): undefined {

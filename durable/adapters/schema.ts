@@ -14,6 +14,7 @@ export const META_SCHEMA = `
     idx INTEGER PRIMARY KEY, term INTEGER NOT NULL, kind TEXT NOT NULL, commit_idx INTEGER NOT NULL, data BLOB NOT NULL,
     checksum INTEGER
   );
+  CREATE TABLE IF NOT EXISTS journal (part INTEGER PRIMARY KEY, data BLOB NOT NULL, checksum INTEGER NOT NULL);
 `;
 
 export function checkpointSchema(set: TableSet): string {

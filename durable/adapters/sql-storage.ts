@@ -2,7 +2,7 @@
 // Checksums guard what is stored: rows of the log are checked when it is opened and when they are read again, rows of the
 // checkpoint when they are read. Whatever is found is settled at the next opening, before anything is used (`#recover`).
 
-import { hash32 } from "../../routing/hash.ts";
+import { hash32, hashBytes } from "../../routing/hash.ts";
 import { DamagedStorageError } from "../damage.ts";
 import type { ReplicaStorage, SnapshotCursor } from "../ports.ts";
 import type { LogEntry } from "../replication/entry.ts";
@@ -14,6 +14,7 @@ import { decodeMembership, type Membership } from "../replication/membership.ts"
 import type { SnapshotMeta } from "../replication/message.ts";
 import type {
   CheckpointDelta,
+  CheckpointRows,
   Entry,
   EntryHead,
   IdempotencyRecord,
@@ -21,6 +22,7 @@ import type {
   RowPosition,
   StoreState,
 } from "../store/entry.ts";
+import { decodeJournalPart, encodeJournalPart } from "../store/journal-codec.ts";
 import type { KeyRange } from "../store/keyspace.ts";
 import { RangeHashes } from "../store/range-hashes.ts";
 import { decodeSnapshotChunk, encodeSnapshotChunk } from "../store/snapshot-codec.ts";
@@ -35,13 +37,26 @@ type SqlLogRow = Record<"idx" | "term" | "commit_idx", number> & {
   checksum: number | null;
 };
 
+interface JournalRow extends Record<string, SqlStorageValue> {
+  readonly data: ArrayBuffer;
+  readonly checksum: number;
+}
+
 interface CheckpointMeta {
   readonly index: number;
   readonly set: TableSet;
   readonly state: StoreState;
   /** All rows that have checksums were written together with them. Absent: code from before there were any wrote last. */
   readonly isChecked?: boolean | undefined;
+  /** So many parts of a journal are to be carried over into the tables. */
+  readonly journaled?: number | undefined;
 }
+
+/**
+ * In front of a checkpoint that has a journal, so that code from before there were any takes it for damaged, and the replica begins anew
+ * from its peers, instead of taking half of it for the whole.
+ */
+const HAS_JOURNAL = "journal ";
 
 const NO_CHECKPOINT: CheckpointMeta = { index: 0, set: "a", state: EMPTY_STORE_STATE, isChecked: true };
 
@@ -58,6 +73,7 @@ export class SqlReplicaStorage implements ReplicaStorage {
   #stagedState: StoreState | undefined;
   #stagedRanges = RangeHashes.ofNothing();
   #checkpoint: CheckpointMeta;
+  #journaled = 0;
   #hardState: HardState;
   #snapshot: SnapshotMeta;
   #lastIndex: number;
@@ -87,6 +103,7 @@ export class SqlReplicaStorage implements ReplicaStorage {
     this.#checkpoint = checkpoint ?? NO_CHECKPOINT;
     this.#tables = this.#openTables(this.#checkpoint.set);
     this.#tables.isChecked = this.#checkpoint.isChecked === true || this.#tables.isUpgraded;
+    this.#finishCheckpoint();
     this.recovered = this.#recover(checkpoint === undefined);
     this.#sumUpRanges();
     const [log] = this.#sql
@@ -209,15 +226,37 @@ export class SqlReplicaStorage implements ReplicaStorage {
     return this.#checked(() => this.#tables.marks());
   }
 
+  journal(rows: CheckpointRows): void {
+    invariant(this.#checkpoint.journaled === undefined, "the journal of the last checkpoint has ended");
+    const data = encodeJournalPart(rows);
+    this.#run(
+      "INSERT INTO journal (part, data, checksum) VALUES (?, ?, ?)",
+      this.#journaled,
+      blob(data),
+      hashBytes(data),
+    );
+    this.#journaled += 1;
+  }
+
   saveCheckpoint(delta: CheckpointDelta, index: number): void {
     invariant(index >= this.#checkpoint.index, "checkpoints move forward");
+    invariant(this.#checkpoint.journaled === undefined, "the last checkpoint is in the tables");
     const { set } = this.#checkpoint;
-    const checkpoint: CheckpointMeta = { index, set, state: delta.state, isChecked: this.#tables.isChecked };
+    const journaled = this.#journaled === 0 ? undefined : this.#journaled;
+    const { isChecked } = this.#tables;
+    const checkpoint: CheckpointMeta = { index, set, state: delta.state, isChecked, journaled };
     this.#storage.transactionSync(() => {
       this.#tables.write(delta);
       this.#saveMeta("checkpoint", checkpoint);
     });
     this.#checkpoint = checkpoint;
+  }
+
+  carryOver(rows: CheckpointRows, isLast: boolean): void {
+    this.#storage.transactionSync(() => {
+      this.#tables.writeRows(rows);
+      if (isLast) this.#endJournal();
+    });
   }
 
   compactLog(meta: SnapshotMeta): void {
@@ -235,6 +274,7 @@ export class SqlReplicaStorage implements ReplicaStorage {
     readonly bytes: Uint8Array;
     readonly next: SnapshotCursor | undefined;
   } {
+    invariant(this.#checkpoint.journaled === undefined, "the tables are one checkpoint");
     const { rows, next } = this.#checked(() => this.#tables.page((after as PageCursor | undefined) ?? FIRST_PAGE));
     return { bytes: encodeSnapshotChunk({ state: this.#checkpoint.state, ...rows }), next };
   }
@@ -263,12 +303,14 @@ export class SqlReplicaStorage implements ReplicaStorage {
     const checkpoint: CheckpointMeta = { index: meta.index, set: otherSet(old), state, isChecked: true };
     this.#storage.transactionSync(() => {
       this.#run("DELETE FROM log");
+      this.#run("DELETE FROM journal");
       this.#saveMeta("compacted", meta);
       this.#saveMeta("checkpoint", checkpoint);
       this.#sql.exec(dropCheckpointTables(old));
     });
     this.#tables = staging;
     this.#staging = undefined;
+    this.#journaled = 0;
     this.#checkpoint = checkpoint;
     this.#snapshot = meta;
     this.#lastIndex = meta.index;
@@ -286,6 +328,31 @@ export class SqlReplicaStorage implements ReplicaStorage {
   /** What is stored is not to be trusted: the next instance begins anew. */
   condemn(): void {
     this.#saveMeta("condemned", true);
+  }
+
+  /** The instance before this one may have ended in the middle of a checkpoint. */
+  #finishCheckpoint(): void {
+    const rows = this.#sql.exec<JournalRow>("SELECT data, checksum FROM journal ORDER BY part").toArray();
+    const { journaled = 0 } = this.#checkpoint;
+    const parts = rows.map(({ data }) => new Uint8Array(data));
+    const isIntact = parts.length === journaled && parts.every((part, at) => hashBytes(part) === rows[at]?.checksum);
+    if (journaled > 0 && !isIntact) {
+      this.condemn();
+      return;
+    }
+    if (rows.length === 0) return;
+    this.#storage.transactionSync(() => {
+      if (journaled > 0) for (const part of parts) this.#tables.writeRows(decodeJournalPart(part));
+      this.#endJournal();
+    });
+  }
+
+  #endJournal(): void {
+    this.#run("DELETE FROM journal");
+    this.#journaled = 0;
+    if (this.#checkpoint.journaled === undefined) return;
+    this.#checkpoint = { ...this.#checkpoint, journaled: undefined };
+    this.#saveMeta("checkpoint", this.#checkpoint);
   }
 
   /**
@@ -322,6 +389,7 @@ export class SqlReplicaStorage implements ReplicaStorage {
       if (entry?.kind === "config") membership = decodeMembership(entry.data);
     }
     this.#run("DELETE FROM log");
+    this.#run("DELETE FROM journal");
     this.#run("DELETE FROM meta WHERE name IN ('condemned', 'checkpoint')");
     this.#sql.exec(dropCheckpointTables("a"));
     this.#sql.exec(dropCheckpointTables("b"));
@@ -415,7 +483,7 @@ export class SqlReplicaStorage implements ReplicaStorage {
     this.#run(
       "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
       name,
-      writeMeta(value),
+      (hasJournal(value) ? HAS_JOURNAL : "") + writeMeta(value),
     );
   }
 
@@ -437,11 +505,15 @@ function writeMeta(value: unknown): string {
   return typeof value === "object" ? JSON.stringify({ ...value, checksum: hash32(text) }) : text;
 }
 
+function hasJournal(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "journaled" in value && value.journaled !== undefined;
+}
+
 /** Undefined: damaged. */
 function readMeta(text: string): unknown {
   let stored: unknown;
   try {
-    stored = JSON.parse(text);
+    stored = JSON.parse(text.startsWith(HAS_JOURNAL) ? text.slice(HAS_JOURNAL.length) : text);
   } catch {
     return undefined;
   }

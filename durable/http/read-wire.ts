@@ -7,6 +7,7 @@
 //
 //   200 a value, 404 no such entry, both with Halo-Consistency and Halo-Served-By;
 //   203 a value with something left to do for the edge, which Halo-Remark says, as it can beside a 404;
+//   Halo-Value-Length beside a value: its bytes, for the edge alone;
 //   421 a refusal: the value of that type as JSON
 //
 // Versioned and additive, as RPC is: an option that is not known is ignored, and so is anything in a refusal.
@@ -24,6 +25,9 @@ export const STATUS_REMARKED = 203;
 export const STATUS_NO_ENTRY = 404;
 /** "Misdirected Request" is what most refusals say; no reply to a client ever has it. */
 export const STATUS_REFUSED = 421;
+
+/** Beside a value that has bytes: how many. Not for the client; between processes the platform shows the edge no Content-Length. */
+export const VALUE_LENGTH = "Halo-Value-Length";
 
 /** The platform routes by the object's stub and never looks at the host. */
 const ORIGIN = "http://replica/";

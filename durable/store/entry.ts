@@ -172,15 +172,19 @@ export interface CheckpointReader {
  * (slot, key, id) and by (kind, name). Expired entries stay in the table until a mutation removes them: the counters say
  * what the log says.
  */
-export interface CheckpointDelta {
+export interface CheckpointDelta extends CheckpointRows {
   readonly state: StoreState;
-  readonly upserts: readonly Entry[];
-  readonly removals: readonly RowPosition[];
-  readonly idempotencyUpserts: readonly IdempotencyRecord[];
   /** Idempotency records that expire at or before this time can be deleted. */
   readonly idempotencyExpiredMs: number;
   /** Idempotency records up to this sequence no longer count either and can be deleted; 0 or less: none. */
   readonly idempotencyEvictedSequence: number;
   readonly markUpserts: readonly Mark[];
   readonly markRemovals: readonly Pick<Mark, "kind" | "name">[];
+}
+
+/** What a checkpoint may have very many of, in whole or in part. */
+export interface CheckpointRows {
+  readonly upserts: readonly Entry[];
+  readonly removals: readonly RowPosition[];
+  readonly idempotencyUpserts: readonly IdempotencyRecord[];
 }

@@ -6,7 +6,7 @@
 // brings versions of another sequence: such rows say at which revision of this shard they came (`revisionOf`).
 
 import type { PurgeScope } from "./command.ts";
-import type { Entry, Mark, PurgeKind } from "./entry.ts";
+import type { CheckpointDelta, Entry, Mark, PurgeKind } from "./entry.ts";
 import { isSystemKey, namespaceOf, storedKey } from "./keyspace.ts";
 import { softened } from "./lifetime.ts";
 import { isOfSlots, revisionOf, SlotTable } from "./slots.ts";
@@ -178,9 +178,15 @@ export class Marks {
     return { upserts, removals };
   }
 
-  markClean(): void {
-    this.#dirty.clear();
-    this.slots.markClean();
+  /** What `delta()` gave is in the table. Marks that have changed since are still to be written. */
+  markClean({ markUpserts, markRemovals }: Pick<CheckpointDelta, "markUpserts" | "markRemovals">): void {
+    const written = new Set(markUpserts);
+    const removed = new Set(markRemovals.map(({ kind, name }) => `${kind} ${name}`));
+    for (const [id, name] of this.#dirty) {
+      const mark = this.#find(name);
+      if (mark === undefined ? removed.has(id) : written.has(mark)) this.#dirty.delete(id);
+    }
+    this.slots.markClean(written);
   }
 
   #set(mark: OwnMark): void {

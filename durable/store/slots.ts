@@ -185,8 +185,8 @@ export class SlotTable {
     return [...this.#dirty.values()];
   }
 
-  markClean(): void {
-    this.#dirty.clear();
+  markClean(written: ReadonlySet<Mark>): void {
+    for (const [id, mark] of this.#dirty) if (written.has(mark)) this.#dirty.delete(id);
   }
 
   #keep(mark: SlotMark): void {

@@ -70,8 +70,6 @@ export class Store implements MoveWorkspace {
   readonly #checksums = new Map<string, number>();
   readonly #idempotencyUpserts = new Map<string, IdempotencyRecord>();
   #dirtyBytes = 0;
-  /** Whether anything was applied since `checkpointDelta()`; such changes must not be marked as written. */
-  #appliedSinceDelta = true;
 
   #revision: number;
   #clockMs: number;
@@ -141,7 +139,6 @@ export class Store implements MoveWorkspace {
    * hands them over. Never refuses: what must not be applied must not be proposed.
    */
   apply(batch: Batch): Outcome[] {
-    this.#appliedSinceDelta = true;
     // A new leader's clock may be behind the last one's; time must not run backwards, or the dead would rise.
     if (batch.stampMs > this.#clockMs) this.#clockMs = batch.stampMs;
     const outcomes: Outcome[] = [];
@@ -250,7 +247,6 @@ export class Store implements MoveWorkspace {
 
   /** Everything that changed since the last checkpoint. Changes nothing: it may be asked for again. */
   checkpointDelta(): CheckpointDelta {
-    this.#appliedSinceDelta = false;
     const marks = this.marks.delta();
     return {
       state: this.state,
@@ -264,17 +260,28 @@ export class Store implements MoveWorkspace {
     };
   }
 
-  /** The last delta is in the table now. Called in the turn in which it was taken: what came later would be lost. */
-  markCheckpointed(): void {
-    if (this.#appliedSinceDelta) throw new Error("store: batches were applied after the checkpoint's delta was taken");
-    for (const [key, entry] of this.#upserts) this.#cache.set(key, entry);
-    for (const key of this.#removals.keys()) this.#cache.delete(key);
-    this.#upserts.clear();
-    this.#removals.clear();
-    this.#checksums.clear();
-    this.#idempotencyUpserts.clear();
-    this.marks.markClean();
-    this.#dirtyBytes = 0;
+  /**
+   * The delta is in the table now. Race: it may have taken several turns to get there, and batches were applied meanwhile. What
+   * was changed again goes on shadowing the table; rows are never altered in place, so that the same object is the same row.
+   */
+  markCheckpointed(delta: CheckpointDelta): void {
+    for (const entry of delta.upserts) {
+      if (this.#upserts.get(entry.key) !== entry) continue;
+      this.#forgetUnwritten(entry.key);
+      this.#cache.set(entry.key, entry);
+    }
+    for (const { key } of delta.removals) {
+      if (!this.#removals.has(key)) continue;
+      this.#forgetUnwritten(key);
+      this.#cache.delete(key);
+    }
+    for (const record of delta.idempotencyUpserts) {
+      const recordKey = idempotencyRecordKey(record.key, record.id);
+      if (this.#idempotencyUpserts.get(recordKey) !== record) continue;
+      this.#dirtyBytes -= idempotencyRecordBytes(record);
+      this.#idempotencyUpserts.delete(recordKey);
+    }
+    this.marks.markClean(delta);
   }
 
   // --- applying ---

@@ -56,6 +56,8 @@ export const COUNTED = [
   "log truncated",
   "log compacted",
   "checkpoint",
+  "checkpoint finished at the start",
+  "checkpoint in slices",
   "snapshot part sent",
   "snapshot installed",
   // Damage.

@@ -190,8 +190,8 @@ export function snapshotting(world: SwarmConfig, random: SeededRandom): SwarmCon
     writeShare: random.between(0.6, 0.9),
     stormMs: 14_000,
     checkpoints: {
+      ...world.checkpoints,
       dirtyKeys: random.pick([2, 4]),
-      dirtyBytes: 1_000_000,
       logBytes: random.logarithmic(150, 1_500),
       entriesKept: random.pick([0, 1, 5]),
       snapshotHoldBytes: random.pick([50, 200, 4_000_000]),

@@ -8,13 +8,22 @@ import { logRowChecksum, type Recovery } from "../../durable/replication/log-row
 import type { Membership } from "../../durable/replication/membership.ts";
 import type { SnapshotMeta } from "../../durable/replication/message.ts";
 import { encodeOutcome } from "../../durable/store/codec.ts";
-import type { CheckpointDelta, Entry, IdempotencyRecord, Mark, StoreState } from "../../durable/store/entry.ts";
+import type {
+  CheckpointDelta,
+  CheckpointRows,
+  Entry,
+  IdempotencyRecord,
+  Mark,
+  StoreState,
+} from "../../durable/store/entry.ts";
 import { encodeMark } from "../../durable/store/entry-codec.ts";
+import { decodeJournalPart, encodeJournalPart } from "../../durable/store/journal-codec.ts";
 import { compareKeys } from "../../durable/store/keyspace.ts";
 import { RangeHashes } from "../../durable/store/range-hashes.ts";
 import { markChecksum, recordChecksum, rowChecksum } from "../../durable/store/row-checksum.ts";
 import type { SnapshotChunk } from "../../durable/store/snapshot-codec.ts";
 import { EMPTY_STORE_STATE } from "../../durable/store/store.ts";
+import { hashBytes } from "../../routing/hash.ts";
 
 export interface LogRow {
   readonly entry: LogEntry;
@@ -70,10 +79,15 @@ export class Tables {
     return [...this.entries.values()].sort((a, b) => a.slot - b.slot || compareKeys(a.key, b.key));
   }
 
+  writeRows({ upserts, removals, idempotencyUpserts }: CheckpointRows): void {
+    for (const { key } of removals) this.entries.delete(key);
+    this.insert({ entries: upserts, idempotency: idempotencyUpserts, marks: [] });
+  }
+
   write(delta: CheckpointDelta): void {
-    for (const { key } of delta.removals) this.entries.delete(key);
     for (const { kind, name } of delta.markRemovals) this.marks.delete(`${kind} ${name}`);
-    this.insert({ entries: delta.upserts, idempotency: delta.idempotencyUpserts, marks: delta.markUpserts });
+    this.writeRows(delta);
+    this.insert({ entries: [], idempotency: [], marks: delta.markUpserts });
     for (const [rowKey, { expiresMs, sequence }] of this.idempotency) {
       const isOver = expiresMs <= delta.idempotencyExpiredMs || sequence <= delta.idempotencyEvictedSequence;
       if (isOver) this.idempotency.delete(rowKey);
@@ -94,6 +108,10 @@ export class DiskContent {
   checkpointState: StoreState = EMPTY_STORE_STATE;
   tables = new Tables();
   isCondemned = false;
+  /** Rows of a checkpoint that are not in the tables yet. */
+  journal: { readonly data: Uint8Array; readonly checksum: number }[] = [];
+  /** So many parts of the journal belong to the checkpoint. */
+  journaled = 0;
   staging: { readonly tables: Tables; readonly ranges: RangeHashes; state: StoreState | undefined } | undefined;
 
   constructor(bootstrap: Membership) {
@@ -109,6 +127,8 @@ export class DiskContent {
     copy.checkpointState = this.checkpointState;
     copy.tables = new Tables(this.tables);
     copy.isCondemned = this.isCondemned;
+    copy.journal = [...this.journal];
+    copy.journaled = this.journaled;
     // What an unfinished import has staged is never looked at again: the next one begins anew.
     return copy;
   }
@@ -145,13 +165,49 @@ export function appendLog(entries: readonly LogEntry[], commitIndex: number): Di
   };
 }
 
+export function journal(rows: CheckpointRows): DiskWrite {
+  const data = encodeJournalPart(rows);
+  return (content) => {
+    invariant(content.journaled === 0, "the journal of the last checkpoint has ended");
+    content.journal.push({ data, checksum: hashBytes(data) });
+  };
+}
+
 export function saveCheckpoint(delta: CheckpointDelta, index: number): DiskWrite {
   return (content) => {
     invariant(index >= content.checkpointIndex, "checkpoints move forward");
+    invariant(content.journaled === 0, "the last checkpoint is in the tables");
     content.tables.write(delta);
     content.checkpointIndex = index;
     content.checkpointState = delta.state;
+    content.journaled = content.journal.length;
   };
+}
+
+export function carryOver(rows: CheckpointRows, isLast: boolean): DiskWrite {
+  return (content) => {
+    content.tables.writeRows(rows);
+    if (isLast) endJournal(content);
+  };
+}
+
+/** As the production adapter does it when it opens: the instance before may have ended in the middle of a checkpoint. */
+export function finishCheckpoint(): DiskWrite {
+  return (content) => {
+    const { journal: parts, journaled } = content;
+    const isIntact = parts.length === journaled && parts.every(({ data, checksum }) => hashBytes(data) === checksum);
+    if (journaled > 0 && !isIntact) {
+      content.isCondemned = true;
+      return;
+    }
+    if (journaled > 0) for (const { data } of parts) content.tables.writeRows(decodeJournalPart(data));
+    endJournal(content);
+  };
+}
+
+function endJournal(content: DiskContent): void {
+  content.journal = [];
+  content.journaled = 0;
 }
 
 export function compactLog(meta: SnapshotMeta): DiskWrite {
@@ -187,6 +243,7 @@ export function finishImport(meta: SnapshotMeta): DiskWrite {
     content.compacted = meta;
     content.rows = [];
     content.staging = undefined;
+    endJournal(content);
   };
 }
 
@@ -208,6 +265,7 @@ export function recover(recovery: Recovery, membership: Membership): DiskWrite {
       content.checkpointState = EMPTY_STORE_STATE;
       content.tables = new Tables();
       content.isCondemned = false;
+      endJournal(content);
     }
     content.hardState = { ...content.hardState, lost };
   };

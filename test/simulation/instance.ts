@@ -95,6 +95,7 @@ export class Instance implements Caller {
     this.storage.partRows = world.config.snapshotPartRows ?? this.storage.partRows;
     this.storage.onDamage = (error) => this.#fail(error);
     if (this.storage.recovered !== undefined) world.coverage.count(RECOVERY_NAMES[this.storage.recovered.kind]);
+    if (this.storage.finishedCheckpoint) world.coverage.count("checkpoint finished at the start");
     this.storage.onReplaced = () => {
       this.store = undefined;
     };

@@ -5,6 +5,7 @@
 import { DamagedStorageError } from "../../durable/damage.ts";
 import type { ReplicaStorage, SnapshotCursor } from "../../durable/ports.ts";
 import { entryBytes, type LogEntry } from "../../durable/replication/entry.ts";
+import { invariant } from "../../durable/replication/invariant.ts";
 import type { HardState } from "../../durable/replication/log-reader.ts";
 import { type LogRow, type Recovery, readLogRow, recoveryOf } from "../../durable/replication/log-row.ts";
 import { decodeMembership, type Membership } from "../../durable/replication/membership.ts";
@@ -12,6 +13,7 @@ import type { SnapshotMeta } from "../../durable/replication/message.ts";
 import { encodeOutcome } from "../../durable/store/codec.ts";
 import type {
   CheckpointDelta,
+  CheckpointRows,
   Entry,
   EntryHead,
   IdempotencyRecord,
@@ -27,13 +29,16 @@ import type { Coverage } from "./coverage.ts";
 import {
   appendLog,
   beginImport,
+  carryOver,
   compactLog,
   condemn,
   type DiskContent,
   type DiskWrite,
+  finishCheckpoint,
   finishImport,
   idempotencyRowKey,
   importChunk,
+  journal,
   recover,
   saveCheckpoint,
 } from "./disk.ts";
@@ -67,6 +72,8 @@ export class SimStorage implements ReplicaStorage {
   readonly #onWrite: (write: DiskWrite) => void;
   readonly #onAppend: (entries: readonly LogEntry[]) => void;
   readonly recovered: Recovery | undefined;
+  /** The instance before had left one half written. */
+  readonly finishedCheckpoint: boolean;
   /** Something that was read is damaged. */
   onDamage: (error: DamagedStorageError) => void = () => {};
 
@@ -75,6 +82,8 @@ export class SimStorage implements ReplicaStorage {
     this.content = content;
     this.#onWrite = onWrite;
     this.#onAppend = onAppend;
+    this.finishedCheckpoint = content.journaled > 0;
+    if (content.journal.length > 0) this.#write(finishCheckpoint());
     this.recovered = this.#recover();
     this.commitIndex = Math.max(content.rows.at(-1)?.commitIndex ?? 0, content.checkpointIndex);
     for (const { entry } of content.rows) this.logBytes += entry.data.byteLength;
@@ -248,9 +257,17 @@ export class SimStorage implements ReplicaStorage {
     });
   }
 
+  journal(rows: CheckpointRows): void {
+    this.#write(journal(rows));
+  }
+
   saveCheckpoint(delta: CheckpointDelta, index: number): void {
     this.#write(saveCheckpoint(delta, index));
-    this.coverage?.count("checkpoint");
+    this.coverage?.count(this.content.journaled === 0 ? "checkpoint" : "checkpoint in slices");
+  }
+
+  carryOver(rows: CheckpointRows, isLast: boolean): void {
+    this.#write(carryOver(rows, isLast));
   }
 
   compactLog(meta: SnapshotMeta): void {
@@ -266,6 +283,7 @@ export class SimStorage implements ReplicaStorage {
     readonly next: SnapshotCursor | undefined;
   } {
     this.touch();
+    invariant(this.content.journaled === 0, "the tables are one checkpoint");
     const { tables, checkpointState } = this.content;
     const start: RowCursor = { entriesDone: 0, recordsDone: 0, marksDone: 0 };
     const { entriesDone, recordsDone, marksDone } = (after as RowCursor | undefined) ?? start;

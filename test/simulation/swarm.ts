@@ -489,11 +489,17 @@ function drawCheckpoints(random: SeededRandom): CheckpointLimits {
   return {
     dirtyKeys: random.pick([2, 4, 1_000]),
     dirtyBytes: 1_000_000,
+    ...drawSlices(random),
     // More than clients write while a snapshot travels, or a member that needs one never catches up.
     logBytes: random.logarithmic(4_000, 30_000),
     entriesKept: random.pick([0, 3, 20, 100]),
     snapshotHoldBytes: 4_000_000,
   };
+}
+
+/** Of a few rows, so that replicas end between two of them. */
+function drawSlices(random: SeededRandom): Pick<CheckpointLimits, "sliceRows" | "sliceBytes"> {
+  return { sliceRows: random.fork("slices").pick([1, 2, 1_000]), sliceBytes: 1_000_000 };
 }
 
 /** Tiny windows, so that logs travel entry by entry and are read back from storage. */

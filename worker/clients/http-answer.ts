@@ -6,15 +6,23 @@ import { parseServedBy, SERVED_BY } from "../../durable/http/served-by.ts";
 import type { Provenance, Refusal } from "../../durable/protocol.ts";
 import type { ReadAnswer } from "./ports.ts";
 
+interface KnownOfAnswer {
+  /** What the reply says of it. */
+  readonly from?: Provenance | undefined;
+  readonly isStreamed?: boolean;
+}
+
 export class HttpAnswer implements ReadAnswer {
   readonly status = "ok";
   /** 200 with the value, 203 with a remark for the edge, or 404 without a body; its other headers are the client's. */
   readonly response: Response;
+  /** Its value is still on its way, and breaks off where the replica dies. */
+  readonly isStreamed: boolean;
   #from: Provenance | undefined;
 
-  /** `from`: what the reply says of it, where that is known already. */
-  constructor(response: Response, from?: Provenance) {
+  constructor(response: Response, { from, isStreamed = false }: KnownOfAnswer = {}) {
     this.response = response;
+    this.isStreamed = isStreamed;
     this.#from = from;
   }
 
@@ -39,7 +47,7 @@ export class HttpAnswer implements ReadAnswer {
 /** Throws what `classifyTransportError` takes for a broken connection when the reply is not a replica's. */
 export function answerOf(response: Response): HttpAnswer | Promise<Refusal> {
   const { status } = response;
-  if (status === STATUS_VALUE || status === STATUS_REMARKED) return new HttpAnswer(response);
+  if (status === STATUS_VALUE || status === STATUS_REMARKED) return new HttpAnswer(response, { isStreamed: true });
   if (status === STATUS_NO_ENTRY && response.headers.has(SERVED_BY)) return new HttpAnswer(response);
   if (status === STATUS_REFUSED) return response.json() as Promise<Refusal>;
   return refuse(response);

@@ -5,7 +5,7 @@
 //
 // Race: a replica's process may end between the head of such a reply and the value. The runtime then closes the client's
 // connection, often without a byte, while other replicas could have answered. A call fails as a whole, and is made again
-// elsewhere; what is not covered are long values.
+// elsewhere; what is left of a long value comes from another replica (unbroken-reads.ts).
 
 import { waitUntil } from "cloudflare:workers";
 import { LRUCache } from "lru-cache";
@@ -68,7 +68,7 @@ interface TimedReply {
 }
 
 function answerFrom({ read, tookMs }: TimedReply, { omitValue }: ReadRequest): HttpAnswer | Refusal {
-  return read.status === "ok" ? new HttpAnswer(readResponse(read, omitValue === true, tookMs), read.from) : read;
+  return read.status === "ok" ? new HttpAnswer(readResponse(read, omitValue === true, tookMs), read) : read;
 }
 
 function valueBytes({ mutation }: WriteRequest): number {

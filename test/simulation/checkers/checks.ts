@@ -150,6 +150,8 @@ export class Checks {
       this.#world.coverage.count(core.isTransferElection ? "election won by transfer" : "election won");
       this.#onceCertain(instance, () => this.#elections.leads(instance, core.term));
       this.#completeness.leads(instance, truth);
+      // Also one that knows none of its peers, to whom no append ever leaves: it reads by its own clock.
+      this.#expiry.leads(shard, instance.host);
       this.#world.onLeader(instance);
     }
     if (hasGrown || core.role === "leader") {

@@ -74,8 +74,9 @@ export class Housekeeping {
   }
 
   checkpoint(): void {
-    this.table.write(this.store.checkpointDelta());
-    this.store.markCheckpointed();
+    const delta = this.store.checkpointDelta();
+    this.table.write(delta);
+    this.store.markCheckpointed(delta);
     this.counters.checkpoints += 1;
   }
 

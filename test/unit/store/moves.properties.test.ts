@@ -96,8 +96,9 @@ class Shard {
   }
 
   checkpoint(): void {
-    this.#table.write(this.store.checkpointDelta());
-    this.store.markCheckpointed();
+    const delta = this.store.checkpointDelta();
+    this.#table.write(delta);
+    this.store.markCheckpointed(delta);
   }
 
   /** What the leader knew of its copy is gone. */

@@ -110,8 +110,9 @@ export class OneShard {
   }
 
   checkpoint(): void {
-    this.table.write(this.store.checkpointDelta());
-    this.store.markCheckpointed();
+    const delta = this.store.checkpointDelta();
+    this.table.write(delta);
+    this.store.markCheckpointed(delta);
   }
 
   restart(): void {

@@ -68,8 +68,9 @@ class Follower {
   }
 
   #checkpoint(): void {
-    this.#table.write(this.store.checkpointDelta());
-    this.store.markCheckpointed();
+    const delta = this.store.checkpointDelta();
+    this.#table.write(delta);
+    this.store.markCheckpointed(delta);
     this.#checkpointed = this.#log.length;
   }
 
@@ -206,8 +207,9 @@ describe("expiry", () => {
           mutations: [{ kind: "put", slot: 1, key: "a", value, contentType: "", ttlMs }],
         });
         if (isCheckpointed) {
-          table.write(store.checkpointDelta());
-          store.markCheckpointed();
+          const delta = store.checkpointDelta();
+          table.write(delta);
+          store.markCheckpointed(delta);
         }
         const expiresMs = stampMs + ttlMs;
         expect(store.read(1, "a", expiresMs)).toBeUndefined();

@@ -43,8 +43,9 @@ class Checkpointed {
   apply({ stampMs, mutations }: Batch): void {
     this.store.apply({ stampMs, mutations });
     this.#index += 1;
-    this.replica.saveCheckpoint(this.store.checkpointDelta(), this.#index);
-    this.store.markCheckpointed();
+    const delta = this.store.checkpointDelta();
+    this.replica.saveCheckpoint(delta, this.#index);
+    this.store.markCheckpointed(delta);
   }
 
   /** Rows that the batch's checkpoint writes. */
@@ -80,8 +81,9 @@ describe("the tables", () => {
           for (const batch of log) {
             sql.apply(batch);
             memory.apply(batch);
-            table.write(memory.checkpointDelta());
-            memory.markCheckpointed();
+            const delta = memory.checkpointDelta();
+            table.write(delta);
+            memory.markCheckpointed(delta);
           }
           for (const reader of [sql.replica, new SqlReplicaStorage(storage, members)]) {
             expect(contentOf(reader)).toEqual(contentOf(table));

@@ -118,8 +118,9 @@ describe("a checkpoint", () => {
       replica.appendLog([entry(1, 1), entry(2, 1)], 2);
       for (let i = 0; i < 100; i++) store.apply({ stampMs: 1_000 + i, mutations: [put("hot", `value ${i}`)] });
       const before = replica.rowsWritten;
-      replica.saveCheckpoint(store.checkpointDelta(), 2);
-      store.markCheckpointed();
+      const delta = store.checkpointDelta();
+      replica.saveCheckpoint(delta, 2);
+      store.markCheckpointed(delta);
       // The key and the checkpoint's own row.
       expect(replica.rowsWritten - before).toBe(2);
       replica.compactLog({ index: 2, term: 1, membership: members });
@@ -140,8 +141,9 @@ describe("a checkpoint", () => {
       const store = new Store(replica, replica.checkpointState);
       store.apply({ stampMs: 1_000, mutations: [put("kept", "1", "once"), put("deleted", "2")] });
       replica.appendLog([entry(1, 1)], 1);
-      replica.saveCheckpoint(store.checkpointDelta(), 1);
-      store.markCheckpointed();
+      const delta = store.checkpointDelta();
+      replica.saveCheckpoint(delta, 1);
+      store.markCheckpointed(delta);
       store.apply({ stampMs: 2_000, mutations: [{ kind: "delete", slot: 3, key: "deleted" }] });
       replica.appendLog([entry(2, 1)], 2);
       replica.saveCheckpoint(store.checkpointDelta(), 2);

@@ -25,8 +25,9 @@ test("sees every row that stays, those included that a checkpoint moves and thos
     const storage = new SqlReplicaStorage(state.storage, { voters: ["0.1"], learners: [] });
     const store = new Store(storage, EMPTY_STORE_STATE);
     const checkpoint = (index: number) => {
-      storage.saveCheckpoint(store.checkpointDelta(), index);
-      store.markCheckpointed();
+      const delta = store.checkpointDelta();
+      storage.saveCheckpoint(delta, index);
+      store.markCheckpointed(delta);
     };
     const names = ["", "é", "\u{1F600}", "\uffff", "\u0001a\u0001b"].flatMap((prefix) =>
       Array.from({ length: 200 }, (_, number) => `${prefix}${number}`),
