@@ -53,6 +53,8 @@ export interface Freshness {
   readonly level: ConsistencyLevel;
   /** `session`: the reply must see at least this position. */
   readonly after?: LogPosition | undefined;
+  /** The sender itself was told by a leader that what stands at `after` is committed; absent: it has a client's word for it. */
+  readonly isAcknowledged?: boolean | undefined;
   /** `bounded`: the reply must not be staler than this many milliseconds. */
   readonly boundMs?: number | undefined;
 }
@@ -237,7 +239,7 @@ export interface ReplicaStatus {
   /** Code of the data centre that it runs in; absent: it does not know. */
   readonly colo?: string | undefined;
   readonly logBytes: number;
-  /** Entries, removals and outcomes that the next checkpoint will write, a row each. Absent from older replicas. */
+  /** Entries, removals and outcomes that are not in the tables yet, a row each. Absent from older replicas. */
   readonly dirtyKeys?: number | undefined;
   /** Member ids (`<replica>.<generation>`) by the newest entry of its log, committed or not. */
   readonly voters?: readonly string[] | undefined;

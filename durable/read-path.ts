@@ -44,7 +44,7 @@ export class ReadPath {
 
   /** Answers from the store as soon as it is as fresh as asked. `answer` is called in the same turn as that was found out. */
   serve<T>(request: RoutedFreshness, answer: Answer<T>): T | Refusal | Promise<T | Refusal> {
-    const { core, counters, ports } = this.#context;
+    const { core, counters, driver, ports } = this.#context;
     const nowMs = ports.timers.now();
     counters.reads++;
     if (core.serveFromLease(nowMs)) {
@@ -58,7 +58,10 @@ export class ReadPath {
         if (nowMs - core.freshAsOfMs <= (request.boundMs ?? 0)) return answer("bounded", nowMs);
         return this.#fromLeader(request, answer);
       case "session": {
-        const after = request.after?.index ?? 0;
+        const { after: seen, isAcknowledged } = request;
+        const after = seen?.index ?? 0;
+        const isNews = isAcknowledged === true && core.appliedIndex < after;
+        if (isNews && seen !== undefined) driver.turn(() => core.learnCommitted(seen));
         // The session has met a topology that this replica could not get hold of, by which another shard may have been the owner
         // for longer than the log says that is applied here. Whoever leads knows.
         if ((request.epoch ?? 0) > ports.ownership.epoch) return this.#fromLeader(request, answer);

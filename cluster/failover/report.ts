@@ -32,7 +32,9 @@ export interface FailoverFigures {
   /** The same for strong reads. */
   readonly strong_read_gap_ms: { readonly median: number; readonly max: number };
   /** The same for session, bounded and eventual reads, each level by itself. */
-  readonly lower_read_gap_ms: { readonly max: number };
+  readonly lower_read_gap_ms: { readonly median: number; readonly max: number };
+  /** The same before each kill, with nothing broken. */
+  readonly steady_lower_read_gap_ms: { readonly median: number; readonly max: number };
   /** Session, bounded and eventual reads that failed while a majority was there; eventual ones at any time. */
   readonly lower_read_errors: number;
   /** Session and bounded reads below what their level promises. */
@@ -66,13 +68,16 @@ export function figuresOf(run: FailoverRun): FailoverFigures {
   const { broken } = run.history;
   const writeGaps = kills.map((round) => round.writeGapMs);
   const strongGaps = kills.map((round) => round.strongGapMs);
+  const lowerGaps = kills.map((round) => round.lowerGapMs);
+  const steadyGaps = kills.map((round) => round.steadyLowerGapMs);
   return {
     kills: kills.length,
     acknowledged_lost: broken.acknowledgedLost,
     stale_strong_reads: broken.staleStrongReads,
     write_gap_ms: { median: median(writeGaps), max: highest(writeGaps) },
     strong_read_gap_ms: { median: median(strongGaps), max: highest(strongGaps) },
-    lower_read_gap_ms: { max: highest(kills.map((round) => round.lowerGapMs)) },
+    lower_read_gap_ms: { median: median(lowerGaps), max: highest(lowerGaps) },
+    steady_lower_read_gap_ms: { median: median(steadyGaps), max: highest(steadyGaps) },
     lower_read_errors: broken.lowerReadErrors,
     stale_lower_reads: broken.staleLowerReads,
     invented_reads: broken.inventedReads,
@@ -153,7 +158,8 @@ export function summary(figures: FailoverFigures): string {
     `  failed lower reads         ${figures.lower_read_errors}`,
     `  write gap                  median ${figures.write_gap_ms.median} ms ${aim(AIMS.writeGapMedianMs)}, longest ${figures.write_gap_ms.max} ms ${aim(AIMS.writeGapMaxMs)}`,
     `  strong read gap            median ${figures.strong_read_gap_ms.median} ms, longest ${figures.strong_read_gap_ms.max} ms`,
-    `  lower read gap             longest ${figures.lower_read_gap_ms.max} ms ${aim(AIMS.lowerGapMs)}`,
+    `  lower read gap             median ${figures.lower_read_gap_ms.median} ms, longest ${figures.lower_read_gap_ms.max} ms ${aim(AIMS.lowerGapMs)}`,
+    `  with nothing broken        median ${figures.steady_lower_read_gap_ms.median} ms, longest ${figures.steady_lower_read_gap_ms.max} ms`,
     `  while a region returns     write gap ${figures.rejoin_write_gap_ms.max} ms, lower read gap ${figures.rejoin_lower_read_gap_ms.max} ms`,
     `  frozen leader              write gap ${figures.freeze_write_gap_ms.max} ms, lower read gap ${figures.freeze_lower_read_gap_ms.max} ms`,
     `  two of three gone          writes answered ${[...new Set(figures.minority_refusals)].join(", ")}; resumed ${figures.minority_resumed_ms} ms after one came back`,

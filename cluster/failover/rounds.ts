@@ -18,6 +18,8 @@ export interface RoundResult {
   readonly writeGapMs: number;
   readonly strongGapMs: number;
   readonly lowerGapMs: number;
+  /** What the same clients met before, with nothing broken: what is left of a gap below that is the failure's. */
+  readonly steadyLowerGapMs: number;
   /** What the return cost: the same from the order until the region had caught up. */
   readonly rejoinWriteGapMs: number;
   readonly rejoinLowerGapMs: number;
@@ -32,9 +34,12 @@ const STEP_TIMEOUT_MS = 60_000;
 const STATUS_EVERY_MS = 100;
 /** Successes of each kind in every shard that show a steady state. */
 const STEADY_SUCCESSES = 10;
+/** The same before a failure: they take about as long as what the failure is watched for. */
+const BEFORE_SUCCESSES = 30;
 
 export async function runRound(cluster: RegionCluster, history: History, failure: Failure): Promise<RoundResult> {
-  await untilSteady(history);
+  const steadyMs = performance.now();
+  await untilSteady(history, BEFORE_SUCCESSES);
   const { region, shards } = leadingRegion(await readStatus(cluster), cluster.regions);
   const startMs = performance.now();
   await strike(cluster, region, failure);
@@ -62,6 +67,7 @@ export async function runRound(cluster: RegionCluster, history: History, failure
     writeGapMs: gap("write", startMs, returnMs),
     strongGapMs: gap("strong", startMs, returnMs),
     lowerGapMs: lowerGap(startMs, returnMs),
+    steadyLowerGapMs: lowerGap(steadyMs, startMs),
     rejoinWriteGapMs: gap("write", returnMs, endMs),
     rejoinLowerGapMs: lowerGap(returnMs, endMs),
     resumedMs,
@@ -99,15 +105,13 @@ export function allShards(history: History): readonly number[] {
 }
 
 /** Every client of every shard gets through, as often as shows that it is no accident. */
-export async function untilSteady(history: History): Promise<void> {
+export async function untilSteady(history: History, successes = STEADY_SUCCESSES): Promise<void> {
   const series = ["write", "strong", ...LOWER_LEVELS] as const;
   const counts = () => allShards(history).flatMap((shard) => series.map((name) => history.count(shard, name)));
   const before = counts();
-  await until(
-    "all clients get through",
-    () => counts().every((count, at) => count >= (before[at] ?? 0) + STEADY_SUCCESSES),
-    { timeoutMs: STEP_TIMEOUT_MS },
-  );
+  await until("all clients get through", () => counts().every((count, at) => count >= (before[at] ?? 0) + successes), {
+    timeoutMs: STEP_TIMEOUT_MS,
+  });
 }
 
 export async function untilOtherLeaders(

@@ -52,6 +52,7 @@ export function readLine(request: ReadRequest): string {
   const { epoch, slot, level, key, after, boundMs, maxStaleMs, omitValueOfVersions, urgency, alsoFor, trace } = request;
   let line = `${epoch}/${slot}/${level}`;
   if (after !== undefined) line += `/after=${after.term}-${after.index}`;
+  if (request.isAcknowledged === true) line += "/acked";
   if (boundMs !== undefined) line += `/bound=${boundMs}`;
   if (maxStaleMs !== undefined) line += `/stale=${Number.isFinite(maxStaleMs) ? maxStaleMs : ANY_STALENESS}`;
   if (omitValueOfVersions !== undefined) line += `/not=${omitValueOfVersions.join(",")}`;
@@ -97,6 +98,7 @@ function parseOptions(
   options: readonly string[],
 ): Omit<ReadRequest, "v" | "to" | "epoch" | "slot" | "key" | "level" | "omitValue"> & { readonly omitValue: boolean } {
   let after: LogPosition | undefined;
+  let isAcknowledged: boolean | undefined;
   let boundMs: number | undefined;
   let maxStaleMs: number | undefined;
   let omitValueOfVersions: readonly number[] | undefined;
@@ -109,7 +111,8 @@ function parseOptions(
     if (name === "after") {
       const [term, index] = value.split("-").map(Number);
       if (term !== undefined && index !== undefined) after = { term, index };
-    } else if (name === "bound") boundMs = Number(value);
+    } else if (name === "acked") isAcknowledged = true;
+    else if (name === "bound") boundMs = Number(value);
     else if (name === "stale") maxStaleMs = value === ANY_STALENESS ? Number.POSITIVE_INFINITY : Number(value);
     else if (name === "not") omitValueOfVersions = value.split(",").map(Number);
     else if (name === "u") urgency = Number(value);
@@ -117,7 +120,7 @@ function parseOptions(
     else if (name === "trace") trace = value;
     else if (name === "head") omitValue = true;
   }
-  return { after, boundMs, maxStaleMs, omitValue, omitValueOfVersions, urgency, alsoFor, trace };
+  return { after, isAcknowledged, boundMs, maxStaleMs, omitValue, omitValueOfVersions, urgency, alsoFor, trace };
 }
 
 /** Headers of the reply to a client that asked for exactly this: the edge adds what only it knows, if anything. */

@@ -356,6 +356,15 @@ export class Replica {
     resetElectionTimer(this);
   }
 
+  /**
+   * A leader has acknowledged the entry at this position to somebody who says so: it is committed, as if the leader had said it
+   * here. Race: it has died before it could, and whoever reads what it has acknowledged would wait for the next one. Only in
+   * its term: at the same place there may be what another one wrote.
+   */
+  learnCommitted({ term, index }: { readonly term: number; readonly index: number }): void {
+    if (this.role !== "leader" && this.log.term(index) === term) this.commitTo(index);
+  }
+
   /** The connection to a member broke, or a deadline passed: what was in flight to it is lost or unknown. */
   reportUnreachable(id: string, nowMs: number): void {
     this.#advanceClock(nowMs);

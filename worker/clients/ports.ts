@@ -37,7 +37,7 @@ export interface ReplicaAddress {
 /** As much of an answer to a read as a call has to understand; the rest is between the port and whoever asked. */
 export interface ReadAnswer {
   readonly status: "ok";
-  readonly from: Pick<Provenance, "role" | "term">;
+  readonly from: Pick<Provenance, "role" | "term" | "index">;
 }
 
 /**

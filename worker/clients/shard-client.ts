@@ -219,7 +219,7 @@ export function createShardClient<Answer extends ReadAnswer = ReadOk>(
       const isStrong = read.level === "strong";
       const plan: CallPlan<ReadResult<Answer>> = {
         slot: read.slot,
-        send: (address, epoch) => port.read(address, readRequest(read, address, epoch)),
+        send: (address, epoch) => port.read(address, readRequest(read, address, epoch, groups.get(address.shard))),
         order: isStrong ? leaderOnly : anyReplica,
         isRepeatable: true,
         hedgeAfterMs: isStrong ? options.silenceMs : options.hedgeAfterMs,
@@ -290,7 +290,12 @@ function leaderOnly(): undefined {
   return undefined;
 }
 
-function readRequest(read: ClientRead, address: ReplicaAddress, epoch: number): ReadRequest {
+function readRequest(
+  read: ClientRead,
+  address: ReplicaAddress,
+  epoch: number,
+  group: ShardGroup | undefined,
+): ReadRequest {
   const request: ReadRequest = {
     v: PROTOCOL_VERSION,
     to: address.name,
@@ -304,10 +309,12 @@ function readRequest(read: ClientRead, address: ReplicaAddress, epoch: number): 
   const isTraced = read.trace !== undefined;
   if (read.level === "strong" && wantsValue && read.maxStaleMs === undefined && read.urgency === undefined && !isTraced)
     return request;
+  const after = read.after?.get(address.shard);
   return {
     ...request,
     ...(read.after === undefined ? {} : { epoch: Math.max(epoch, epochOf(read.after)) }),
     ...(read.after === undefined ? {} : { after: read.after.get(address.shard) }),
+    ...(after !== undefined && group?.isAcknowledged(after) === true ? { isAcknowledged: true } : {}),
     ...(read.boundMs === undefined ? {} : { boundMs: read.boundMs }),
     ...(read.maxStaleMs === undefined ? {} : { maxStaleMs: read.maxStaleMs }),
     ...saidUrgency(read.urgency),

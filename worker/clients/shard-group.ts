@@ -1,7 +1,7 @@
 // What this isolate has learned about one shard: who leads it, whose circuit breaker is open, and when the other replicas
 // were last told that the leader does not answer. Hints only: every one of them may be wrong, and costs a hop when it is.
 
-import { PROTOCOL_VERSION } from "../../durable/protocol.ts";
+import { type LogPosition, PROTOCOL_VERSION } from "../../durable/protocol.ts";
 import { CircuitBreaker, type FailureKind } from "../../routing/circuit-breaker.ts";
 import { LatencyQuantile } from "../../routing/latency-quantile.ts";
 import { ReplicaHealth } from "../../routing/replica-health.ts";
@@ -65,6 +65,8 @@ export class ShardGroup {
   /** When it was first heard of that whoever is believed to lead does. */
   #ledSinceMs = Number.NEGATIVE_INFINITY;
   #suspicion: Suspicion | undefined;
+  /** The furthest place in the log of which a leader said here that it is committed. */
+  #acknowledged: LogPosition | undefined;
   #lastReportMs = Number.NEGATIVE_INFINITY;
 
   /** `previous`: the same shard in an older epoch; what is known of the replicas that stay is kept. */
@@ -83,6 +85,10 @@ export class ShardGroup {
     const known = previous?.leader === undefined ? undefined : this.memberNamed(previous.leader.address.name);
     this.#leader = known ?? this.member(preferredLeader(view));
     if (known !== undefined && previous !== undefined) this.#leaderTerm = previous.#leaderTerm;
+    // Whoever was in the group before has its log: a shard of the same number that began anew has not.
+    if (previous?.members.some(({ address }) => this.memberNamed(address.name) !== undefined) === true) {
+      this.#acknowledged = previous.#acknowledged;
+    }
   }
 
   get leader(): GroupMember | undefined {
@@ -101,6 +107,22 @@ export class ShardGroup {
   get hedgeAfterMs(): number | undefined {
     const measuredMs = this.#readTimes.at(HEDGE_QUANTILE);
     return measuredMs === undefined ? undefined : Math.max(HEDGE_AFTER_MS_MIN, measuredMs);
+  }
+
+  /** A write was acknowledged, or refused for what is committed: at this place, in this term. */
+  noteAcknowledged({ term, index }: LogPosition): void {
+    const last = this.#acknowledged;
+    const isNews = last === undefined || term > last.term || (term === last.term && index > last.index);
+    if (isNews) this.#acknowledged = { term, index };
+  }
+
+  /**
+   * Whether a leader has said here, and not only to whoever asks, that what it wrote at this place is committed. A log has one
+   * entry of a term at a place, and what precedes a committed one is committed.
+   */
+  isAcknowledged({ term, index }: LogPosition): boolean {
+    const last = this.#acknowledged;
+    return last !== undefined && term === last.term && index <= last.index;
   }
 
   member(replica: number): GroupMember | undefined {

@@ -7,7 +7,14 @@ import { type FailoverRun, faultsOf, figuresOf, LIMITS } from "../../../cluster/
 import type { RoundResult } from "../../../cluster/failover/rounds.ts";
 
 function round(changes: Partial<RoundResult> = {}): RoundResult {
-  const gaps = { writeGapMs: 300, strongGapMs: 200, lowerGapMs: 50, resumedMs: 300, caughtUpMs: 700 };
+  const gaps = {
+    writeGapMs: 300,
+    strongGapMs: 200,
+    lowerGapMs: 50,
+    steadyLowerGapMs: 20,
+    resumedMs: 300,
+    caughtUpMs: 700,
+  };
   const rejoin = { rejoinWriteGapMs: 60, rejoinLowerGapMs: 40 };
   return { failure: "kill", region: "weur", shards: [0], ...gaps, ...rejoin, ...changes };
 }
@@ -70,5 +77,16 @@ describe("the figures", () => {
     expect(figures.kills).toBe(4);
     expect(figures.write_gap_ms).toEqual({ median: 350, max: 900 });
     expect(figures.freeze_write_gap_ms).toEqual({ max: 1_500 });
+  });
+
+  test("hold what lower reads met in a kill beside what they met before it", () => {
+    const rounds = [
+      round({ lowerGapMs: 60, steadyLowerGapMs: 30 }),
+      round({ lowerGapMs: 90, steadyLowerGapMs: 80 }),
+      round({ lowerGapMs: 40, steadyLowerGapMs: 20 }),
+    ];
+    const figures = figuresOf(run({ rounds: [...rounds, round({ failure: "freeze", steadyLowerGapMs: 500 })] }));
+    expect(figures.lower_read_gap_ms).toEqual({ median: 60, max: 90 });
+    expect(figures.steady_lower_read_gap_ms).toEqual({ median: 30, max: 80 });
   });
 });

@@ -170,6 +170,27 @@ describe("session", () => {
     for (const host of group.hosts.slice(1)) expect(textIn(await host.read("k", "session", { after }))).toBe("v");
   });
 
+  // Race: the leader dies between its acknowledgement of a write and its next append, which would have told the followers.
+  test("what an edge has seen acknowledged is committed for a follower that holds it, without a leader to say so", async () => {
+    const group = new ShardGroup();
+    const leader = await group.lead(0);
+    const after = await written(group, "k", "v");
+    leader.crash();
+    const follower = group.host(1);
+    expect(follower.replica.status().appliedIndex).toBeLessThan(after.index);
+    const calls = group.network.calls.length;
+    const beyond = { after: { ...after, index: after.index + 1 }, isAcknowledged: true };
+    expect(await group.clock.until(follower.read("k", "session", beyond))).toMatchObject({ status: "unavailable" });
+    const foreign = { after: { ...after, term: after.term + 1 }, isAcknowledged: true };
+    expect(await group.clock.until(follower.read("k", "session", foreign))).toMatchObject({ status: "unavailable" });
+    const startMs = group.clock.nowMs;
+    const reply = await group.clock.until(follower.read("k", "session", { after, isAcknowledged: true }));
+    expect(textIn(reply)).toBe("v");
+    expect(reply).toMatchObject({ level: "session", from: { role: "follower", index: after.index } });
+    expect(group.clock.nowMs).toBe(startMs);
+    expect(group.network.calls.slice(calls).filter(({ from }) => from === "1.1")).toEqual([]);
+  });
+
   // Race: the slot moved long ago, as every document since says; this follower has missed the end of its log, and the Directory.
   test("a follower that cannot get hold of a topology which the session has met sends the client to the leader", async () => {
     const group = new ShardGroup();

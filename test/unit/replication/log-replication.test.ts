@@ -55,6 +55,26 @@ describe("log matching", () => {
     expect(follower.disk.appended).toHaveLength(2);
   });
 
+  test("an entry that a leader has acknowledged to somebody else is committed where it is held, and so is all before it", () => {
+    const group = new CoreGroup();
+    const follower = group.node("b");
+    const entries = [entry(1, 1, "x"), entry(2, 3, "y"), entry(3, 3, "z")];
+    follower.step(append({ from: "a", to: "b", term: 3, entries }));
+    // At these places others have written, or nobody yet.
+    for (const position of [
+      { term: 2, index: 1 },
+      { term: 4, index: 2 },
+      { term: 3, index: 4 },
+    ]) {
+      follower.act((core) => core.learnCommitted(position));
+    }
+    expect(follower.appliedTexts).toEqual([]);
+    follower.act((core) => core.learnCommitted({ term: 3, index: 2 }));
+    expect(follower.appliedTexts).toEqual(["x", "y"]);
+    follower.act((core) => core.learnCommitted({ term: 1, index: 1 }));
+    expect(follower.core.commitIndex).toBe(2);
+  });
+
   test("entries are durable before they are acknowledged", () => {
     const group = new CoreGroup();
     const follower = group.node("b");

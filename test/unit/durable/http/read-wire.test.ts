@@ -44,6 +44,11 @@ describe("a read on the wire", () => {
   it("arrives with its options", () => {
     const options = { after: { term: 3, index: 42 }, boundMs: 0, omitValueOfVersions: [7, 8], urgency: 0 };
     expect(received({ ...REQUEST, level: "session", ...options })).toMatchObject({ level: "session", ...options });
+    expect(received({ ...REQUEST, ...options })?.isAcknowledged).toBeUndefined();
+    expect(received({ ...REQUEST, ...options, isAcknowledged: true })).toMatchObject({
+      ...options,
+      isAcknowledged: true,
+    });
     for (const alsoFor of [0, 412]) expect(received({ ...REQUEST, alsoFor })).toMatchObject({ alsoFor });
     expect(parseReadUrl("http://replica/1/n/0/1/eventual/also=-5?a", false)?.alsoFor).toBeUndefined();
     expect(received(REQUEST, true)).toMatchObject({ omitValue: true });

@@ -823,6 +823,51 @@ describe("a session", () => {
   });
 });
 
+describe("a bookmark of a write that was acknowledged here", () => {
+  const read = { ...EVENTUAL, level: "session" } as const;
+
+  /** For each position, whether the client has vouched for it. */
+  async function vouched(
+    positions: readonly (readonly [term: number, index: number])[],
+    acknowledged = [3, 8] as const,
+  ) {
+    const { client, port } = setUp();
+    port.onWrite = () => stored(from(0, "leader", acknowledged[0], acknowledged[1]));
+    port.onRead = ({ replica }) => readOk(from(replica, "follower"), { level: "session" });
+    await client.write(DELETE);
+    port.calls.length = 0;
+    for (const [term, index] of positions) await client.read({ ...read, after: new Map([[0, { term, index }]]) });
+    return port.calls.map(({ request }) => "isAcknowledged" in request && request.isAcknowledged === true);
+  }
+
+  it("is vouched for, and so is what its leader wrote before", async () => {
+    expect(
+      await vouched([
+        [3, 8],
+        [3, 5],
+      ]),
+    ).toEqual([true, true]);
+  });
+
+  it("is not where it is beyond that, or of another term: it may be made up, or of a leader that was deposed", async () => {
+    expect(
+      await vouched([
+        [3, 9],
+        [2, 8],
+        [4, 1],
+      ]),
+    ).toEqual([false, false, false]);
+  });
+
+  it("is not for a client's word alone", async () => {
+    const { client, port } = setUp();
+    port.onRead = ({ replica }) => readOk(from(replica, "follower", 3, 8), { level: "session" });
+    await client.read({ ...read, after: new Map([[0, { term: 3, index: 8 }]]) });
+    await client.read({ ...read, after: new Map([[0, { term: 3, index: 8 }]]) });
+    expect(port.calls.map(({ request }) => "isAcknowledged" in request)).toEqual([false, false]);
+  });
+});
+
 describe("refusals that end a request", () => {
   it("a shed write is not sent again", async () => {
     const { client, port } = setUp();
