@@ -6,6 +6,12 @@ import { parseServedBy, SERVED_BY } from "../../durable/http/served-by.ts";
 import type { Provenance, Refusal } from "../../durable/protocol.ts";
 import type { ReadAnswer } from "./ports.ts";
 
+interface KnownOfAnswer {
+  /** What the reply says of it. */
+  readonly from?: Provenance | undefined;
+  readonly isStreamed?: boolean;
+}
+
 export class HttpAnswer implements ReadAnswer {
   readonly status = "ok";
   /** 200 with the value, 203 with a remark for the edge, or 404 without a body; its other headers are the client's. */
@@ -14,11 +20,10 @@ export class HttpAnswer implements ReadAnswer {
   readonly isStreamed: boolean;
   #from: Provenance | undefined;
 
-  /** `from`: what the reply says of it, where that is known already. */
-  constructor(response: Response, from?: Provenance, isStreamed = false) {
+  constructor(response: Response, { from, isStreamed = false }: KnownOfAnswer = {}) {
     this.response = response;
-    this.#from = from;
     this.isStreamed = isStreamed;
+    this.#from = from;
   }
 
   get from(): Provenance {
@@ -42,7 +47,7 @@ export class HttpAnswer implements ReadAnswer {
 /** Throws what `classifyTransportError` takes for a broken connection when the reply is not a replica's. */
 export function answerOf(response: Response): HttpAnswer | Promise<Refusal> {
   const { status } = response;
-  if (status === STATUS_VALUE || status === STATUS_REMARKED) return new HttpAnswer(response, undefined, true);
+  if (status === STATUS_VALUE || status === STATUS_REMARKED) return new HttpAnswer(response, { isStreamed: true });
   if (status === STATUS_NO_ENTRY && response.headers.has(SERVED_BY)) return new HttpAnswer(response);
   if (status === STATUS_REFUSED) return response.json() as Promise<Refusal>;
   return refuse(response);

@@ -38,8 +38,8 @@ export const httpCodec: AnswerCodec<HttpAnswer, HttpBody> = {
     const { headers, value } = body;
     if (level === undefined || ageMs === undefined)
       return new HttpAnswer(new Response(value ?? null, { status: statusOf(body), headers }));
-    const { reply, from } = templateOf(body, level, ageMs);
-    return new HttpAnswer(new Response(value ?? null, reply), from);
+    const template = templateOf(body, level, ageMs);
+    return new HttpAnswer(new Response(value ?? null, template.reply), template);
   },
 
   positionOf: ({ from: { shard, term, index } }) => ({ shard, term, index }),

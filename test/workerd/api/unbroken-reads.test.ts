@@ -44,7 +44,7 @@ function answerOf(
     "Content-Type": "text/x",
     [SERVED_BY]: servedBy({ shard: 0, replica: 1, role: "leader", term: 2, index: 9 }),
   };
-  return new HttpAnswer(new Response(body, { headers }), undefined, isStreamed);
+  return new HttpAnswer(new Response(body, { headers }), { isStreamed });
 }
 
 /** A client whose reads are answered as scripted, one after the other. */
