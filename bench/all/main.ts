@@ -19,7 +19,7 @@ const FULL: Size = {
   rounds: 3,
   seconds: 2.5,
   warmupSeconds: 0.5,
-  soakSeconds: 70,
+  soakSeconds: 35,
   kills: 10,
   records: 5_000,
   manyKeys: 200_000,
