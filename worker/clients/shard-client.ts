@@ -306,7 +306,8 @@ function readRequest(
   const after = read.after?.get(address.shard);
   return {
     ...request,
-    ...(read.after === undefined ? {} : { epoch: Math.max(epoch, epochOf(read.after)), after }),
+    ...(read.after === undefined ? {} : { epoch: Math.max(epoch, epochOf(read.after)) }),
+    ...(read.after === undefined ? {} : { after: read.after.get(address.shard) }),
     ...(after !== undefined && group?.isAcknowledged(after) === true ? { isAcknowledged: true } : {}),
     ...(read.boundMs === undefined ? {} : { boundMs: read.boundMs }),
     ...(read.maxStaleMs === undefined ? {} : { maxStaleMs: read.maxStaleMs }),
