@@ -149,9 +149,10 @@ export class DataSet {
 }
 
 /** For the baselines that return a constant. */
-export function constantGets(): Workload {
+export function constantGets(headers?: Readonly<Record<string, string>>): Workload {
+  const request: LoadRequest = { method: "GET", path: PATHS[0] ?? "", headers };
   return {
-    next: () => ({ method: "GET", path: PATHS[0] ?? "" }),
+    next: () => request,
     check: (_request, reply) => {
       if (reply.status !== 200) return unexpected(reply, 200);
       return reply.body.toString("latin1") === CONSTANT_TEXT ? undefined : "not the constant";

@@ -29,6 +29,8 @@ export class CheckpointWriter {
   #journaled = 0;
   #carriedOver = 0;
   #isSaved = false;
+  /** Keys of the delta, and outcomes, that are in the tables. */
+  rowsCarriedOver = 0;
 
   /** `delta`: all that is to be written as the state after `index`. */
   constructor(storage: ReplicaStorage, delta: CheckpointDelta, index: number, limits: SliceLimits) {
@@ -61,6 +63,7 @@ export class CheckpointWriter {
     this.#carriedOver += 1;
     const isLast = this.#carriedOver === this.#slices.length;
     this.#storage.carryOver(slice, isLast);
+    this.rowsCarriedOver += slice.upserts.length + slice.removals.length + slice.idempotencyUpserts.length;
     return isLast ? "done" : "carrying_over";
   }
 }

@@ -36,6 +36,11 @@ export class Checkpoints {
     this.#onInstalled = onInstalled;
   }
 
+  /** Rows that are not in the tables yet. */
+  get rowsOwed(): number {
+    return this.#context.store.dirtyKeys - (this.#writer?.rowsCarriedOver ?? 0);
+  }
+
   /** At the end of a turn. */
   maybeSchedule(): void {
     if (this.#isDue) return;
@@ -73,12 +78,14 @@ export class Checkpoints {
     const isLate = store.dirtyBytes >= CHECKPOINT_HASTE * this.#limits.dirtyBytes;
     let progress = writer.step();
     while (progress === "saved" || (isLate && progress !== "done")) {
-      if (progress === "saved") this.#compactLog();
+      if (progress === "saved") {
+        counters.checkpoints++;
+        this.#compactLog();
+      }
       progress = writer.step();
     }
     if (progress === "done") {
       store.markCheckpointed(writer.delta);
-      counters.checkpoints++;
       this.#end();
       return;
     }

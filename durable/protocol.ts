@@ -239,7 +239,7 @@ export interface ReplicaStatus {
   /** Code of the data centre that it runs in; absent: it does not know. */
   readonly colo?: string | undefined;
   readonly logBytes: number;
-  /** Entries, removals and outcomes that the next checkpoint will write, a row each. Absent from older replicas. */
+  /** Entries, removals and outcomes that are not in the tables yet, a row each. Absent from older replicas. */
   readonly dirtyKeys?: number | undefined;
   /** Member ids (`<replica>.<generation>`) by the newest entry of its log, committed or not. */
   readonly voters?: readonly string[] | undefined;

@@ -274,7 +274,7 @@ export class ShardReplica {
       keys: store.usage.keys,
       bytes: store.usage.bytes,
       logBytes: storage.logBytes,
-      dirtyKeys: store.dirtyKeys,
+      dirtyKeys: this.#checkpoints.rowsOwed,
       voters: core.membership.voters,
       learners: core.membership.learners,
       isSettled: this.#members.isSettled,

@@ -10,7 +10,7 @@ import { slotOf } from "../../routing/slots.ts";
 import { buildTopology } from "../../routing/topology.ts";
 import { TopologyView } from "../../routing/topology-view.ts";
 import type { ReplicaPort } from "../../worker/clients/ports.ts";
-import { createShardClient, SHARD_CLIENT_DEFAULTS, type ShardClient } from "../../worker/clients/shard-client.ts";
+import { type AskingClient, createShardClient, SHARD_CLIENT_DEFAULTS } from "../../worker/clients/shard-client.ts";
 import { TopologyHolder } from "../../worker/clients/topology-holder.ts";
 import { SeededRandom } from "../seeded-random.ts";
 import type { ReplicaModel, Scenario } from "./scenarios.ts";
@@ -123,7 +123,7 @@ function createClient(
   scenario: Scenario,
   { policy, isHedging }: RunOptions,
   { region, replicas, time, draw }: IsolateOptions,
-): ShardClient {
+): AskingClient {
   const loads = new ReplicaLoads();
   const topology = buildTopology({
     cluster: "bench",

@@ -1,6 +1,7 @@
 // The measured paths and the bars. A path is one kind of request to one system. The order is that of a round: paths that
 // are held against each other stand side by side, so that they meet the same machine.
 
+import { newToken } from "../../cluster/token.ts";
 import type { Workload } from "../load/workload.ts";
 import { constantGets } from "../workloads.ts";
 import { UsageError } from "./options.ts";
@@ -8,6 +9,7 @@ import type { System } from "./system.ts";
 
 export type SystemName =
   | "constant"
+  | "constant-headers"
   | "object-constant"
   | "map-read"
   | "row-write"
@@ -44,7 +46,16 @@ export const PATHS: readonly BenchPath[] = [
     title: "Worker, constant",
     system: "constant",
     method: "GET",
-    workload: constantGets,
+    workload: () => constantGets(),
+    byConstruction: { rpcs: 0, rows: 0 },
+  },
+  {
+    id: "constant_headers",
+    title: "Worker, constant, headers as of an L1 hit",
+    system: "constant-headers",
+    method: "GET",
+    workload: () => constantGets({ Authorization: `Bearer ${newToken()}`, ...EVENTUAL }),
+    baseline: "constant",
     byConstruction: { rpcs: 0, rows: 0 },
   },
   {
@@ -52,7 +63,7 @@ export const PATHS: readonly BenchPath[] = [
     title: "Worker → object, constant",
     system: "object-constant",
     method: "GET",
-    workload: constantGets,
+    workload: () => constantGets(),
     baseline: "constant",
     byConstruction: { rpcs: 0, rows: 0 },
   },

@@ -42,7 +42,13 @@ const BASELINE_OBJECT = { binding: "STORE", className: "Store" };
 /** Replicas of each of Halo's shards, as the benchmark's bars ask. */
 const REPLICAS = 3;
 
-export type BaselineName = "constant" | "object-constant" | "map-read" | "row-write" | "naive-replication";
+export type BaselineName =
+  | "constant"
+  | "constant-headers"
+  | "object-constant"
+  | "map-read"
+  | "row-write"
+  | "naive-replication";
 
 /** Starts `bench/baselines/<name>.ts` with the compatibility settings that Halo has. */
 export async function startBaseline(name: BaselineName, directory: string, isInspectable = false): Promise<System> {
@@ -66,7 +72,7 @@ export async function startBaseline(name: BaselineName, directory: string, isIns
       compatibilityDate,
       compatibilityFlags,
       vars: {},
-      objects: name === "constant" ? [] : [{ ...BASELINE_OBJECT, worker: `bench-${name}` }],
+      objects: name.startsWith("constant") ? [] : [{ ...BASELINE_OBJECT, worker: `bench-${name}` }],
       dataDir: path.join(directory, name),
       port: 0,
       isInspectable,

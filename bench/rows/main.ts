@@ -5,6 +5,7 @@
 import { writeFileSync } from "node:fs";
 import { answeringReplicas, readStatus } from "../../cluster/status.ts";
 import { until } from "../../cluster/until.ts";
+import { CHECKPOINT_STAGGER, DEFAULT_CHECKPOINT_LIMITS } from "../../durable/checkpoint-limits.ts";
 import type { ReplicaStatus } from "../../durable/protocol.ts";
 import { commit, versions } from "../harness/environment.ts";
 import { commandOptions, positive } from "../harness/options.ts";
@@ -128,6 +129,7 @@ async function writeDown(send: Send, replicas: () => Promise<readonly ReplicaSta
       return { op: "set", key: `filler-${batch}-${at}`, value: { text: "" } };
     });
     await send("POST", "/v1/batch", 200, { json: { operations } });
+    await settled(replicas);
   }
   throw new Error(`no checkpoint of every replica after ${FILLER_BATCHES_MAX * FILLER_BATCH} keys`);
 }
@@ -170,14 +172,21 @@ async function replicasOf({ url, name }: System, authorization: string): Promise
 /** When all of them have applied the same log: what a follower has not applied yet it does not owe yet. */
 function settled(replicas: () => Promise<readonly ReplicaStatus[]>): Promise<readonly ReplicaStatus[]> {
   return until(
-    "every replica has applied the whole log",
+    "every replica has applied the whole log, and has no checkpoint to take",
     async () => {
       const all = await replicas();
       const last = Math.max(...all.map(({ lastIndex }) => lastIndex));
-      return all.every(({ appliedIndex, lastIndex }) => appliedIndex === last && lastIndex === last) ? all : undefined;
+      const isSettled = (one: ReplicaStatus) =>
+        one.appliedIndex === last && one.lastIndex === last && !isCheckpointDue(one);
+      return all.every(isSettled) ? all : undefined;
     },
     { timeoutMs: SETTLED_TIMEOUT_MS },
   );
+}
+
+/** It is written in many turns, and counts when the first half of them is over. */
+function isCheckpointDue({ replica, dirtyKeys = 0 }: ReplicaStatus): boolean {
+  return dirtyKeys >= DEFAULT_CHECKPOINT_LIMITS.dirtyKeys * (1 + CHECKPOINT_STAGGER * replica);
 }
 
 function sumsOf(replicas: readonly ReplicaStatus[]): Cost {

@@ -8,12 +8,12 @@ const PATIENCE_MS = 8_000;
 
 export type Answer<T> = { readonly status: "gone" } | T;
 
-export function orGone<T>({ loop }: World, edge: Edge, answer: Promise<T>): Promise<Answer<T>> {
+export function orGone<T>({ loop }: World, edge: Edge, answer: T | Promise<T>): Promise<Answer<T>> {
   return new Promise((resolve, reject) => {
     const gone = (): void => resolve({ status: "gone" });
     const forget = edge.whenGone(gone);
     const cancel = loop.after(PATIENCE_MS, gone);
-    answer.then((reply) => {
+    Promise.resolve(answer).then((reply) => {
       forget();
       cancel();
       resolve(reply);

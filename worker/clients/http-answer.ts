@@ -12,17 +12,19 @@ export class HttpAnswer implements ReadAnswer {
   readonly response: Response;
   /** Its value is still on its way, and breaks off where the replica dies. */
   readonly isStreamed: boolean;
+  #from: Provenance | undefined;
 
-  constructor(response: Response, isStreamed = false) {
+  /** `from`: what the reply says of it, where that is known already. */
+  constructor(response: Response, from?: Provenance, isStreamed = false) {
     this.response = response;
+    this.#from = from;
     this.isStreamed = isStreamed;
   }
 
-  /** Read only where it is needed: most answers are passed on unread. */
   get from(): Provenance {
-    const from = parseServedBy(this.response.headers.get(SERVED_BY) ?? "");
-    if (from === undefined) throw new TypeError("a reply that no replica gives");
-    return from;
+    this.#from ??= parseServedBy(this.response.headers.get(SERVED_BY) ?? "");
+    if (this.#from === undefined) throw new TypeError("a reply that no replica gives");
+    return this.#from;
   }
 
   get isFound(): boolean {
@@ -40,7 +42,7 @@ export class HttpAnswer implements ReadAnswer {
 /** Throws what `classifyTransportError` takes for a broken connection when the reply is not a replica's. */
 export function answerOf(response: Response): HttpAnswer | Promise<Refusal> {
   const { status } = response;
-  if (status === STATUS_VALUE || status === STATUS_REMARKED) return new HttpAnswer(response, true);
+  if (status === STATUS_VALUE || status === STATUS_REMARKED) return new HttpAnswer(response, undefined, true);
   if (status === STATUS_NO_ENTRY && response.headers.has(SERVED_BY)) return new HttpAnswer(response);
   if (status === STATUS_REFUSED) return response.json() as Promise<Refusal>;
   return refuse(response);

@@ -68,7 +68,7 @@ interface TimedReply {
 }
 
 function answerFrom({ read, tookMs }: TimedReply, { omitValue }: ReadRequest): HttpAnswer | Refusal {
-  return read.status === "ok" ? new HttpAnswer(readResponse(read, omitValue === true, tookMs)) : read;
+  return read.status === "ok" ? new HttpAnswer(readResponse(read, omitValue === true, tookMs), read.from) : read;
 }
 
 function valueBytes({ mutation }: WriteRequest): number {

@@ -83,7 +83,6 @@ export class ShardCall<Result extends CallResult> {
     const group = this.#groupOfMoment();
     if (group === undefined) throw new Error(`halo: a call to shard ${plan.shard}, which the topology does not have`);
     this.#group = group;
-    if (nowMs >= group.pingDueMs) context.pingDue?.(group, nowMs);
   }
 
   /** Rejects only for a mistake in here or for a reply that breaks the protocol; everything else is a result. */
@@ -92,7 +91,11 @@ export class ShardCall<Result extends CallResult> {
       const nowMs = context.now();
       context.retries.noteRequest();
       if (plan.hedgeAfterMs < context.times.silenceMs) context.hedges.noteRequest();
-      new ShardCall(context, plan, nowMs, resolve, reject).#proceed(nowMs);
+      const call = new ShardCall(context, plan, nowMs, resolve, reject);
+      const group = call.#group;
+      call.#proceed(nowMs);
+      // The request goes first: a group that sleeps is woken by what somebody waits for.
+      if (nowMs >= group.pingDueMs) context.pingDue?.(group, nowMs);
     });
   }
 

@@ -100,16 +100,22 @@ export interface ClientRead
 export type WriteOptions = Pick<ClientRead, "balance" | "urgency" | "trace">;
 
 export interface ShardClient<Answer extends ReadAnswer = ReadOk> extends Operations {
-  read(read: ClientRead): Promise<ReadResult<Answer>>;
+  /** At once where no replica has to be asked. */
+  read(read: ClientRead): ReadResult<Answer> | Promise<ReadResult<Answer>>;
   /** `unknown` where the fate is open; with an idempotency key only after retries up to the deadline. */
   write(mutation: KeyMutation, options?: WriteOptions): Promise<WriteResult>;
   /** Of the replicas of shards that were asked here. */
   breakers(): readonly BreakerView[];
 }
 
+/** One without copies. */
+export interface AskingClient<Answer extends ReadAnswer = ReadOk> extends ShardClient<Answer> {
+  read(read: ClientRead): Promise<ReadResult<Answer>>;
+}
+
 export function createShardClient<Answer extends ReadAnswer = ReadOk>(
   deps: ShardClientDeps<Answer>,
-): ShardClient<Answer> {
+): AskingClient<Answer> {
   const { port, topology, loads, balancer, policies } = deps;
   const options = { ...SHARD_CLIENT_DEFAULTS, ...deps.options };
   const groups = new Map<number, ShardGroup>();

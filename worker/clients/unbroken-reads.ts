@@ -6,7 +6,7 @@
 
 import { VALUE_LENGTH } from "../../durable/http/read-wire.ts";
 import { HttpAnswer } from "./http-answer.ts";
-import type { ClientRead, ShardClient } from "./shard-client.ts";
+import type { AskingClient, ClientRead } from "./shard-client.ts";
 
 /** What is held of a value at once. The runtime's own pieces are of 4 KiB, and each costs script as much as this. */
 const PIECE_BYTES = 128 * 1024;
@@ -14,7 +14,7 @@ const PIECE_BYTES = 128 * 1024;
 /** Replicas that one value may come from after the first. */
 export const RESUMES_MAX = 3;
 
-export function createUnbrokenReads(client: ShardClient<HttpAnswer>): ShardClient<HttpAnswer> {
+export function createUnbrokenReads(client: AskingClient<HttpAnswer>): AskingClient<HttpAnswer> {
   const read = async (read: ClientRead) => {
     const answer = await client.read(read);
     if (answer.status !== "ok" || !answer.isStreamed) return answer;
@@ -42,7 +42,7 @@ function pieceReader(body: ReadableStream<Uint8Array>): PieceReader {
   return body.getReader({ mode: "byob" }) as unknown as PieceReader;
 }
 
-type ReadAgain = () => ReturnType<ShardClient<HttpAnswer>["read"]>;
+type ReadAgain = () => ReturnType<AskingClient<HttpAnswer>["read"]>;
 
 /** The bytes of one version, from whoever has it. */
 class LongValue {

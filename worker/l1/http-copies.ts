@@ -1,7 +1,8 @@
 // How L1 keeps what replicas answer as HTTP: the headers as they are for the client, and the bytes of the value.
 
 import { parseRemark, REMARK, STATUS_NO_ENTRY, STATUS_REMARKED, STATUS_VALUE } from "../../durable/http/read-wire.ts";
-import { SERVED_BY } from "../../durable/http/served-by.ts";
+import { parseServedBy, SERVED_BY } from "../../durable/http/served-by.ts";
+import type { Provenance } from "../../durable/protocol.ts";
 import { HttpAnswer } from "../clients/http-answer.ts";
 import type { AnswerCodec } from "./near-client.ts";
 
@@ -37,7 +38,8 @@ export const httpCodec: AnswerCodec<HttpAnswer, HttpBody> = {
     const { headers, value } = body;
     if (level === undefined || ageMs === undefined)
       return new HttpAnswer(new Response(value ?? null, { status: statusOf(body), headers }));
-    return new HttpAnswer(new Response(value ?? null, templateOf(body, level, ageMs)));
+    const { reply, from } = templateOf(body, level, ageMs);
+    return new HttpAnswer(new Response(value ?? null, reply), from);
   },
 
   positionOf: ({ from: { shard, term, index } }) => ({ shard, term, index }),
@@ -47,20 +49,33 @@ function statusOf({ value }: HttpBody): number {
   return value === undefined ? STATUS_NO_ENTRY : STATUS_VALUE;
 }
 
-/** The last reply that was made of each copy, without its body: a key is hot when others ask in the same millisecond. */
-const templates = new WeakMap<HttpBody, { readonly level: string; readonly ageMs: number; readonly reply: Response }>();
-
-/** The runtime copies a reply's headers for half of what it takes to make them. */
-function templateOf(body: HttpBody, level: string, ageMs: number): Response {
-  const last = templates.get(body);
-  if (last?.level === level && last.ageMs === ageMs) return last.reply;
-  const reply = new Response(null, { status: statusOf(body), headers: headersAt(body, level, ageMs) });
-  templates.set(body, { level, ageMs, reply });
-  return reply;
+/** A reply of a copy without its body, and who it says has answered. */
+interface Template {
+  readonly level: string;
+  readonly ageMs: number;
+  readonly reply: Response;
+  readonly from: Provenance | undefined;
 }
 
+/** The last one of each copy: a key is hot when others ask in the same millisecond. */
+const templates = new WeakMap<HttpBody, Template>();
+
+/** The runtime copies a reply's headers for half of what it takes to make them. */
+function templateOf(body: HttpBody, level: string, ageMs: number): Template {
+  const last = templates.get(body);
+  if (last?.level === level && last.ageMs === ageMs) return last;
+  const { headers } = body;
+  const reply = new Response(null, last?.reply ?? { status: statusOf(body), headers });
+  const changed = headersAt(body, level, ageMs);
+  for (const name in changed) reply.headers.set(name, changed[name] ?? "");
+  const template = { level, ageMs, reply, from: last?.from ?? parseServedBy(headers[SERVED_BY_NAME] ?? "") };
+  templates.set(body, template);
+  return template;
+}
+
+/** What is not as it was when the copy was made. */
 function headersAt({ headers }: HttpBody, level: string, ageMs: number): Record<string, string> {
-  const said: Record<string, string> = { ...headers, "halo-consistency": level };
+  const said: Record<string, string> = { "halo-consistency": level };
   // No replica had a part in it.
   if (headers[SERVER_TIMING_NAME] !== undefined) said[SERVER_TIMING_NAME] = "l1;dur=0";
   said[SERVED_BY_NAME] = `${headers[SERVED_BY_NAME] ?? ""}, l1=${ageMs}`;

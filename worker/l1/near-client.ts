@@ -129,19 +129,25 @@ class NearReads<Answer extends ReadAnswer, Body> {
     this.#deps = deps;
   }
 
-  async read(read: ClientRead): Promise<ReadResult<Answer>> {
+  /** At once where a copy answers, which is what copies are for: a promise costs as much as finding one. */
+  read(read: ClientRead): Answer | Promise<ReadResult<Answer>> {
     const beganMs = this.#deps.now();
     const mark = this.#marks.get(read.key);
     if (mark === undefined || beganMs >= mark.untilMs) return this.#ask(read, undefined);
     if (mark.isUnkeepable || !isPlain(read)) return this.#ask(read, mark);
-    for (let lookMs = JOIN_LOOK_MS; ; lookMs *= 2) {
-      const answer = this.#fromCopy(read, mark, beganMs);
-      if (answer !== undefined) return answer;
-      const nowMs = this.#deps.now();
+    return this.#fromCopy(read, mark, beganMs, beganMs) ?? this.#fetchOrJoin(read, mark, beganMs);
+  }
+
+  /** There is no copy that may answer: fetches one, or waits for whoever is fetching it. */
+  async #fetchOrJoin(read: ClientRead, mark: HotMark, beganMs: number): Promise<ReadResult<Answer>> {
+    for (let lookMs = JOIN_LOOK_MS, nowMs = beganMs; ; lookMs *= 2) {
       if (mark.fetchingSinceMs === undefined || nowMs - mark.fetchingSinceMs >= JOIN_WAIT_MS)
         return this.#fetchForAll(read, mark);
       if (nowMs - beganMs >= JOIN_WAIT_MS) return this.#ask(read, mark);
       await this.#pause(lookMs);
+      nowMs = this.#deps.now();
+      const answer = this.#fromCopy(read, mark, beganMs, nowMs);
+      if (answer !== undefined) return answer;
     }
   }
 
@@ -159,15 +165,14 @@ class NearReads<Answer extends ReadAnswer, Body> {
     this.#copies.clear();
   }
 
-  #fromCopy(read: ClientRead, mark: HotMark, beganMs: number): Answer | undefined {
+  #fromCopy(read: ClientRead, mark: HotMark, beganMs: number, nowMs: number): Answer | undefined {
     const copy = this.#copies.get(read.key);
-    return copy === undefined ? undefined : this.#answerOf(copy, read, mark, beganMs);
+    return copy === undefined ? undefined : this.#answerOf(copy, read, mark, beganMs, nowMs);
   }
 
-  #answerOf(copy: Copy<Body>, read: ClientRead, mark: HotMark, beganMs: number): Answer | undefined {
+  #answerOf(copy: Copy<Body>, read: ClientRead, mark: HotMark, beganMs: number, nowMs: number): Answer | undefined {
     const { codec, eventualMs, topology } = this.#deps;
     const { level, boundMs, after, slot } = read;
-    const nowMs = this.#deps.now();
     const owner = topology.view.ownerOf(slot).shard;
     const wish = { level, boundMs, after, owner, epoch: topology.view.epoch, beganMs };
     if (!mayServe(copy, wish, nowMs, eventualMs)) return undefined;
@@ -198,7 +203,7 @@ class NearReads<Answer extends ReadAnswer, Body> {
   async #fetch(read: ClientRead, mark: HotMark, startedMs: number): Promise<ReadResult<Answer>> {
     const shared = await this.#deps.shared?.get(read.key).catch(ignore);
     if (shared !== undefined && shared.startedMs > this.#droppedMs(mark) + SHARED_SKEW_MS) {
-      const answer = this.#answerOf(shared, read, mark, startedMs);
+      const answer = this.#answerOf(shared, read, mark, startedMs, this.#deps.now());
       if (answer !== undefined) {
         this.#copies.set(read.key, shared);
         return answer;

@@ -1,6 +1,6 @@
 // What the handlers of /v1/kv share: what they need, and the session's bookmark.
 
-import type { ConsistencyLevel, Provenance } from "../../durable/protocol.ts";
+import type { ConsistencyLevel, Provenance, ReplicaRole } from "../../durable/protocol.ts";
 import type { HttpAnswer } from "../clients/http-answer.ts";
 import type { Timers } from "../clients/ports.ts";
 import type { ShardClient } from "../clients/shard-client.ts";
@@ -36,6 +36,8 @@ export interface KvDeps {
 export interface RequestNote {
   /** That was asked for; undefined: the operation has none. */
   level?: ConsistencyLevel | undefined;
+  /** Of the replica that answered; undefined: none did. */
+  role?: ReplicaRole | undefined;
   /** The reply is a replica's, passed on as it is: its headers cannot be changed. */
   isPassedOn?: boolean | undefined;
 }

@@ -51,24 +51,33 @@ export function handleRead(
   keepAlive: KeepAlive,
   note: RequestNote,
 ): Response | Promise<Response> {
-  const fill = request.method === "GET" ? request.headers.get("Halo-Fill") : null;
-  return fill === null ? handlePlainRead(deps, request, keepAlive, note) : handleFill(deps, request, fill, keepAlive);
+  const isHead = request.method === "HEAD";
+  const fill = isHead ? null : request.headers.get("Halo-Fill");
+  return fill === null
+    ? handlePlainRead(deps, request, isHead, keepAlive, note)
+    : handleFill(deps, request, fill, keepAlive);
 }
 
-async function handlePlainRead(
+/** Without a promise where the client has none: an L1 hit is answered in the turn in which it came. */
+function handlePlainRead(
   deps: KvDeps,
   request: Request,
+  isHead: boolean,
   keepAlive: KeepAlive,
   note: RequestNote,
-): Promise<Response> {
-  const isHead = request.method === "HEAD";
+): Response | Promise<Response> {
   const read = readRequest(deps, request);
   if (!read.ok) return problemReply(read.problem);
   note.level = read.value.consistency.level;
-  const result = await deps.client.read(clientRead(read.value, isHead));
-  const reply = readReply(deps, read.value, result, isHead, keepAlive);
-  note.isPassedOn = result.status === "ok" && reply === result.response;
-  return reply;
+  const reply = (result: ReadResult<HttpAnswer>) => {
+    if (result.status !== "ok") return refusalReply(result);
+    note.role = result.from.role;
+    const made = readReply(deps, read.value, result, isHead, keepAlive);
+    note.isPassedOn = made === result.response;
+    return made;
+  };
+  const result = deps.client.read(clientRead(read.value, isHead));
+  return result instanceof Promise ? result.then(reply) : reply(result);
 }
 
 function readRequest(deps: KvDeps, request: Request): Parsed<KvRead> {
@@ -87,14 +96,16 @@ function readRequest(deps: KvDeps, request: Request): Parsed<KvRead> {
   if (!maxStaleMs.ok) return maxStaleMs;
   const balance = parseBalance(headers.get("Halo-Balance"));
   if (!balance.ok) return balance;
+  const range = headers.get("Range");
   return parsed({
     ...target.value,
     consistency: consistency.value,
     conditions: conditions.value,
     bookmark: bookmark.value,
     maxStaleMs: maxStaleMs.value,
-    range: headers.get("Range"),
-    ifRange: headers.get("If-Range"),
+    range,
+    // Without a range it says nothing (RFC 9110, section 13.1.5).
+    ifRange: range === null ? null : headers.get("If-Range"),
     balance: balance.value,
     urgency: deps.heedsPriority ? parseUrgency(headers.get("Priority")) : undefined,
   });
@@ -123,11 +134,10 @@ function clientRead(read: KvRead, isHead: boolean): ClientRead {
 function readReply(
   deps: KvDeps,
   read: KvRead,
-  result: ReadResult<HttpAnswer>,
+  result: HttpAnswer,
   isHead: boolean,
   keepAlive: KeepAlive,
 ): Response | Promise<Response> {
-  if (result.status !== "ok") return refusalReply(result);
   const { response } = result;
   const wantsBookmark = read.bookmark !== undefined || read.consistency.level === "session";
   const isPlain = read.conditions === UNCONDITIONAL && read.range === null && !wantsBookmark;

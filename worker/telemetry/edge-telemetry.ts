@@ -5,6 +5,7 @@
 // request's arrival to the last answer that it waited for, without the CPU time after it.
 
 import { SERVED_BY } from "../../durable/http/served-by.ts";
+import type { ReplicaRole } from "../../durable/protocol.ts";
 import { OtlpPush, type OtlpPushDeps } from "../../durable/telemetry/otlp-push.ts";
 import { type SlowEntry, SlowLog } from "../../durable/telemetry/slow-log.ts";
 import { otlpTraces, resourceOf } from "../../durable/telemetry/span-form.ts";
@@ -23,11 +24,10 @@ const SECOND_MS = 1_000;
 
 /** They take as long as somebody wants to watch, or as replicas take that do not answer. */
 const UNTIMED: ReadonlySet<string> = new Set(["watchCluster", "metrics", "status"]);
-const ROLES: ReadonlySet<string> = new Set(["leader", "follower", "candidate", "learner"]);
+const ROLES: ReadonlySet<string> = new Set<ReplicaRole>(["leader", "follower", "candidate", "learner"]);
 /** In place of an operation. */
 const DENIED = "denied";
 
-const ROLE_MEMBER = "role=";
 const SHARD_MEMBER = "shard=";
 const SERVER_TIMING = "Server-Timing";
 
@@ -120,15 +120,18 @@ export class EdgeTelemetry {
     this.metrics.noteStart(startedMs);
     const trace = this.#deps.config.traceSample === undefined ? undefined : this.#traceOf(request);
     const seen: Observed = { operation, request, startedMs, trace, note: {} };
-    const reply = handle(seen.note, trace);
+    const failed = (error: unknown): never => {
+      this.#note(seen, FAILED_STATUS, null);
+      throw error;
+    };
+    let reply: Response | Promise<Response>;
+    try {
+      reply = handle(seen.note, trace);
+    } catch (error) {
+      return failed(error);
+    }
     if (!(reply instanceof Promise)) return this.#answered(seen, reply);
-    return reply.then(
-      (response) => this.#answered(seen, response),
-      (error: unknown) => {
-        this.#note(seen, FAILED_STATUS, null);
-        throw error;
-      },
-    );
+    return reply.then((response) => this.#answered(seen, response), failed);
   }
 
   now(): number {
@@ -166,7 +169,7 @@ export class EdgeTelemetry {
     // A clock that was set back.
     const ms = Math.max(0, nowMs - startedMs);
     const level = note.level ?? "";
-    const role = roleOf(note, status, response);
+    const role = roleOf(note, status);
     this.metrics.noteRequest(operation, level, role, status, ms);
     const { analytics } = this.#deps;
     if (analytics !== undefined) {
@@ -281,15 +284,9 @@ interface Observed {
 /** What a handler that throws is answered with. */
 const FAILED_STATUS = 500;
 
-/** Who answered a read. Only a leader meets `strong`; below it the reply says who it was. */
-function roleOf({ level }: RequestNote, status: number, response: Response | null): string {
-  if (level === undefined || response === null || (status >= 400 && status !== 404)) return "";
-  if (level === "strong") return "leader";
-  const served = response.headers.get(SERVED_BY);
-  const start = served?.indexOf(ROLE_MEMBER) ?? -1;
-  if (served === null || start === -1) return "";
-  const end = served.indexOf(",", start);
-  const role = served.slice(start + ROLE_MEMBER.length, end === -1 ? undefined : end);
+/** Who answered a read, if it was answered. */
+function roleOf({ role }: RequestNote, status: number): string {
+  if (role === undefined || (status >= 400 && status !== 404)) return "";
   // Whatever it says, a label has one of four values.
   return ROLES.has(role) ? role : "";
 }

@@ -9,7 +9,7 @@ import type { Part } from "../stage.ts";
 
 const MANY_CONNECTIONS = 256;
 const READ_SHARE = 0.95;
-const CONTENDERS = 16;
+const CONTENDERS = 17;
 
 export const throughput: Part = {
   id: "throughput",
@@ -25,6 +25,7 @@ export const throughput: Part = {
       [
         await stage.path("constant"),
         l1,
+        await stage.path("constant_headers"),
         await stage.path("bare_read"),
         await stage.path("strong_get"),
         eventual,
@@ -46,7 +47,7 @@ export const throughput: Part = {
     return {
       figures: { paths: laps.summary(), l1_share: isL1(), follower_share: isFollower() },
       findings: {
-        l1_hit_vs_constant: found(laps, "l1_hit", "constant", `${percent(isL1())} of the reads from L1`),
+        l1_hit_vs_constant: found(laps, "l1_hit", "constant", l1Note(laps, isL1())),
         strong_get_vs_bare_read: found(laps, "strong_get", "bare_read"),
         follower_get_vs_bare_read: found(laps, "eventual_get", "bare_read", `${percent(isFollower())} by followers`),
         put_vs_bare_row_write: found(laps, "put", "bare_row_write"),
@@ -62,6 +63,13 @@ export const throughput: Part = {
 function found(laps: Laps, id: string, baseline: string, note?: string): Finding {
   const value = laps.ratio(id, baseline, rps);
   return value === undefined ? { reason: `${id} or ${baseline} did not run` } : { value, note };
+}
+
+/** Where the reads came from, and what the headers alone cost a Worker that looks at none of them. */
+function l1Note(laps: Laps, l1Share: number): string {
+  const headers = laps.ratio("constant_headers", "constant", rps);
+  const beside = headers === undefined ? "" : `; a constant with the same headers ${headers.median.toFixed(2)} ×`;
+  return `${percent(l1Share)} of the reads from L1${beside}`;
 }
 
 /** As the bar says it: the rates of the parts, weighted. What the parts would take one after the other is a little more. */

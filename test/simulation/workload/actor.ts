@@ -80,7 +80,7 @@ export class Actor {
     return `w${this.number}-${++this.#ids}`;
   }
 
-  orGone<T>(answer: Promise<T>): Promise<Answer<T>> {
+  orGone<T>(answer: T | Promise<T>): Promise<Answer<T>> {
     return orGone(this.world, this.#edge, answer);
   }
 

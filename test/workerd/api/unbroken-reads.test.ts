@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { VALUE_LENGTH } from "../../../durable/http/read-wire.ts";
 import { SERVED_BY, servedBy } from "../../../durable/http/served-by.ts";
 import { HttpAnswer } from "../../../worker/clients/http-answer.ts";
-import type { ClientRead, ShardClient } from "../../../worker/clients/shard-client.ts";
+import type { AskingClient, ClientRead } from "../../../worker/clients/shard-client.ts";
 import { createUnbrokenReads, RESUMES_MAX } from "../../../worker/clients/unbroken-reads.ts";
 
 const READ: ClientRead = { key: "k", slot: 3, level: "strong" };
@@ -44,7 +44,7 @@ function answerOf(
     "Content-Type": "text/x",
     [SERVED_BY]: servedBy({ shard: 0, replica: 1, role: "leader", term: 2, index: 9 }),
   };
-  return new HttpAnswer(new Response(body, { headers }), isStreamed);
+  return new HttpAnswer(new Response(body, { headers }), undefined, isStreamed);
 }
 
 /** A client whose reads are answered as scripted, one after the other. */
@@ -59,7 +59,7 @@ function scripted(...script: (Script | "gone")[]) {
       return next === "gone" ? { status: "unavailable", reason: "nobody answers" } : answerOf(next, cancelled);
     },
   };
-  const unbroken = createUnbrokenReads(client as unknown as ShardClient<HttpAnswer>);
+  const unbroken = createUnbrokenReads(client as unknown as AskingClient<HttpAnswer>);
   return { reads, cancelled, unbroken, read: () => unbroken.read(READ) };
 }
 

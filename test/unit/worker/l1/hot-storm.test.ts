@@ -105,9 +105,9 @@ async function storm(): Promise<Storm> {
     group,
     isolates,
     served,
-    read(isolate, rest) {
+    async read(isolate, rest) {
       const read: ClientRead = { key: KEY, slot: SLOT, level: "eventual", ...rest };
-      return read.level === "strong" ? patiently(() => near(isolate).read(read)) : near(isolate).read(read);
+      return read.level === "strong" ? patiently(async () => near(isolate).read(read)) : near(isolate).read(read);
     },
     async put(isolate, text) {
       const value = new TextEncoder().encode(text);

@@ -75,6 +75,15 @@ describe("reads", () => {
     expect(world.reads.slice(asked)).toMatchObject([{ alsoFor: 100 }]);
   });
 
+  test("that a copy answers are answered in the turn in which they come", async () => {
+    const world = new Cluster();
+    await world.warm();
+    expect(world.near.read(want())).toMatchObject({ status: "ok" });
+    expect(world.near.read(want("k", { level: "strong" }))).toBeInstanceOf(Promise);
+    await world.clock.advance(EVENTUAL_MS);
+    expect(world.near.read(want())).toBeInstanceOf(Promise);
+  });
+
   test("at `strong` never see a copy, nor tell of one", async () => {
     const world = new Cluster();
     await world.warm();

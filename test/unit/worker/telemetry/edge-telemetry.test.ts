@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import type { ReadRequest, ReplicaRole, WriteRequest } from "../../../../durable/protocol.ts";
 import { parseTelemetry } from "../../../../durable/telemetry/telemetry-config.ts";
 import { EdgeMetrics, SERIES_MAX } from "../../../../worker/telemetry/edge-metrics.ts";
-import { LOG_LINES_PER_SECOND_MAX } from "../../../../worker/telemetry/edge-telemetry.ts";
+import { EdgeTelemetry, LOG_LINES_PER_SECOND_MAX, UNSEEN } from "../../../../worker/telemetry/edge-telemetry.ts";
 import { FamilySet } from "../../../../worker/telemetry/families.ts";
 import { setUp } from "../fake-edge.ts";
 import { connectionLost, from, readOk, stored } from "../fake-world.ts";
@@ -285,6 +285,23 @@ describe("a request", () => {
     world.port.onRead = () => readOk(from(0, "king" as ReplicaRole));
     expect((await world.call("GET", "/v1/kv/k")).status).toBe(500);
     expect(await metricsOf(world)).toMatch(/halo_edge_requests_total\{operation="getValue",status="500",[^}]*\} 1\n/);
+  });
+
+  test("whose handler throws before it waits for anything is counted, too", async () => {
+    const read = parseTelemetry({});
+    if (!read.ok) throw new Error(read.problem);
+    const times = { now: () => 0, random: () => 0 };
+    const telemetry = new EdgeTelemetry(
+      { ...UNSEEN, ...times, config: read.config, cluster: "c" },
+      () => ({ epoch: 0, breakers: [] }),
+      () => ({ namespace: null, key: null }),
+    );
+    const throwing = () => {
+      throw new TypeError("at once");
+    };
+    expect(() => telemetry.observe("getValue", new Request("http://halo/v1/kv/k"), throwing)).toThrow("at once");
+    const requests = telemetry.families(0).find(({ name }) => name === "halo_edge_requests_total");
+    expect(requests?.points).toEqual([{ labels: { operation: "getValue", status: "500" }, value: 1 }]);
   });
 
   test("counts its calls by why they were made", async () => {
