@@ -64,6 +64,7 @@ export function handlePreVote(replica: Replica, message: PreVoteMessage): void {
   // Not for somebody whom the group has removed: it may ask for ever, and must not keep the others from their sleep.
   const isStranger = !replica.isMember(message.from) && replica.isMembershipCommitted;
   if (!isUpToDate && !isStranger && replica.asleep && replica.role === "follower") replica.wake(replica.nowMs);
+  if (!isUpToDate && !isStranger) maybeCampaignInstead(replica);
   if (granted) maybeYield(replica, message, promisedMs);
   replica.outbox.send({
     kind: "pre_vote_reply",
@@ -131,6 +132,18 @@ export function handleVoteReply(replica: Replica, message: VoteReplyMessage): vo
 /** A second witness, whom the leader owes two signs of life as well: that one of them waits for it is no reason to ask the other. */
 function hasMissedHeartbeats(replica: Replica): boolean {
   return replica.role !== "leader" && replica.nowMs - replica.heardMs >= 2 * replica.config.heartbeatMs;
+}
+
+/**
+ * Whoever asks cannot win, because this log is longer, and the leader is missed here as well. Race: the last append of a leader that
+ * died reached this follower alone, and after the news of its death, which it took back: the others would ask in vain until
+ * this one has waited out the longest silence.
+ */
+function maybeCampaignInstead(replica: Replica): void {
+  const { asleep, isVoter, role, suspectsLeader } = replica;
+  if (role !== "follower" || asleep || !isVoter || suspectsLeader || !hasMissedHeartbeats(replica)) return;
+  replica.suspectsLeader = true;
+  resetElectionTimer(replica);
 }
 
 /**

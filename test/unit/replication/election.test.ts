@@ -367,6 +367,37 @@ describe("suspicion", () => {
     expect(follower.core).toMatchObject({ suspectsLeader: false, role: "follower", term: 1 });
   });
 
+  // Race: the last append of the dead leader arrived at one follower only, which took its suspicion back for it.
+  test("a follower whose log is longer than that of whoever suspects campaigns itself, without waiting out a silence", () => {
+    const group = new CoreGroup();
+    const leader = group.elect("a");
+    const [shorter, longer] = [group.node("b"), group.node("c")];
+    leader.propose("x");
+    group.deliver(({ to }) => to === "b");
+    group.outbox = [];
+    group.cut("a");
+    const deadMs = group.nowMs;
+    shorter.act((core, nowMs) => core.suspect("a", nowMs));
+    group.pass(T.electionMinMs - T.heartbeatMs);
+    expect(longer.core).toMatchObject({ role: "leader", term: 2 });
+    expect(shorter.core.leader).toBe("c");
+    expect(group.nowMs - deadMs).toBeLessThan(T.electionMinMs);
+  });
+
+  test("a follower that hears the leader stays, whoever asks it for a vote that it cannot give", () => {
+    const group = new CoreGroup();
+    const leader = group.elect("a");
+    leader.propose("x");
+    group.deliver(({ to }) => to === "b");
+    group.outbox = [];
+    group.cut("b");
+    group.pass(2 * T.heartbeatMs - 1);
+    const follower = group.node("c");
+    follower.step({ v: 1, kind: "pre_vote", from: "b", to: "c", term: 2, lastIndex: 1, lastTerm: 1, early: true });
+    expect(only(group.take("pre_vote_reply")).granted).toBe(false);
+    expect(follower.core.suspectsLeader).toBe(false);
+  });
+
   test("suspecting somebody who does not lead means nothing", () => {
     const group = new CoreGroup();
     group.elect("a");
