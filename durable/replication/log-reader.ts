@@ -12,6 +12,11 @@ export interface HardState {
    * sleep after the leader gave its lease up. Persisted, since only this lets a restarted replica vote at once.
    */
   readonly quiesced: boolean;
+  /**
+   * What was committed when the group went to sleep: rows of the log say it of those before them only, and a sleeper that is
+   * opened to answer a read would not know what its newest entries are. Absent: awake.
+   */
+  readonly commit?: number | undefined;
   /** See ReplicatedLog.lost. Absent: everything that was acknowledged is there. */
   readonly lost?: LostEnd | undefined;
 }

@@ -119,7 +119,8 @@ export class Replica {
     this.quiesced = reader.hardState.quiesced;
     invariant(appliedIndex >= this.log.snapshot.index, "the checkpoint is not older than the log's start");
     invariant(appliedIndex <= this.log.lastIndex, "the checkpoint is not newer than the log's end");
-    this.commitIndex = Math.max(appliedIndex, Math.min(reader.commitIndex, this.log.lastIndex));
+    const committed = Math.max(reader.commitIndex, reader.hardState.commit ?? 0);
+    this.commitIndex = Math.max(appliedIndex, Math.min(committed, this.log.lastIndex));
     this.appliedIndex = appliedIndex;
     this.nowMs = nowMs;
     this.instance = `${nowMs}.${config.random()}`;
@@ -555,7 +556,13 @@ export class Replica {
     const { lost } = this.log;
     const isSame = last.term === this.term && last.vote === this.vote && last.quiesced === this.quiesced;
     if (isSame && last.lost === lost) return undefined;
-    return { term: this.term, vote: this.vote, quiesced: this.quiesced, ...(lost === undefined ? {} : { lost }) };
+    return {
+      term: this.term,
+      vote: this.vote,
+      quiesced: this.quiesced,
+      ...(this.quiesced ? { commit: this.commitIndex } : {}),
+      ...(lost === undefined ? {} : { lost }),
+    };
   }
 
   #advanceClock(nowMs: number): void {

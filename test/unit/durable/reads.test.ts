@@ -278,6 +278,19 @@ describe("time", () => {
     expect(textIn(await follower.read("k", "eventual"))).toBeUndefined();
   });
 
+  test("a sleeper that is opened again has the last write too, although nobody stored it that nothing came after", async () => {
+    const group = new ShardGroup();
+    await group.lead(0);
+    await written(group, "k", "v");
+    await group.clock.pass(20_000);
+    for (const host of group.hosts) {
+      host.crash();
+      host.restart();
+      expect(textIn(await host.read("k", "eventual"))).toBe("v");
+      expect(host.replica.status()).toMatchObject({ quiesced: true });
+    }
+  });
+
   test("nor does one whose clock runs fast while the group sleeps", async () => {
     const group = new ShardGroup();
     const follower = group.host(1);

@@ -49,7 +49,7 @@ describe("falling asleep", () => {
   test("that no promise is left is persisted, so that a replica restarted in its sleep votes and wakes at once", () => {
     const group = sleepingGroup();
     for (const node of group.nodes.values()) {
-      expect(node.disk.content.hardState.quiesced).toBe(true);
+      expect(node.disk.content.hardState).toMatchObject({ quiesced: true, commit: node.core.commitIndex });
       node.restart();
     }
     const startMs = group.nowMs;
