@@ -38,7 +38,7 @@ const SMOKE: Size = {
   bisections: 1,
   wakes: 1,
 };
-const MINUTES_DEFAULT = 27;
+const MINUTES_DEFAULT = 25;
 const MS_PER_MINUTE = 60_000;
 
 const USAGE = `npm run bench -- --all [options]

@@ -258,6 +258,6 @@ describe("the command line of --all", () => {
   it("ends within its time on an idle machine, everything included", () => {
     const size = parseAllOptions(["--all"])?.size;
     if (size === undefined) throw new Error("no size");
-    expect(PARTS.reduce((sum, part) => sum + part.estimate(size), 0)).toBeLessThan(27 * 60);
+    expect(PARTS.reduce((sum, part) => sum + part.estimate(size), 0)).toBeLessThan(25 * 60);
   });
 });
