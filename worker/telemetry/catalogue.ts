@@ -63,7 +63,7 @@ export const METRICS = {
   halo_replica_store_bytes: gauge(REPLICA, "Bytes that the entries take, as quotas count them"),
   halo_replica_stored_bytes: gauge(REPLICA, "Bytes of the object's database, which are billed"),
   halo_replica_log_bytes: gauge(REPLICA, "Bytes of the entries in the log"),
-  halo_replica_dirty_keys: gauge(REPLICA, "Rows that the next checkpoint will write"),
+  halo_replica_dirty_keys: gauge(REPLICA, "Rows that are not in the tables yet"),
   halo_replica_hot_keys: gauge(REPLICA, "Keys that are hot"),
   halo_replica_hottest_key_per_second: gauge(REPLICA, "Reads and writes a second of the hottest key"),
   halo_replica_moves_pending: gauge(REPLICA, "Moves of slots that this leader has to make or to call off"),

@@ -107,6 +107,12 @@ describe("a long value", () => {
     expect(reads).toHaveLength(1 + RESUMES_MAX);
   });
 
+  test("that came whole is whole, whatever becomes of its replica then", async () => {
+    const { reads, read } = scripted({ breaksAt: VALUE.length });
+    expect(await bytesOf(await read())).toEqual(VALUE);
+    expect(reads).toEqual([READ]);
+  });
+
   test("that nobody wants any more is wanted of no replica", async () => {
     const { cancelled, read } = scripted({});
     const answer = (await read()) as HttpAnswer;
