@@ -1,42 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { MalformedBytesError, UnknownCodecVersionError } from "../../../durable/store/codec.ts";
-import type { Outcome } from "../../../durable/store/command.ts";
 import type { CheckpointRows } from "../../../durable/store/entry.ts";
 import { decodeJournalPart, encodeJournalPart } from "../../../durable/store/journal-codec.ts";
-
-const keys = fc
-  .tuple(fc.constantFrom("", "\u0000", "\ufeff"), fc.string({ unit: "binary" }))
-  .map((parts) => parts.join(""));
-
-const OUTCOMES: readonly Outcome[] = [{ kind: "not_found" }, { kind: "stored", version: 7, created: true }];
+import { entries, keys, records } from "./row-arbitraries.ts";
 
 const parts: fc.Arbitrary<CheckpointRows> = fc.record({
-  upserts: fc.array(
-    fc.record({
-      slot: fc.nat({ max: 1023 }),
-      key: keys,
-      version: fc.maxSafeNat(),
-      value: fc.uint8Array(),
-      contentType: fc.constantFrom("", "text/plain"),
-      createdMs: fc.maxSafeNat(),
-      modifiedMs: fc.maxSafeNat(),
-      expiresMs: fc.option(fc.maxSafeNat(), { nil: undefined }),
-      extras: fc.constantFrom(undefined, { staleMs: 5, tags: ["t"] }),
-    }),
-  ),
+  upserts: fc.array(entries),
   removals: fc.array(fc.record({ slot: fc.nat({ max: 1023 }), key: keys })),
-  idempotencyUpserts: fc.array(
-    fc.record({
-      slot: fc.nat({ max: 1023 }),
-      key: keys,
-      id: fc.string(),
-      fingerprint: fc.string(),
-      outcome: fc.constantFrom(...OUTCOMES),
-      expiresMs: fc.maxSafeNat(),
-      sequence: fc.maxSafeNat(),
-    }),
-  ),
+  idempotencyUpserts: fc.array(records),
 });
 
 describe("a part of the journal", () => {

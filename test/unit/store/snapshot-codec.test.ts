@@ -26,6 +26,7 @@ import {
   SNAPSHOT_CODEC_VERSION,
   type SnapshotChunk,
 } from "../../../durable/store/snapshot-codec.ts";
+import { entries, records } from "./row-arbitraries.ts";
 
 const STATE: StoreState = {
   revision: 9,
@@ -37,40 +38,10 @@ const STATE: StoreState = {
   usage: [{ namespace: "", keys: 3, bytes: 300 }],
 };
 
-const keys = fc
-  .tuple(fc.constantFrom("", "\u0000", "\ufeff"), fc.string({ unit: "binary" }))
-  .map((parts) => parts.join(""));
-
-const entries: fc.Arbitrary<Entry> = fc.record({
-  slot: fc.nat({ max: 1023 }),
-  key: keys,
-  version: fc.maxSafeNat(),
-  value: fc.uint8Array(),
-  contentType: fc.constantFrom("", "text/plain"),
-  createdMs: fc.maxSafeNat(),
-  modifiedMs: fc.maxSafeNat(),
-  expiresMs: fc.option(fc.maxSafeNat(), { nil: undefined }),
-  extras: fc.constantFrom(undefined, { staleMs: 5, tags: ["t"] }, { parts: { upload: "u", count: 1, bytes: 2 } }),
-});
-
 const MARKS: readonly Mark[] = [
   { kind: "tag", name: "t", hardRevision: 1, softRevision: 2, softMs: 3 },
   { kind: "fill", name: "\ufeffk", slot: 7, token: 8, untilMs: 9 },
 ];
-
-const records: fc.Arbitrary<IdempotencyRecord> = fc.record({
-  slot: fc.nat({ max: 1023 }),
-  key: keys,
-  id: fc.string({ minLength: 1 }),
-  fingerprint: fc.string({ minLength: 1 }),
-  outcome: fc.constantFrom(
-    { kind: "stored", version: 3, created: false, expiresMs: 70 },
-    { kind: "deleted", existed: true },
-    { kind: "precondition_failed", version: undefined },
-  ),
-  expiresMs: fc.maxSafeNat(),
-  sequence: fc.maxSafeNat(),
-});
 
 function entryOf(key: string, valueBytes: number): Entry {
   const value = new Uint8Array(valueBytes);
