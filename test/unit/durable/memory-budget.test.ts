@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { CHECKPOINT_STAGGER, DEFAULT_CHECKPOINT_LIMITS } from "../../../durable/checkpoint-limits.ts";
+import { CHECKPOINT_HASTE, CHECKPOINT_STAGGER, DEFAULT_CHECKPOINT_LIMITS } from "../../../durable/checkpoint-limits.ts";
 import { MEMORY_BYTES_MAX, MEMORY_PARTS } from "../../../durable/memory-budget.ts";
 import { DEFAULT_LIMITS } from "../../../durable/replication/config.ts";
 import type { Entry } from "../../../durable/store/entry.ts";
@@ -12,6 +12,10 @@ test("all that a replica holds in memory by default adds up to 32 MiB", () => {
   const sum = Object.values(MEMORY_PARTS).reduce((total, bytes) => total + bytes, 0);
   expect(sum).toBeLessThanOrEqual(MEMORY_BYTES_MAX);
   expect(MEMORY_PARTS.marks).toBeGreaterThanOrEqual((PURGE_MARKS_MAX + FILL_LEASES_MAX) * 80);
+});
+
+test("a checkpoint makes haste before what came meanwhile is more than the memory for it", () => {
+  expect(CHECKPOINT_HASTE * DEFAULT_CHECKPOINT_LIMITS.dirtyBytes).toBeLessThanOrEqual(MEMORY_PARTS.dirty);
 });
 
 test("every limit leaves room for the largest thing that it is for", () => {
